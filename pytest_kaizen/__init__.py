@@ -1,0 +1,41 @@
+"""Evaluation-driven prompt regression for pytest.
+
+The public names are resolved when they are first used (PEP 562), so that an installed but unused
+plugin costs a pytest run nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import KaizenError
+    from .models import GateResult, Score, Span, Trace
+    from .plugin.fixture import Kaizen
+    from .scripted import ScriptedLLM
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "GateResult": ".models",
+    "Kaizen": ".plugin.fixture",
+    "KaizenError": ".errors",
+    "Score": ".models",
+    "ScriptedLLM": ".scripted",
+    "Span": ".models",
+    "Trace": ".models",
+}
+
+__all__ = ["GateResult", "Kaizen", "KaizenError", "Score", "ScriptedLLM", "Span", "Trace", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home, __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

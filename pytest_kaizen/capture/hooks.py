@@ -1,0 +1,128 @@
+"""The hooks in httpx and httpx2 through which calls are seen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from ..config import Endpoint
+from .build import Price
+from .call import Attempt, Call, failed_call
+from .endpoints import Endpoints, is_in_process
+from .imports import ImportWatch
+from .patches import Patches
+from .recorder import current_place
+from .threads import carry_context
+
+_LIBRARIES = ("httpx", "httpx2")
+_MARK = "_kaizen_capture"
+
+
+class Capture:
+    """Sees the LLM calls that go through httpx or httpx2; installed once per session.
+
+    Every SDK on these libraries is seen, without being wrapped, and so are plain requests. A call
+    belongs to the recorder that is current where it starts; where none is, it passes untouched.
+    WebSocket sessions are not seen.
+
+    Args:
+        endpoints: Which requests are LLM calls, and how each is read; the first that fits counts.
+        price: What a model's usage costs in USD; None where that is not known.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], *, price: Price) -> None:
+        self._endpoints = Endpoints(endpoints)
+        self._price = price
+        self._patches = Patches()
+        self._watch: ImportWatch | None = None
+
+    def install(self) -> None:
+        """Hook into the libraries: those imported already, and the others once they are.
+
+        Imports neither of them. A second ``install`` changes nothing.
+        """
+        if self._watch is not None:
+            return
+        self._watch = ImportWatch(_LIBRARIES, self._hook)
+        sys.meta_path.insert(0, self._watch)
+        for name in _LIBRARIES:
+            module = sys.modules.get(name)
+            if module is not None:
+                self._hook(module)
+        carry_context(self._patches)
+
+    def uninstall(self) -> None:
+        """Put everything back as it was before ``install``."""
+        if self._watch is None:
+            return
+        with suppress(ValueError):
+            sys.meta_path.remove(self._watch)
+        self._watch = None
+        self._patches.undo()
+
+    def _hook(self, library: ModuleType) -> None:
+        for name, make in (("Client", self._sync_send), ("AsyncClient", self._async_send)):
+            owner = getattr(library, name, None)
+            send = getattr(owner, "send", None)
+            # One library may be an alias of the other, or built on its classes.
+            if not isinstance(owner, type) or send is None or getattr(send, _MARK, None) is self:
+                continue
+            # Below the hook of another capture: a call is recorded once, by the innermost.
+            original = send.__wrapped__ if hasattr(send, _MARK) else send
+            hook = make(original, library)
+            setattr(hook, _MARK, self)
+            self._patches.replace(owner, "send", hook)
+
+    def _begin(self, client: Any, request: Any, library: ModuleType, *, asynchronous: bool) -> Attempt | None:
+        place = current_place()
+        if place is None or self._watch is None:
+            return None
+        with suppress(Exception):
+            endpoint = self._endpoints.match(request)
+            if endpoint is not None and not is_in_process(client, request.url):
+                call = failed_call(place.recorder, client, request)
+                call = call or Call(place, endpoint, client, request, self._price)
+                return call.begin(request, library, asynchronous=asynchronous)
+        return None
+
+    def _sync_send(self, original: Callable[..., Any], library: ModuleType) -> Callable[..., Any]:
+        @wraps(original)
+        def send(client: Any, request: Any, **kwargs: Any) -> Any:
+            attempt = self._begin(client, request, library, asynchronous=False)
+            if attempt is None:
+                return original(client, request, **kwargs)
+            try:
+                response = original(client, request, **kwargs)
+            except BaseException as exc:
+                with suppress(Exception):
+                    attempt.raised(exc)
+                raise
+            with suppress(Exception):
+                attempt.returned(response, stream=bool(kwargs.get("stream")))
+            return response
+
+        return send
+
+    def _async_send(
+        self, original: Callable[..., Awaitable[Any]], library: ModuleType
+    ) -> Callable[..., Awaitable[Any]]:
+        @wraps(original)
+        async def send(client: Any, request: Any, **kwargs: Any) -> Any:
+            attempt = self._begin(client, request, library, asynchronous=True)
+            if attempt is None:
+                return await original(client, request, **kwargs)
+            try:
+                response = await original(client, request, **kwargs)
+            except BaseException as exc:
+                with suppress(Exception):
+                    attempt.raised(exc)
+                raise
+            with suppress(Exception):
+                attempt.returned(response, stream=bool(kwargs.get("stream")))
+            return response
+
+        return send

@@ -1,0 +1,122 @@
+"""What went over the wire: one request and as much of its answer as came."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One HTTP request and its answer; a call that is tried again has several.
+
+    Attributes:
+        started_at: When the request was sent.
+        clock: The same moment on ``time.perf_counter``, in seconds, as all times below.
+        ended: When the last of the answer came, or the error; None while nothing did.
+        status: The answer's status code.
+        reason: Its reason phrase.
+        content_type: Its media type in lower case, without parameters.
+        chunks: Its body as it came; a body that was read in one go is one chunk, decompressed.
+        times: When each chunk came; empty for a body that was read in one go.
+        error: The exception that ended it, as one line.
+        sent: The request's body as it went, where that is a stream.
+        library: The module, httpx or httpx2, that sent it.
+        encoding: The body's content encoding; a body that was read in one go is decoded already.
+    """
+
+    started_at: datetime
+    clock: float
+    ended: float | None = None
+    status: int | None = None
+    reason: str = ""
+    content_type: str = ""
+    chunks: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    error: str | None = None
+    sent: list[bytes] = field(default_factory=list)
+    library: Any = None
+    encoding: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it brought an exception or an error status instead of an answer."""
+        return self.error is not None or (self.status is not None and self.status >= 400)
+
+    def answered(self, response: Any) -> None:
+        """Take note of the status line and of the headers that say how the body is to be read."""
+        self.status = response.status_code
+        # Looked up by name, each would cost as much as the whole loop.
+        for name, value in response.headers.raw:
+            field = name.lower()
+            if field == b"content-type":
+                self.content_type = value.decode("latin-1").partition(";")[0].strip().lower()
+            elif field == b"content-encoding":
+                self.encoding = value.decode("latin-1")
+        if self.status >= 400:
+            self.reason = response.reason_phrase
+
+    def body(self) -> tuple[bytes, list[int]]:
+        """Return the decompressed body, and how far it reached after each chunk.
+
+        A compressed body that was cut short gives what can be decompressed of it.
+        """
+        chunks = list(self.chunks)
+        pieces = (
+            _decoded(self.library, self.encoding, chunks)
+            if self.encoding and self.times
+            else enumerate(chunks)
+        )
+        whole: list[bytes] = []
+        ends = [0] * len(chunks)
+        size = 0
+        try:
+            for index, piece in pieces:
+                whole.append(piece)
+                size += len(piece)
+                ends[index] = size
+        except Exception:
+            # The library's DecodingError, or whatever a damaged body makes a decompressor raise.
+            return b"".join(whole), _filled(ends)
+        return b"".join(whole), _filled(ends)
+
+    def arrival(self, end: int, ends: list[int]) -> float | None:
+        """Return when the body had reached an offset; None for a body read in one go."""
+        if not self.times:
+            return None
+        return self.times[min(bisect_left(ends, end), len(self.times) - 1)]
+
+    def completed(self, end: int, ends: list[int]) -> None:
+        """Take note that the answer was whole at an offset of the body, whatever came after it.
+
+        A reader may drain what follows the end event, and give up on it after a while.
+        """
+        self.error = None
+        self.ended = self.arrival(end, ends) or self.ended
+
+
+def _filled(ends: list[int]) -> list[int]:
+    """Let a chunk that decompressed to nothing end where the one before it ended."""
+    reached = 0
+    for index, end in enumerate(ends):
+        reached = ends[index] = max(reached, end)
+    return ends
+
+
+def _decoded(library: Any, encoding: str, chunks: list[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Decompress chunks as the library itself does, with the index of the chunk that each piece is from."""
+    reader = 0
+
+    class Chunks(library.SyncByteStream):  # type: ignore[misc]
+        def __iter__(self) -> Iterator[bytes]:
+            nonlocal reader
+            for index, chunk in enumerate(chunks):
+                reader = index
+                yield chunk
+
+    response = library.Response(200, headers={"content-encoding": encoding}, stream=Chunks())
+    for piece in response.iter_bytes():
+        yield reader, piece

@@ -1,0 +1,108 @@
+"""The ``kaizen`` command.
+
+Only what every command needs is imported here; a group's module is imported when the group is
+named on the command line, so that ``kaizen --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pytest_kaizen import __version__
+from pytest_kaizen.errors import KaizenError, UsageError
+
+
+class Group(NamedTuple):
+    """A group of commands: ``kaizen NAME …``.
+
+    Its module has ``add_arguments(parser)``; each of its commands sets ``run``, a function that
+    takes the parsed arguments and returns the exit status.
+    """
+
+    name: str
+    help: str
+    module: str
+
+
+GROUPS = (
+    Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
+    Group("runs", "look at past runs", ".runs"),
+    Group("traces", "look at captured traces", ".traces"),
+)
+
+_PROJECT_FILES = (("kaizen.yaml",), ("pyproject.toml", "pytest.ini"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: The arguments after ``kaizen``; the process's own by default.
+
+    Returns:
+        The exit status: 0, 1 for an error, 2 for wrong usage, 130 when interrupted, 141 when
+        whoever reads the output stopped reading.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(arguments).parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the encoding lacks a character, an escape beats a traceback.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        args.root = _root(args.root)
+        status: int = args.run(args)
+        sys.stdout.flush()
+    except KaizenError as exc:
+        print(f"kaizen: {exc}", file=sys.stderr)
+        return 2 if isinstance(exc, UsageError) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more when it ends, which would fail again, loudly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kaizen",
+        description="Prompts as tested artefacts: look at and manage what `pytest --kaizen` works with.",
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-kaizen {__version__}")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="DIR",
+        help="the project's folder (default: the nearest one upward with a kaizen.yaml, else with a "
+        "pyproject.toml or pytest.ini, else this one)",
+    )
+    groups = parser.add_subparsers(metavar="GROUP", required=True)
+    for group in GROUPS:
+        group_parser = groups.add_parser(group.name, help=group.help, description=group.help)
+        if group.name in arguments:
+            importlib.import_module(group.module, __name__).add_arguments(group_parser)
+    return parser
+
+
+def _root(given: Path | None) -> Path:
+    if given is not None:
+        if not given.is_dir():
+            raise UsageError(f"--root: no such folder (found {str(given)!r})")
+        return given.resolve()
+    here = Path.cwd()
+    for names in _PROJECT_FILES:
+        for folder in (here, *here.parents):
+            if any((folder / name).is_file() for name in names):
+                return folder
+    return here
+
+
+__all__ = ["GROUPS", "Group", "main"]

@@ -1,0 +1,77 @@
+"""The ``kaizen_…`` keys of pytest's configuration file, found as pytest finds them."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_kaizen.errors import ConfigError
+
+_PREFIX = "kaizen_"
+
+
+def read_ini(root: Path) -> dict[str, str]:
+    """Read the settings in pytest's configuration file.
+
+    Of the files in ``root``, the first one counts that configures pytest: ``pytest.toml`` and
+    ``pytest.ini`` always do, the others when they have the section. A list becomes its items,
+    parted by line breaks.
+
+    Returns:
+        The values by setting, without the prefix: ``{"store": "build/kaizen.db"}``.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    values = next((v for v in (_section(root, name) for name in _SECTIONS) if v is not None), {})
+    return {
+        key.removeprefix(_PREFIX): "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in values.items()
+        if key.startswith(_PREFIX)
+    }
+
+
+# In pytest's order. The sections of each file, from which the first one that is there counts; the
+# files that are named after pytest count without any.
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "pytest.toml": ("pytest",),
+    ".pytest.toml": ("pytest",),
+    "pytest.ini": ("pytest",),
+    ".pytest.ini": ("pytest",),
+    "pyproject.toml": ("tool.pytest.ini_options", "tool.pytest"),
+    "tox.ini": ("pytest",),
+    "setup.cfg": ("tool:pytest",),
+}
+
+
+def _section(root: Path, name: str) -> Mapping[str, Any] | None:
+    path = root / name
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        sections = _toml_tables(text) if path.suffix == ".toml" else _ini_sections(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, configparser.Error) as exc:
+        raise ConfigError(f"cannot be read: {exc}", path=path) from None
+    found = next((sections[section] for section in _SECTIONS[name] if section in sections), None)
+    return {} if found is None and "pytest" in name else found
+
+
+def _toml_tables(text: str) -> dict[str, Mapping[str, Any]]:
+    document = tomllib.loads(text)
+    tool = document.get("tool", {}).get("pytest")
+    tables = {
+        "pytest": document.get("pytest"),
+        "tool.pytest": tool,
+        "tool.pytest.ini_options": tool.get("ini_options") if tool else None,
+    }
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def _ini_sections(text: str) -> dict[str, Mapping[str, Any]]:
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser.read_string(text)
+    return {name: dict(parser.items(name)) for name in parser.sections()}

@@ -1,0 +1,199 @@
+"""``kaizen prompts``: write, compare, activate and lock prompt versions."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pytest_kaizen.errors import PromptError
+from pytest_kaizen.models import PromptVersion
+from pytest_kaizen.prompts import PromptLibrary, activate_version, lock_versions, new_version
+from pytest_kaizen.report.plain import plain
+from pytest_kaizen.report.table import table
+
+from .context import config_for
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands of the group."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    new = commands.add_parser("new", help="write the next version, as a copy of the active one")
+    new.add_argument("task", metavar="TASK")
+    new.add_argument("--from", dest="source", type=_number, metavar="N", help="copy version N instead")
+    new.add_argument("--note", help="the new version's note")
+    new.add_argument("--text", metavar="FILE", help="take the text from a file ('-': from standard input)")
+    new.set_defaults(run=_new)
+
+    activate = commands.add_parser("activate", help="make a version the active one, and lock it")
+    activate.add_argument("task", metavar="TASK")
+    activate.add_argument("number", metavar="N", type=_number)
+    activate.set_defaults(run=_activate)
+
+    lock = commands.add_parser("lock", help="lock all versions, so that an edit in place is caught")
+    lock.add_argument("task", metavar="TASK", nargs="?", help="of this task only")
+    lock.set_defaults(run=_lock)
+
+    listing = commands.add_parser("list", help="list versions, the newest first")
+    listing.add_argument("task", metavar="TASK", nargs="?", help="of this task only")
+    listing.add_argument("--json", action="store_true", help="as a JSON array")
+    listing.set_defaults(run=_list)
+
+    show = commands.add_parser("show", help="show a version and its text")
+    show.add_argument("task", metavar="TASK")
+    show.add_argument("number", metavar="N", type=_number, nargs="?", help="the active one by default")
+    show.add_argument("--json", action="store_true", help="as a JSON object")
+    show.set_defaults(run=_show)
+
+    diff = commands.add_parser("diff", help="compare the texts of two versions")
+    diff.add_argument("task", metavar="TASK")
+    diff.add_argument(
+        "old", metavar="A", type=_number, nargs="?", help="the one before the active by default"
+    )
+    diff.add_argument("new", metavar="B", type=_number, nargs="?", help="the active one by default")
+    diff.set_defaults(run=_diff)
+
+
+def _new(args: argparse.Namespace) -> int:
+    config = config_for(args)
+    text, text_path = None, Path("-")
+    if args.text is not None:
+        text_path = Path(args.text)
+        text = _read_text(text_path)
+    path = new_version(config, args.task, source=args.source, text=text, text_path=text_path, note=args.note)
+    print(_short(path))
+    active = PromptLibrary(config).active(args.task)
+    if active is not None and path.stem != str(active):
+        hint = f"version {active} stays active until `kaizen prompts activate {args.task} {path.stem}`"
+        print(hint, file=sys.stderr)
+    return 0
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise PromptError(f"--text: cannot be read: {exc}", path=path) from None
+
+
+def _short(path: Path) -> Path:
+    """Return a path as one would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _activate(args: argparse.Namespace) -> int:
+    before = activate_version(config_for(args), args.task, args.number)
+    was = f"; before: version {before}" if before not in (None, args.number) else ""
+    print(f"{args.task}: version {args.number} is active{was}")
+    return 0
+
+
+def _lock(args: argparse.Namespace) -> int:
+    config = config_for(args)
+    tasks = lock_versions(config, None if args.task is None else [args.task])
+    library = PromptLibrary(config)
+    for task in tasks:
+        numbers = ", ".join(str(number) for number in library.locked(task))
+        print(f"{task}: locked {numbers}; version {library.active(task)} is active")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    library = PromptLibrary(config_for(args))
+    tasks = library.tasks() if args.task is None else [args.task]
+    found = [_facts(library, version) for task in tasks for version in reversed(library.versions(task))]
+    if args.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    if not found:
+        print("no prompts yet; write the first: `kaizen prompts new TASK`")
+        return 0
+    rows = [
+        (
+            facts["task"],
+            facts["version"],
+            "active" if facts["active"] else "",
+            facts["lock"],
+            facts["sha256"][:12],
+            facts["model"],
+            facts["note"],
+        )
+        for facts in found
+    ]
+    print(table(("task", "version", "", "lock", "sha256", "model", "note"), rows))
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    library = PromptLibrary(config_for(args))
+    version = _version(library, args.task, args.number)
+    facts = _facts(library, version)
+    if args.json:
+        print(json.dumps({**facts, "text": version.text}, indent=2))
+        return 0
+    state = f"{'active, ' if facts['active'] else ''}{facts['lock']}"
+    print(f"{version.task} version {version.version} ({state})")
+    print(f"sha256: {version.sha256}")
+    for name in ("model", "note"):
+        if facts[name]:
+            print(plain(f"{name}: {facts[name]}"))
+    if version.variables:
+        print(f"variables: {', '.join(version.variables)}")
+    print(plain(f"\n{version.text}"))
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    library = PromptLibrary(config_for(args))
+    new = _version(library, args.task, args.new)
+    if args.old is None and new.parent is None:
+        raise PromptError(
+            f"version {new.version} of '{args.task}' is the first, there is none before it; "
+            f"name the two: `kaizen prompts diff {args.task} A B`"
+        )
+    old = _version(library, args.task, new.parent if args.old is None else args.old)
+    lines = difflib.unified_diff(
+        old.text.split("\n"),
+        new.text.split("\n"),
+        f"{args.task} version {old.version}",
+        f"{args.task} version {new.version}",
+        lineterm="",
+    )
+    for line in lines:
+        print(plain(line))
+    return 0
+
+
+def _version(library: PromptLibrary, task: str, number: int | None) -> PromptVersion:
+    """Find a version, the active one by default."""
+    versions = {version.version: version for version in library.versions(task)}
+    wanted = number or library.active(task) or max(versions)
+    return versions[library.version(task, wanted).version]
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a version, counted from 1 (found {text!r})")
+    return int(text)
+
+
+def _facts(library: PromptLibrary, version: PromptVersion) -> dict[str, Any]:
+    """Collect what the commands tell of a version, in the order they tell it."""
+    locked = library.locked(version.task).get(version.version)
+    return {
+        "task": version.task,
+        "version": version.version,
+        "active": library.active(version.task) == version.version,
+        "lock": "not locked" if locked is None else "locked" if locked == version.sha256 else "edited",
+        "sha256": version.sha256,
+        "parent": version.parent,
+        "model": version.model,
+        "variables": list(version.variables or ()),
+        "note": version.note,
+        "path": str(_short(library.version(version.task, version.version).path)),
+    }

@@ -1,0 +1,222 @@
+"""Configuration: one frozen ``Config``, resolved once.
+
+A setting is looked up on the command line, then in the environment (``KAIZEN_STORE``), then in
+pytest's ini file or ``pyproject.toml`` (``kaizen_store``), then in ``kaizen.yaml`` (``store``), and
+else has its default. What is not a single value (tasks, judge, endpoints) stands in ``kaizen.yaml``
+alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .errors import ConfigError
+from .models import Bar, GateSpec, Scope
+from .yamlfile import YamlFile, read_yaml
+
+KAIZEN_YAML = "kaizen.yaml"
+DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
+
+
+class TaskConfig(BaseModel):
+    """``tasks.<name>`` in ``kaizen.yaml``.
+
+    Attributes:
+        prompts: The folder of the task's prompt files; ``prompts/<name>`` unless said otherwise.
+        rubric: A rubric that scores every case of the task.
+        gate: Rules over all the cases of the task.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompts: str | None = None
+    rubric: str | None = None
+    gate: tuple[Bar, ...] = ()
+
+
+class JudgeConfig(BaseModel):
+    """``judge`` in ``kaizen.yaml``: the model that judges criteria without a check."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = DEFAULT_JUDGE_MODEL
+    max_tokens: int = Field(default=2048, gt=0)
+    timeout_s: float = Field(default=60.0, gt=0)
+
+
+class Endpoint(BaseModel):
+    """Which requests are LLM calls: ``endpoints`` in ``kaizen.yaml``.
+
+    Attributes:
+        api: The protocol spoken there, which says how request and response are read.
+        path: The end of the URL's path, whole segments: ``/v1/messages``.
+        host: The host, ``*`` for any.
+        provider: ``gen_ai.provider.name`` of the spans; by the protocol when not given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api: Literal["anthropic.messages", "openai.chat", "openai.responses"]
+    path: str = Field(pattern="^/")
+    host: str = "*"
+    provider: str | None = None
+
+
+DEFAULT_ENDPOINTS = (
+    Endpoint(api="anthropic.messages", path="/v1/messages"),
+    Endpoint(api="openai.chat", path="/chat/completions"),
+    Endpoint(api="openai.responses", path="/v1/responses"),
+)
+
+
+class KaizenYaml(BaseModel):
+    """The whole of ``kaizen.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tasks: dict[str, TaskConfig] = Field(default_factory=dict)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    endpoints: tuple[Endpoint, ...] = ()
+    prices: str | None = None
+    store: str | None = None
+    undecided: str | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set, resolved.
+
+    Attributes:
+        root: The folder that relative paths start from (pytest's rootdir).
+        store: The database file.
+        prompt_versions: Versions to run instead of the active ones, by task.
+        undecided: What an undecided gate does to its test: ``fail`` or ``pass``.
+        endpoints: The user's endpoints first, then the two known APIs on any host.
+        prices: The user's price table, on top of the one that ships.
+    """
+
+    root: Path
+    store: Path
+    prompt_versions: Mapping[str, int] = field(default_factory=dict)
+    undecided: Literal["fail", "pass"] = "fail"
+    tasks: Mapping[str, TaskConfig] = field(default_factory=dict)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    endpoints: tuple[Endpoint, ...] = DEFAULT_ENDPOINTS
+    prices: Path | None = None
+    task_gates: tuple[GateSpec, ...] = ()
+
+    def task(self, name: str) -> TaskConfig:
+        """Return a task's settings; the defaults for one that ``kaizen.yaml`` does not name."""
+        return self.tasks.get(name, _NO_TASK)
+
+    def prompt_folder(self, task: str) -> Path:
+        """Return the folder that holds a task's prompt files."""
+        return self.root / (self.task(task).prompts or f"prompts/{task}")
+
+
+_NO_TASK = TaskConfig()
+
+
+def load_config(
+    root: Path,
+    *,
+    cli: Mapping[str, Any] | None = None,
+    ini: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Config:
+    """Resolve the configuration.
+
+    Args:
+        root: The folder with ``kaizen.yaml`` (which may be absent).
+        cli: Values from the command line, by setting; absent or None: not given.
+        ini: Values from pytest's ini file, by setting, likewise.
+        env: The environment; the process's own by default.
+
+    Raises:
+        ConfigError: With the place, the key, the bad value and the valid ones.
+    """
+    path = root / KAIZEN_YAML
+    file = read_yaml(path, error=ConfigError) if path.exists() else None
+    document = file.parse(KaizenYaml) if file else KaizenYaml()
+    lookup = _Lookup(cli or {}, ini or {}, os.environ if env is None else env, document, file)
+    return Config(
+        root=root,
+        store=root / lookup.get("store", str, ".kaizen/kaizen.db"),
+        prompt_versions=lookup.get("prompt_version", _prompt_versions, {}),
+        undecided=lookup.get("undecided", _one_of("fail", "pass"), "fail"),
+        tasks=document.tasks,
+        judge=document.judge,
+        endpoints=document.endpoints + DEFAULT_ENDPOINTS,
+        prices=root / document.prices if document.prices else None,
+        task_gates=tuple(_task_gates(document, file)),
+    )
+
+
+def _task_gates(document: KaizenYaml, file: YamlFile | None) -> list[GateSpec]:
+    gates = []
+    for task, settings in document.tasks.items():
+        for index, bar in enumerate(settings.gate):
+            line = file.line(("tasks", task, "gate", index)) if file else None
+            origin = f"{KAIZEN_YAML}:{line}"
+            if bar.max_drop is not None:
+                key = f"tasks.{task}.gate.{index}.max_drop"
+                problem = f"{key}: there is no baseline to compare with; give min or max"
+                raise ConfigError(problem, path=file.path if file else None, line=line)
+            gates.append(GateSpec(scope=Scope.TASK, task=task, origin=origin, **bar.model_dump()))
+    return gates
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """The order in which a setting is looked up, written once."""
+
+    cli: Mapping[str, Any]
+    ini: Mapping[str, Any]
+    env: Mapping[str, str]
+    document: KaizenYaml
+    file: YamlFile | None
+
+    def get(self, name: str, parse: Callable[[Any], Any], default: Any) -> Any:
+        variable = f"KAIZEN_{name.upper()}"
+        places = (
+            (self.cli.get(name), f"--kaizen-{name.replace('_', '-')}"),
+            (self.env.get(variable) or None, variable),
+            (self.ini.get(name) or None, f"ini key kaizen_{name}"),
+            (getattr(self.document, name, None), f"{KAIZEN_YAML}: {name}"),
+        )
+        for value, place in places:
+            if value is not None:
+                try:
+                    return parse(value)
+                except ValueError as exc:
+                    raise ConfigError(f"{place}: {exc}") from None
+        return default
+
+
+def _prompt_versions(value: str | list[str]) -> dict[str, int]:
+    """Parse ``TASK=N`` items: a list from the command line, words in ini and environment."""
+    versions = {}
+    for item in value.split() if isinstance(value, str) else value:
+        task, _, number = item.partition("=")
+        if not task or not number.isdecimal() or int(number) < 1:
+            raise ValueError(f"expected TASK=N with N counted from 1 (found {item!r})")
+        versions[task] = int(number)
+    return versions
+
+
+def _one_of(*valid: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in valid:
+            raise ValueError(f"expected one of {', '.join(valid)} (found {value!r})")
+        return value
+
+    return parse
+
+
+__all__ = ["Config", "Endpoint", "JudgeConfig", "KaizenYaml", "TaskConfig", "load_config"]

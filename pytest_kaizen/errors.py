@@ -1,0 +1,97 @@
+"""The errors that pytest-kaizen raises, as one tree.
+
+::
+
+    KaizenError                  everything below; catch this one
+    ├── UsageError               the user's input is wrong: carries file, line and cure
+    │   ├── ConfigError          an option, an ini key, an environment variable or kaizen.yaml
+    │   ├── MarkerError          the arguments of a marker
+    │   ├── RubricError          a rubric file
+    │   └── PromptError          a prompt file, its variables, kaizen.lock
+    ├── CaptureError             a request to something that cannot be captured or is not being captured
+    ├── LLMError                 a model call of our own (judge, reflection) failed
+    │   └── BudgetExceeded       the spend cap was reached before the call
+    ├── ScoreError               a scorer could not give a score
+    └── StoreError               the database: cannot be opened, written or understood
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class KaizenError(Exception):
+    """Base class of all errors raised on purpose by pytest-kaizen."""
+
+
+class UsageError(KaizenError):
+    """The user's input is wrong.
+
+    Args:
+        message: What is wrong and what to do about it.
+        path: The file the mistake is in, if it is in a file.
+        line: Its line, counted from 1.
+
+    ``str(error)`` is ``path:line: message``, the form that editors and CI systems turn into links.
+    """
+
+    def __init__(self, message: str, *, path: Path | str | None = None, line: int | None = None) -> None:
+        self.message = message
+        self.path = Path(path) if path is not None else None
+        self.line = line
+        place = "" if self.path is None else f"{self.path}:" if line is None else f"{self.path}:{line}:"
+        super().__init__(f"{place} {message}" if place else message)
+
+
+class ConfigError(UsageError):
+    """An option, an ini key, an environment variable or ``kaizen.yaml`` is wrong."""
+
+
+class MarkerError(UsageError):
+    """A ``kaizen…`` marker has arguments that it does not take."""
+
+
+class RubricError(UsageError):
+    """A rubric file is missing, is not YAML or does not say what a rubric must say."""
+
+
+class PromptError(UsageError):
+    """A prompt is missing, was edited after it was locked, or does not fit its variables."""
+
+
+class CaptureError(KaizenError):
+    """Something was asked of the capture that it cannot give."""
+
+
+class LLMError(KaizenError):
+    """A model call made by pytest-kaizen itself failed.
+
+    Args:
+        message: What happened.
+        status: The HTTP status, when there was an answer.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class BudgetExceeded(LLMError):  # noqa: N818 - it names what happened, as the SDKs do
+    """A model call was refused because the spend cap would have been passed."""
+
+
+class ScoreError(KaizenError):
+    """A scorer could not give a score; the sample stays unscored, which is neither 0 nor a pass."""
+
+
+class StoreError(KaizenError):
+    """The store cannot be opened, written or understood.
+
+    Args:
+        message: What happened and what to do about it.
+        path: The database file.
+    """
+
+    def __init__(self, message: str, *, path: Path | str | None = None) -> None:
+        self.path = Path(path) if path is not None else None
+        super().__init__(f"{self.path}: {message}" if self.path is not None else message)

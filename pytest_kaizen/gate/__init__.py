@@ -1,0 +1,30 @@
+"""Verdicts: values in, ``GateResult``s out; no input, no output, no clock."""
+
+from __future__ import annotations
+
+from .bars import case_gate, gate_draw, gate_test, task_gate
+from .betting import SequentialTest, Verdict, confidence_interval, sequential_verdict
+from .correction import holm
+from .draws import TaskDraws
+from .drop import drop_gate, drop_test
+from .interval import mean_interval
+from .prompt import VersionRequirement, parse_requirement, prompt_gate
+
+__all__ = [
+    "SequentialTest",
+    "TaskDraws",
+    "Verdict",
+    "VersionRequirement",
+    "case_gate",
+    "confidence_interval",
+    "drop_gate",
+    "drop_test",
+    "gate_draw",
+    "gate_test",
+    "holm",
+    "mean_interval",
+    "parse_requirement",
+    "prompt_gate",
+    "sequential_verdict",
+    "task_gate",
+]

@@ -1,0 +1,93 @@
+"""Samples → verdicts on a case: its gates, its prompt rules, and what nothing was asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..gate import case_gate, prompt_gate
+from ..models import BOUNDED_METRICS, BUDGET_METRICS, GateResult, GateSpec, Sample
+from ..prompts import PromptLibrary
+from ..report.text import safe_text
+from .plan import NO_TASK, CasePlan
+
+
+def case_verdicts(plan: CasePlan, samples: Sequence[Sample], library: PromptLibrary) -> list[GateResult]:
+    """Decide every gate of a case from its samples."""
+    results = [_gate(spec, plan, samples) for spec in plan.gates]
+    for rule in plan.prompt_rules:
+        used = [sample.prompts[rule.task] for sample in samples if rule.task in sample.prompts]
+        results.append(
+            prompt_gate(
+                rule.requirement,
+                task=rule.task,
+                case_id=plan.case_id,
+                used=used,
+                active=library.active(rule.task),
+                locked=library.locked(rule.task),
+                origin=rule.origin,
+            )
+        )
+    return results
+
+
+def _gate(spec: GateSpec, plan: CasePlan, samples: Sequence[Sample]) -> GateResult:
+    return case_gate(
+        spec,
+        [sample.metrics.get(spec.metric) for sample in samples],
+        case_id=plan.case_id,
+        missing=[why_missing(spec.metric, sample) for sample in samples if spec.metric not in sample.metrics],
+    )
+
+
+def why_missing(metric: str, sample: Sample) -> str:
+    """Say why a sample has no value for a metric."""
+    if metric in sample.missing:
+        return sample.missing[metric]
+    names = sorted(sample.metrics.keys() - {*BOUNDED_METRICS, *BUDGET_METRICS})
+    return f"no score named '{metric}' was given" + (f" (there were {', '.join(names)})" if names else "")
+
+
+def failure_text(plan: CasePlan, samples: Sequence[Sample], failed: Sequence[GateResult]) -> str:
+    """Say why a case failed.
+
+    Each gate's sentence, the lowest criterion with its reason, rubrics that had nothing to score, and
+    the checks that did not hold.
+    """
+    lines = [result.sentence for result in failed]
+    for result in failed:
+        lowest = _lowest(result.name, samples)
+        if lowest is not None:
+            lines.append(lowest)
+    failed_checks = [
+        f"check '{score.name}' failed{f': {score.reason}' if score.reason else ''}"
+        for sample in samples
+        for score in sample.trace.scores
+        if score.value == 0 and score.rubric is None and score.source == "check"
+    ]
+    gated = {result.name for result in failed}
+    lines += [
+        f"rubric {score.name}: {score.error}"
+        for sample in samples
+        for score in sample.trace.scores
+        if sample.trace.output is None and score.error and score.rubric == score.name not in gated
+    ]
+    task = [] if plan.task == NO_TASK else [f"(task {plan.task})"]
+    # Two gates on one rubric have the same lowest criterion. Reasons are a model's words.
+    return safe_text("\n".join(dict.fromkeys([*lines, *failed_checks, *task])))
+
+
+def _lowest(metric: str, samples: Sequence[Sample]) -> str | None:
+    """Find the criterion that pulled a rubric's figure down most."""
+    scores = [
+        score
+        for sample in samples
+        for score in sample.trace.scores
+        if score.value is not None
+        and score.is_criterion
+        and (metric == "score" or metric in (score.rubric, score.name))
+    ]
+    if not scores:
+        return None
+    worst = min(scores, key=lambda score: score.value or 0.0)
+    reason = f": {' '.join(worst.reason.split())}" if worst.reason else ""
+    return f"lowest criterion: {worst.name} {worst.value:.2f}{reason}"

@@ -1,0 +1,162 @@
+"""The ``kaizen`` fixture: what a test says to, and learns from, the plugin."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from ..capture import SpanHandle
+from ..errors import ScoreError
+from ..models import Score, ScoreSource, SpanKind, Trace
+from ..pipeline import LiveSample, Scoring, current_sample
+from ..prompts import Prompt, PromptLibrary
+from ..score import Verdict, load_rubric
+
+
+class Kaizen:
+    """One test's view of the plugin; everything said belongs to the sample that says it.
+
+    Args:
+        own_sample: Gives the test's sample where none is current (in another fixture's setup).
+        library: The prompts.
+        scoring: What judges.
+        root: The folder that the paths of rubrics start from.
+    """
+
+    def __init__(
+        self, own_sample: Callable[[], LiveSample], library: PromptLibrary, scoring: Scoring, root: Path
+    ) -> None:
+        self._own_sample = own_sample
+        self._library = library
+        self._scoring = scoring
+        self._root = root
+
+    @property
+    def _sample(self) -> LiveSample:
+        return current_sample() or self._own_sample()
+
+    def prompt(self, task: str) -> Prompt:
+        """Return the version of a task's prompt that this run is to use.
+
+        That is the one of ``--kaizen-prompt-version``, else the active one of ``kaizen.lock``, else
+        the highest.
+
+        Raises:
+            PromptError: There is none, or a locked version was edited; says what to do.
+        """
+        prompt = self._library.get(task)
+        self._sample.prompts[task] = (prompt.version, prompt.sha256)
+        return prompt
+
+    @property
+    def trace(self) -> Trace:
+        """The trace of this sample, with the spans that have ended so far."""
+        return self._sample.trace()
+
+    @property
+    def traces(self) -> list[Trace]:
+        """The traces of this test's samples so far; this sample's is the last."""
+        return [self.trace]
+
+    def case(self, *, input: Any = None, output: Any = None, reference: Any = None) -> None:  # noqa: A002
+        """Say what a rubric is to judge; what is not given is taken from the last LLM call.
+
+        Args:
+            input: What the program was given.
+            output: What it answered.
+            reference: A good answer to compare with.
+        """
+        content = self._sample.content
+        content.input = content.input if input is None else input
+        content.output = content.output if output is None else output
+        content.reference = content.reference if reference is None else reference
+
+    def check(self, name: str, passed_or_score: bool | float, reason: str | None = None) -> None:
+        """Record a check.
+
+        A check that is False makes its sample fail, and so the test, unless a gate on ``pass_rate``,
+        on ``score`` or on the check's name says how many may. A number is a score and fails nothing
+        by itself.
+
+        Args:
+            name: What is checked; a gate may name it.
+            passed_or_score: Whether it holds, or how well, in [0, 1].
+            reason: Why, for the report.
+
+        Raises:
+            ScoreError: A number outside [0, 1].
+        """
+        # Comparisons in numpy and pandas give booleans of their own.
+        is_verdict = isinstance(passed_or_score, bool) or type(passed_or_score).__name__.startswith("bool")
+        if is_verdict and not passed_or_score:
+            self._sample.failed_checks.append(name)
+        self._keep(name, passed_or_score, reason, ScoreSource.CHECK)
+
+    def score(self, name: str, value: float, reason: str | None = None) -> None:
+        """Record a score in [0, 1] that the test worked out itself.
+
+        Raises:
+            ScoreError: A value that is no number in [0, 1].
+        """
+        self._keep(name, value, reason, ScoreSource.SDK)
+
+    def judge(
+        self,
+        output: Any,
+        *,
+        rubric: str | Path,
+        input: Any = None,  # noqa: A002
+        reference: Any = None,
+    ) -> Verdict:
+        """Score an output by a rubric now, instead of after the test.
+
+        In an async test use ``ajudge``: this call blocks until the judge has answered.
+
+        Args:
+            output: What to judge.
+            rubric: The path of a rubric file, from the folder of ``kaizen.yaml``.
+            input: What the program was given.
+            reference: A good answer.
+
+        Raises:
+            RubricError: The rubric is missing or broken.
+        """
+        sample = self._sample
+        scores = self._scoring.rubric(sample, load_rubric(self._root / rubric), input, output, reference)
+        sample.scores += scores
+        return Verdict(scores)
+
+    async def ajudge(
+        self,
+        output: Any,
+        *,
+        rubric: str | Path,
+        input: Any = None,  # noqa: A002
+        reference: Any = None,
+    ) -> Verdict:
+        """Score an output as ``judge`` does, without holding up the event loop."""
+        import anyio.to_thread
+
+        call = functools.partial(self.judge, output, rubric=rubric, input=input, reference=reference)
+        return await anyio.to_thread.run_sync(call)
+
+    def span(self, name: str, kind: SpanKind | str = SpanKind.TOOL) -> AbstractContextManager[SpanHandle]:
+        """Record a step of the program around a block of code; LLM calls in it become its children.
+
+        Args:
+            name: What the step is called.
+            kind: What it stands for: TOOL, CHAIN, AGENT, RETRIEVER, EMBEDDING.
+        """
+        return self._sample.recorder.span(name, SpanKind(kind))
+
+    def _keep(self, name: str, value: float, reason: str | None, source: ScoreSource) -> None:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ScoreError(f"'{name}': expected a number in [0, 1] (found {value!r})") from None
+        if not 0 <= number <= 1:
+            raise ScoreError(f"'{name}': a score lies in [0, 1] (found {value!r})")
+        self._sample.scores.append(Score(name=name, value=number, source=source, reason=reason))

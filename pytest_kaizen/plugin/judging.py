@@ -1,0 +1,41 @@
+"""The judge of a session, made when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+
+from ..config import Config
+from ..llm import AnthropicLLM
+from ..prices import Prices, load_prices
+from ..score import Judge
+
+
+class SessionJudge:
+    """Makes the session's judge once, at the first call, and then returns it.
+
+    Args:
+        config: Which model judges.
+        prices: What its calls cost; the configured table by default.
+    """
+
+    def __init__(self, config: Config, prices: Prices | None = None) -> None:
+        self._config = config
+        self._prices = prices
+        self._lock = threading.Lock()
+        self._llm: AnthropicLLM | None = None
+        self._judge: Judge | None = None
+
+    def __call__(self) -> Judge:
+        """Return the judge."""
+        with self._lock:
+            if self._judge is None:
+                settings = self._config.judge
+                prices = self._prices or load_prices(self._config.prices)
+                self._llm = AnthropicLLM(prices=prices, timeout_s=settings.timeout_s)
+                self._judge = Judge(self._llm, settings.model, settings.max_tokens)
+            return self._judge
+
+    def close(self) -> None:
+        """Close the connections of the judge, if there is one."""
+        if self._llm is not None:
+            self._llm.close()

@@ -1,0 +1,77 @@
+"""Options and ini keys: declared here, looked up and parsed in ``pytest_kaizen.config``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+OFF_REASON = "needs --kaizen"
+_WHEN_OFF = ("skip", "run")
+
+#: Settings that are an option and an ini key: name, arguments of the option, help.
+_SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    (
+        "prompt_version",
+        {"action": "append", "metavar": "TASK=N"},
+        "Run version N of a task's prompt instead of the active one (repeatable).",
+    ),
+    ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
+)
+#: Settings that are an ini key alone.
+_INI_ONLY = (("undecided", "What an undecided gate does to its test: fail (default) or pass."),)
+
+
+def declare(parser: pytest.Parser) -> None:
+    """Declare everything with pytest."""
+    group = parser.getgroup("kaizen", "prompt regression (pytest-kaizen)")
+    group.addoption(
+        "--kaizen",
+        action="store_true",
+        default=False,
+        help="Record every LLM call as a scored trace and decide the gates on prompts and scores.",
+    )
+    for name, arguments, text in _SETTINGS:
+        group.addoption(_flag(name), dest=f"kaizen_{name}", default=None, help=text, **arguments)
+        parser.addini(f"kaizen_{name}", f"{text} Same as {_flag(name)}.", default=None)
+    for name, text in _INI_ONLY:
+        parser.addini(f"kaizen_{name}", text, default=None)
+    parser.addini(
+        "kaizen_when_off",
+        "Without --kaizen, tests that use the fixture or a marker: skip (default) or run.",
+        default="skip",
+    )
+
+
+def is_on(config: pytest.Config) -> bool:
+    """Whether the session runs with ``--kaizen``."""
+    return bool(config.getoption("kaizen", default=False))
+
+
+def when_off(config: pytest.Config) -> str:
+    """Return what becomes of tests that need ``--kaizen`` when it is absent.
+
+    Raises:
+        pytest.UsageError: The ini key has another value than ``skip`` and ``run``.
+    """
+    value = str(config.getini("kaizen_when_off"))
+    if value not in _WHEN_OFF:
+        raise pytest.UsageError(
+            f"ini key kaizen_when_off: expected one of {', '.join(_WHEN_OFF)} (found {value!r})"
+        )
+    return value
+
+
+def from_command_line(config: pytest.Config) -> dict[str, Any]:
+    """Return the settings given as options, by name."""
+    return {name: config.getoption(f"kaizen_{name}") for name, _, _ in _SETTINGS}
+
+
+def from_ini(config: pytest.Config) -> dict[str, Any]:
+    """Return the settings given in the ini file, by name."""
+    names = [name for name, _, _ in _SETTINGS] + [name for name, _ in _INI_ONLY]
+    return {name: config.getini(f"kaizen_{name}") for name in names}
+
+
+def _flag(name: str) -> str:
+    return f"--kaizen-{name.replace('_', '-')}"

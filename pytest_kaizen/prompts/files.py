@@ -1,0 +1,178 @@
+"""Prompt files on disk: ``<n>.md``, YAML front matter between ``---`` lines, then the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from pytest_kaizen.errors import PromptError
+from pytest_kaizen.yamlfile import YamlFile
+
+from .prompt import Prompt
+from .text import normalise, sha256_of, variables_in
+
+_FENCE = "---"
+_NUMBER = re.compile("[0-9]+")
+
+
+class FrontMatter(BaseModel):
+    """What may stand between the ``---`` lines of a prompt file.
+
+    Attributes:
+        model: The model that the prompt was written for.
+        variables: The variables that the text uses; checked against it when given.
+        note: What this version is about, for people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = None
+    variables: tuple[str, ...] | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A prompt file, parsed; ``front`` is None when it has no front matter."""
+
+    front: FrontMatter | None
+    text: str
+
+
+def parse_source(source: str, path: Path) -> Source:
+    """Parse the content of a prompt file.
+
+    Args:
+        source: The content.
+        path: The file it is from, for messages.
+
+    Raises:
+        PromptError: Front matter that is not closed, is not YAML, has unknown keys or declares
+            other variables than the text uses; no text.
+    """
+    lines = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    start = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    if lines[start].rstrip() != _FENCE:
+        return Source(None, _text(lines, path))
+    end = next((i for i, line in enumerate(lines) if i > start and line.rstrip() == _FENCE), None)
+    if end is None:
+        message = "the front matter is not closed; end it with a line '---' before the text"
+        raise PromptError(message, path=path, line=start + 1)
+    text = _text(lines[end + 1 :], path)
+    file = YamlFile("\n".join(lines[start + 1 : end]), path, error=PromptError, first_line=start + 2)
+    front = file.parse(FrontMatter)
+    if front.variables is not None:
+        used = variables_in(text)
+        faults = [f"'{name}' is declared but not used" for name in front.variables if name not in used]
+        faults += [f"'{name}' is used but not declared" for name in used if name not in front.variables]
+        if faults:
+            message = f"variables: {', '.join(faults)}; declare what the text uses: [{', '.join(used)}]"
+            raise file.fail(message, ("variables",))
+    return Source(front, text)
+
+
+def _text(lines: list[str], path: Path) -> str:
+    text = normalise("\n".join(lines))
+    if not text:
+        raise PromptError("holds no text; write the prompt below the front matter", path=path)
+    return text
+
+
+def compose(front: FrontMatter, text: str) -> str:
+    """Write the content of a prompt file; the opposite of ``parse_source``."""
+    given = front.model_dump(exclude_none=True, mode="json")
+    # Without a key, fences are needed only where the text would itself be taken for front matter.
+    if not given and not text.startswith(_FENCE):
+        return f"{text}\n"
+    head = "".join(_yaml_line(key, value) for key, value in given.items())
+    return f"{_FENCE}\n{head}{_FENCE}\n{text}\n"
+
+
+def _yaml_line(key: str, value: object) -> str:
+    if isinstance(value, list):
+        return f"{key}: [{', '.join(value)}]\n"
+    return yaml.safe_dump({key: value}, allow_unicode=True, width=10_000)
+
+
+def version_paths(folder: Path) -> dict[int, Path]:
+    """Find the version files of a folder, by number, ascending; none when there is no folder.
+
+    Raises:
+        PromptError: A ``.md`` file whose name is not a number, or two with one number.
+    """
+    found: dict[int, Path] = {}
+    for path in _markdown_files(folder):
+        number = _number(path)
+        if number is None:
+            message = "a prompt file is named by its version, '1.md', '2.md', …; rename it or move it away"
+            raise PromptError(message, path=path)
+        if number in found:
+            message = (
+                f"'{found[number].name}' and '{path.name}' are both version {number}; "
+                f"keep one, and give the other the next free number"
+            )
+            raise PromptError(message, path=folder)
+        found[number] = path
+    return dict(sorted(found.items()))
+
+
+def holds_versions(folder: Path) -> bool:
+    """Whether a folder holds at least one file that is named as a version."""
+    return any(_number(path) is not None for path in _markdown_files(folder))
+
+
+def read_versions(task: str, folder: Path) -> dict[int, Prompt]:
+    """Read all the versions of a task, by number, ascending.
+
+    Raises:
+        PromptError: As ``version_paths`` and ``parse_source``, or a file that cannot be read.
+    """
+    return {
+        number: _prompt(task, number, path, read_source(path))
+        for number, path in version_paths(folder).items()
+    }
+
+
+def read_source(path: Path) -> Source:
+    """Read and parse a prompt file.
+
+    Raises:
+        PromptError: It cannot be read, or is not a prompt file.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise PromptError(f"cannot be read: {exc}", path=path) from None
+    return parse_source(content, path)
+
+
+def _prompt(task: str, number: int, path: Path, source: Source) -> Prompt:
+    front = source.front or FrontMatter()
+    return Prompt(
+        task=task,
+        version=number,
+        text=source.text,
+        sha256=sha256_of(source.text),
+        path=path,
+        model=front.model,
+        variables=variables_in(source.text),
+        note=front.note,
+    )
+
+
+def _markdown_files(folder: Path) -> Iterable[Path]:
+    if not folder.is_dir():
+        return []
+    # Names with a leading dot are what editors leave behind.
+    names = (p for p in folder.iterdir() if p.suffix.lower() == ".md" and not p.name.startswith("."))
+    return sorted(path for path in names if not path.is_dir())
+
+
+def _number(path: Path) -> int | None:
+    number = int(path.stem) if _NUMBER.fullmatch(path.stem) else 0
+    return number if number >= 1 else None

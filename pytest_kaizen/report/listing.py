@@ -1,0 +1,271 @@
+"""Runs and traces as text, for ``kaizen runs`` and ``kaizen traces``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from textwrap import indent
+from typing import Any
+
+from ..models import Case, Interval, Message, Outcome, Part, Run, Score, Span, TaskSummary, Trace
+from .table import table
+from .text import safe_text
+
+_STEP = "    "
+_SHORT_REVISION = 10
+_RUNS = "run", "started", "status", "revision", "tasks and scores", "samples", "cost", "gates"
+_TASKS = (
+    "task",
+    "cases",
+    "samples",
+    "score",
+    "passed",
+    "prompt",
+    "calls",
+    "tokens",
+    "cost",
+    "p50",
+    "p95",
+    "gates",
+)
+_CASES = "case", "outcome", "samples", "score", "gates"
+_TRACES = (
+    "trace",
+    "created",
+    "task",
+    "case",
+    "sample",
+    "calls",
+    "tokens",
+    "cost",
+    "latency",
+    "scores",
+    "error",
+)
+_SCORES = "score", "value", "source", "reason"
+
+
+def runs_table(runs: Sequence[Run]) -> str:
+    """List runs, one a line."""
+    if not runs:
+        return "no runs yet"
+    return safe_text(table(_RUNS, [_run_row(run) for run in runs]))
+
+
+def run_text(run: Run, cases: Sequence[Case]) -> str:
+    """Show one run: its facts, a table of tasks, one of cases, the gates that did not pass, notes."""
+    parts = [
+        _facts(
+            ("run", run.id),
+            ("started", _time(run.created_at)),
+            ("finished", _time(run.finished_at)),
+            ("status", _status(run)),
+            ("revision", run.revision),
+            ("branch", run.branch),
+        )
+    ]
+    if run.tasks:
+        parts.append(table(_TASKS, [_task_row(task) for task in run.tasks]))
+    if cases:
+        parts.append(table(_CASES, [_case_row(case) for case in cases]))
+    gates = chain(*(task.gates for task in run.tasks), *(case.gates for case in cases))
+    sentences = [f"{gate.outcome}: {gate.sentence}" for gate in gates if gate.outcome is not Outcome.PASS]
+    parts += ["\n".join(lines) for lines in (sentences, run.notes) if lines]
+    return safe_text("\n\n".join(parts))
+
+
+def traces_table(traces: Sequence[Trace]) -> str:
+    """List traces, one a line."""
+    if not traces:
+        return "no traces"
+    return safe_text(table(_TRACES, [_trace_row(trace) for trace in traces]))
+
+
+def trace_text(trace: Trace) -> str:
+    """Show one trace: its facts, scores with reasons, and its spans with all messages."""
+    parts = [
+        _facts(
+            ("trace", trace.id),
+            ("name", trace.name),
+            ("run", trace.run_id),
+            ("task", trace.task),
+            ("case", trace.case_id),
+            ("sample", trace.sample),
+            ("created", _time(trace.created_at)),
+            ("error", trace.error),
+        )
+    ]
+    judged = (("input", trace.input), ("output", trace.output), ("reference", trace.reference))
+    parts += [f"{name}\n{indent(_value(value), _STEP)}" for name, value in judged if value is not None]
+    if trace.scores:
+        parts.append(table(_SCORES, [_score_row(score) for score in trace.scores]))
+    depths = _depths(trace.spans)
+    parts += [indent(_span_text(span), _STEP * depths[span.id]) for span in trace.spans]
+    return safe_text("\n\n".join(parts))
+
+
+def _run_row(run: Run) -> tuple[object, ...]:
+    return (
+        run.id,
+        _time(run.created_at),
+        _status(run),
+        run.revision and run.revision[:_SHORT_REVISION],
+        ", ".join(f"{task.task} {_score(task.score, None) or ''}".rstrip() for task in run.tasks),
+        sum(task.samples for task in run.tasks),
+        _dollars(_total(task.cost_usd for task in run.tasks)),
+        _outcomes(gate.outcome for task in run.tasks for gate in task.gates),
+    )
+
+
+def _task_row(task: TaskSummary) -> tuple[object, ...]:
+    return (
+        task.task,
+        f"{task.cases} of {task.collected}" if task.cases != task.collected else task.cases,
+        task.samples,
+        _score(task.score, task.score_interval),
+        None if task.pass_rate is None else f"{task.pass_rate:.0%}",
+        task.prompts,
+        task.calls,
+        f"{task.input_tokens} in, {task.output_tokens} out",
+        _dollars(task.cost_usd),
+        _milliseconds(task.latency_p50_ms),
+        _milliseconds(task.latency_p95_ms),
+        _outcomes(gate.outcome for gate in task.gates),
+    )
+
+
+def _case_row(case: Case) -> tuple[object, ...]:
+    scores = [sample.metrics["score"] for sample in case.samples if "score" in sample.metrics]
+    return (
+        case.id,
+        case.outcome if case.complete else "incomplete",
+        len(case.samples),
+        f"{sum(scores) / len(scores):.3f}" if scores else None,
+        _outcomes(gate.outcome for gate in case.gates),
+    )
+
+
+def _trace_row(trace: Trace) -> tuple[object, ...]:
+    spans = trace.llm_spans
+    return (
+        trace.id,
+        _time(trace.created_at),
+        trace.task,
+        trace.case_id,
+        trace.sample,
+        len(spans),
+        _tokens(spans),
+        _dollars(_total(span.cost_usd for span in spans)),
+        _milliseconds(_total(span.latency_ms for span in spans)),
+        ", ".join(f"{score.name} {_score_value(score)}" for score in trace.scores if not score.is_criterion),
+        trace.error,
+    )
+
+
+def _score_row(score: Score) -> tuple[object, ...]:
+    return (score.name, _score_value(score), score.source, score.error or score.reason)
+
+
+def _span_text(span: Span) -> str:
+    facts = [
+        f"{span.kind} {span.name}",
+        span.model if span.model and span.model not in span.name else None,
+        span.provider,
+        _milliseconds(span.latency_ms),
+        _tokens([span]),
+        _dollars(span.cost_usd),
+        f"{len(span.attempts)} attempts" if len(span.attempts) > 1 else None,
+        "replayed" if span.replayed else None,
+    ]
+    lines = [" · ".join(fact for fact in facts if fact)]
+    if span.error:
+        lines.append(f"{_STEP}error: {span.error}")
+    lines += [indent(_message_text(message), _STEP) for message in (*span.input, *span.output)]
+    return "\n".join(lines)
+
+
+def _message_text(message: Message) -> str:
+    body = "\n".join(_part_text(part) for part in message.parts)
+    end = f"\n({message.finish_reason})" if message.finish_reason else ""
+    return f"{message.role}:\n{indent(body + end, _STEP)}"
+
+
+def _part_text(part: Part) -> str:
+    extra = part.model_extra or {}
+    if part.type == "text":
+        return part.content or ""
+    if part.type == "tool_call":
+        return f"tool call {extra.get('name')}({_value(extra.get('arguments'))})"
+    if part.type == "tool_call_response":
+        return f"tool result {_value(extra.get('response'))}"
+    if part.type == "blob":
+        return f"[{extra.get('mime_type')}, {extra.get('size')} bytes]"
+    return f"[{part.type}] {part.content if part.content is not None else _value(extra)}"
+
+
+def _depths(spans: Sequence[Span]) -> dict[str, int]:
+    """How deep each span lies in the tree; a parent comes before its children or not at all."""
+    depths: dict[str, int] = {}
+    for span in spans:
+        depths[span.id] = depths.get(span.parent_id, -1) + 1 if span.parent_id else 0
+    return depths
+
+
+def _facts(*facts: tuple[str, object]) -> str:
+    known = [(name, value) for name, value in facts if value is not None]
+    width = max(len(name) for name, _ in known)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in known)
+
+
+def _status(run: Run) -> str:
+    return run.status if run.exit_status is None else f"{run.status}, exit {run.exit_status}"
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return f"{moment.astimezone(UTC) if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _score(mean: float | None, interval: Interval | None) -> str | None:
+    if mean is None or interval is None:
+        return None if mean is None else f"{mean:.3f}"
+    return f"{mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _score_value(score: Score) -> str:
+    return "error" if score.value is None else f"{score.value:.2f}"
+
+
+def _outcomes(outcomes: Iterable[Outcome]) -> str:
+    found = [outcome.value for outcome in outcomes]
+    return ", ".join(
+        f"{found.count(outcome.value)} {outcome.value}" for outcome in Outcome if outcome in found
+    )
+
+
+def _tokens(spans: Sequence[Span]) -> str | None:
+    sent = _total(span.usage.input_tokens for span in spans)
+    received = _total(span.usage.output_tokens for span in spans)
+    known = [f"{total:.0f} {name}" for total, name in ((sent, "in"), (received, "out")) if total is not None]
+    return ", ".join(known) or None
+
+
+def _dollars(amount: float | None) -> str | None:
+    return None if amount is None else f"${amount:.4f}"
+
+
+def _milliseconds(duration: float | None) -> str | None:
+    return None if duration is None else f"{duration:.0f} ms"
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    """Add what is known; None when nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,112 @@
+"""Scoring one output by one rubric."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import ScoreError
+from ..models import Score, ScoreSource
+from .checks import Check
+from .judge import Judge
+from .rubric import Criterion, Rubric
+
+
+def score_rubric(
+    rubric: Rubric,
+    *,
+    input: Any,  # noqa: A002
+    output: Any,
+    reference: Any,
+    judge: Judge | None,
+) -> list[Score]:
+    """Score an output by every criterion of a rubric.
+
+    Args:
+        rubric: The rubric.
+        input: What the program was given; None when unknown.
+        output: What it answered. None is no output: every score is then an error, and nothing is
+            asked of the judge.
+        reference: A good answer; None when there is none.
+        judge: Who answers the criteria without a check.
+
+    Returns:
+        A score per criterion, in the rubric's order, named ``summary.faithful``; then the weighted
+        mean under the rubric's name. A criterion that could not be scored is an error and makes
+        the total one, because a mean over the others would claim more than is known.
+    """
+    if output is None:
+        reason = "there is no output to score: nothing was captured, and kaizen.case gave none"
+        scores = [_failed(rubric, criterion, reason) for criterion in rubric.criteria]
+        return [*scores, _total(rubric, scores)]
+    if judge is not None:
+        judged = judge.judge(rubric, rubric.judged, input=input, output=output, reference=reference)
+    else:
+        judged = [_failed(rubric, criterion, "no judge was given") for criterion in rubric.judged]
+    answers = iter(judged)
+    scores = [
+        next(answers)
+        if criterion.check is None
+        else _checked(rubric, criterion, criterion.check, input=input, output=output, reference=reference)
+        for criterion in rubric.criteria
+    ]
+    return [*scores, _total(rubric, scores)]
+
+
+def _checked(
+    rubric: Rubric,
+    criterion: Criterion,
+    check: Check,
+    *,
+    input: Any,  # noqa: A002
+    output: Any,
+    reference: Any,
+) -> Score:
+    try:
+        value, reason = check.run(output, input=input, reference=reference)
+    except ScoreError as exc:
+        return _failed(rubric, criterion, str(exc))
+    except Exception as exc:
+        # An odd output must not break the test that produced it.
+        return _failed(rubric, criterion, f"the check broke: {type(exc).__name__}: {exc}")
+    return Score(
+        name=f"{rubric.name}.{criterion.name}",
+        value=value,
+        source=ScoreSource.CHECK,
+        reason=reason,
+        expected=criterion.expected,
+        rubric=rubric.name,
+        weight=criterion.weight,
+    )
+
+
+def _failed(rubric: Rubric, criterion: Criterion, reason: str) -> Score:
+    return Score(
+        name=f"{rubric.name}.{criterion.name}",
+        source=ScoreSource.JUDGE if criterion.check is None else ScoreSource.CHECK,
+        expected=criterion.expected,
+        error=reason,
+        rubric=rubric.name,
+        weight=criterion.weight,
+    )
+
+
+def _total(rubric: Rubric, scores: list[Score]) -> Score:
+    value: float | None = None
+    reason = error = None
+    failed = [score for score in scores if score.error is not None]
+    if failed:
+        error = "not scored: " + "; ".join(f"{score.name}: {score.error}" for score in failed)
+    else:
+        # Weights such as thirds leave a mean of ones a last place beside 1, where a bar may stand.
+        value = round(math.fsum((score.weight or 0) * (score.value or 0) for score in scores), 12)
+        reason = ", ".join(f"{score.name} {score.value:.2f}" for score in scores)
+    return Score(
+        name=rubric.name,
+        value=value,
+        source=ScoreSource.JUDGE if rubric.judged else ScoreSource.CHECK,
+        reason=reason,
+        expected=rubric.description or None,
+        error=error,
+        rubric=rubric.name,
+    )

@@ -1,0 +1,195 @@
+"""The store as the rest of the package sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..errors import StoreError
+from ..models import Case, PromptVersion, Run, Sample, Trace
+from . import cases, prompts, runs, traces
+from .database import Database
+from .lookup import find
+from .table import key
+
+#: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
+LOCK_TIMEOUT_S = 30.0
+
+
+class Store:
+    """Runs, cases, traces, prompt versions and gates in one file.
+
+    Every method that writes is one transaction: when it returns, what it stored survives the death
+    of the process. One object serves all threads of a process; other processes may use the same
+    file. What is read equals what was stored, except that times with a zone come back in UTC and
+    values that JSON does not know (in ``input``, ``output``, ``reference`` and ``metadata``) as
+    their nearest JSON.
+
+    All methods raise ``StoreError`` when the file cannot be read or written.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
+        """Open a store.
+
+        Args:
+            path: The database file. Unless ``readonly``, it is made when it is absent, with its
+                folder and a ``.gitignore`` that keeps that folder out of version control.
+            readonly: Read only; a missing file is an error.
+            timeout: Seconds to wait for another process that writes.
+
+        Raises:
+            StoreError: Missing, not writable, locked, not a database, another program's or written
+                by a newer release; says what to do.
+        """
+        return cls(Database(path, readonly=readonly, timeout=timeout))
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start_run(self, run: Run) -> None:
+        """Store a new run.
+
+        Raises:
+            StoreError: Its id is taken.
+        """
+        with self._database.write() as connection:
+            if runs.number_of(connection, run.id) is not None:
+                raise self._error(f"run {run.id!r} is stored already")
+            runs.add(connection, run)
+
+    def finish_run(self, run: Run) -> None:
+        """Store what a started run has become: status, task summaries with their gates, notes."""
+        with self._database.write() as connection:
+            number = runs.number_of(connection, run.id)
+            if number is None:
+                raise self._error(f"run {run.id!r} was never started")
+            runs.update(connection, number, run)
+
+    def start_case(self, case: Case) -> None:
+        """Store that a case of a started run has begun; it is incomplete until it is finished.
+
+        A case that begins again (a rerun) keeps the traces of the earlier attempt, which then are
+        no longer among its samples.
+        """
+        with self._database.write() as connection:
+            number = runs.number_of(connection, case.run_id)
+            if number is None:
+                raise self._error(f"run {case.run_id!r} was never started")
+            cases.start(connection, number, case)
+
+    def add_sample(self, case: Case, sample: Sample) -> None:
+        """Store a sample of a started case: its verdict and its trace with spans and scores.
+
+        A sample whose trace is stored already is left as it is, so handing one over twice is safe.
+        """
+        with self._database.write() as connection:
+            place = cases.place(connection, case)
+            if place is None:
+                raise self._never_started(case)
+            traces.add_sample(connection, place, sample)
+
+    def finish_case(self, case: Case) -> None:
+        """Store the outcome and the gates of a started case."""
+        with self._database.write() as connection:
+            place = cases.place(connection, case)
+            if place is None:
+                raise self._never_started(case)
+            cases.finish(connection, place.case, case)
+
+    def save_prompts(self, versions: Iterable[PromptVersion]) -> None:
+        """Record prompt versions; those that are recorded already stay as they are.
+
+        Raises:
+            StoreError: A version is recorded with another text. None of ``versions`` is recorded then.
+        """
+        with self._database.write() as connection:
+            for version in versions:
+                taken = prompts.add(connection, version)
+                if taken not in (None, version.sha256):
+                    raise self._error(
+                        f"version {version.version} of prompt '{version.task}' was recorded with sha256 "
+                        f"{taken} and now has {version.sha256}; a version never changes: put its text back "
+                        f"and make a new version with `kaizen prompts new {version.task}`"
+                    )
+
+    def prompts(self, task: str | None = None) -> list[PromptVersion]:
+        """Return the recorded versions of one task or of all, by task and number."""
+        with self._database.read() as connection:
+            return prompts.versions(connection, task)
+
+    def runs(self, limit: int = 50) -> list[Run]:
+        """Return runs, the newest first."""
+        with self._database.read() as connection:
+            return runs.newest(connection, limit)
+
+    def run(self, run_id: str) -> Run:
+        """Return one run by its id, an unambiguous beginning of it, or ``last``.
+
+        Raises:
+            StoreError: None or several are meant; says which there are.
+        """
+        with self._database.read() as connection:
+            return runs.one(connection, find(connection, self._database.path, "runs", run_id))
+
+    def cases(self, run_id: str) -> list[Case]:
+        """Return the cases of a run (id, beginning or ``last``) in the order they began.
+
+        Each has its gates and the samples of its last attempt.
+        """
+        with self._database.read() as connection:
+            number = find(connection, self._database.path, "runs", run_id)
+            return cases.of_run(connection, number, runs.one(connection, number).id)
+
+    def traces(
+        self,
+        *,
+        run_id: str | None = None,
+        task: str | None = None,
+        case_id: str | None = None,
+        limit: int = 50,
+    ) -> list[Trace]:
+        """Return traces, the newest first.
+
+        Args:
+            run_id: Of this run only; the whole id.
+            task: Of this task only.
+            case_id: Of this case only.
+            limit: At most so many.
+        """
+        wanted = {"run_id": run_id, "task": task, "case_id": case_id}
+        filters = {column: key(value) for column, value in wanted.items() if value is not None}
+        with self._database.read() as connection:
+            return traces.newest(connection, filters, limit)
+
+    def trace(self, trace_id: str) -> Trace:
+        """Return one trace by its id, an unambiguous beginning of it, or ``last``.
+
+        Raises:
+            StoreError: None or several are meant; says which there are.
+        """
+        with self._database.read() as connection:
+            return traces.one(connection, find(connection, self._database.path, "traces", trace_id))
+
+    def _error(self, message: str) -> StoreError:
+        return StoreError(message, path=self._database.path)
+
+    def _never_started(self, case: Case) -> StoreError:
+        return self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

@@ -1,0 +1,148 @@
+"""How a model lies in a table: fields that are queried as columns, the others as one JSON text."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Row = tuple[Any, ...]
+
+_DEEPEST = 100
+
+
+class Table(Generic[ModelT]):
+    """The mapping between one model and one table.
+
+    A fact stands in one place only: a field is a column, or in another table, or in the JSON
+    column, which takes every field that is neither. A field that a model gains later
+    needs no migration.
+
+    Args:
+        name: The table.
+        model: What a row stands for.
+        keys: Columns that are no fields of the model (its owner, its position).
+        columns: Fields with a column of their own.
+        elsewhere: Fields that lie in other tables.
+        data: The name of the JSON column.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: type[ModelT],
+        *,
+        keys: tuple[str, ...] = (),
+        columns: tuple[str, ...],
+        elsewhere: Collection[str] = (),
+        data: str = "data",
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._columns = columns
+        self._rest = tuple(field for field in model.model_fields if field not in {*columns, *elsewhere})
+        self.columns = (*columns, data)
+        names = (*keys, *self.columns)
+        self.insert = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        self.update = f"UPDATE {name} SET " + ", ".join(f"{column} = ?" for column in self.columns)
+        self.fields = ", ".join(f"{name}.{column}" for column in self.columns)
+
+    def row(self, item: ModelT) -> Row:
+        """Turn an item into the values of ``columns``."""
+        fields = vars(item)
+        values = [
+            value if value is None or (value.__class__ is str and value.isascii()) else _column(value)
+            for value in map(fields.__getitem__, self._columns)
+        ]
+        values.append(_json({field: fields[field] for field in self._rest}))
+        return tuple(values)
+
+    def read(self, row: Row, **elsewhere: Any) -> ModelT:
+        """Turn the values of ``fields`` back into an item.
+
+        Args:
+            row: The values, in the order of ``fields``.
+            elsewhere: The fields that lie in other tables.
+
+        Raises:
+            ValueError: The row does not make an item.
+        """
+        # Not pydantic's parser: it refuses text nested deeper than it writes itself.
+        values: dict[str, Any] = json.loads(row[-1])
+        values.update(zip(self._columns, row, strict=False))
+        values.update(elsewhere)
+        return self._model.model_validate(values)
+
+    def insert_all(self, connection: sqlite3.Connection, items: Collection[ModelT], *owner: Any) -> None:
+        """Store items in their order; the keys are the owner's and the position."""
+        rows = [(*owner, position, *self.row(item)) for position, item in enumerate(items)]
+        connection.executemany(self.insert, rows)
+
+
+def key(text: str) -> str:
+    """Make text storable: half a surrogate pair, which UTF-8 does not have, becomes U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a time so that the order of texts is the order of times.
+
+    A time with a zone is written in UTC; one without is taken for UTC and written without.
+    """
+    if moment.tzinfo is not None and moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def _column(value: Any) -> Any:
+    # Plain types only: sqlite3 asks its adapters about any other, which costs more than storing it.
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if isinstance(value, str):
+        return key(str(value))
+    return int(value) if isinstance(value, bool) else value
+
+
+def _json(values: dict[str, Any]) -> str:
+    try:
+        return to_json(values, inf_nan_mode="constants", fallback=_name_type).decode()
+    except PydanticSerializationError:
+        # Lone surrogates, bytes that are no text, a cycle: a trace is worth more than its oddest value.
+        return to_json(_plain(values, ()), inf_nan_mode="constants", fallback=_name_type).decode()
+
+
+def _plain(value: Any, around: tuple[int, ...]) -> Any:
+    """Copy a value with only what JSON in UTF-8 can say; ``around`` are the ids of its containers."""
+    if isinstance(value, str):
+        return key(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, BaseModel):
+        value = value.model_dump()
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        if id(value) in around or len(around) > _DEEPEST:
+            return "<nested too deep>"
+        inside = (*around, id(value))
+        if isinstance(value, dict):
+            return {_plain_key(name): _plain(item, inside) for name, item in value.items()}
+        return [_plain(item, inside) for item in value]
+    return value
+
+
+def _plain_key(name: Any) -> Any:
+    if isinstance(name, str):
+        return key(name)
+    return name if name is None or isinstance(name, int | float) else _name_type(name)
+
+
+def _name_type(value: Any) -> str:
+    # Its type alone: the text of an unknown object may hold what was to stay secret.
+    return f"<{type(value).__module__}.{type(value).__qualname__}>"

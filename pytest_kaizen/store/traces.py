@@ -1,0 +1,119 @@
+"""Traces with their spans and scores, and the samples that they are of."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from typing import NamedTuple
+
+from ..models import Sample, Score, Span, Trace
+from .table import Row, Table
+
+#: A sample has one trace and lies in its row.
+_SAMPLES = Table("traces", Sample, columns=("passed",), elsewhere=("trace",), data="verdict")
+_TRACES = Table(
+    "traces",
+    Trace,
+    keys=("case_number", "attempt", *_SAMPLES.columns),
+    columns=("id", "run_id", "task", "case_id", "sample", "name", "created_at", "error"),
+    elsewhere=("spans", "scores"),
+)
+_SPANS = Table(
+    "spans",
+    Span,
+    keys=("trace", "position"),
+    columns=(
+        "id",
+        "parent_id",
+        "name",
+        "kind",
+        "provider",
+        "model",
+        "cost_usd",
+        "started_at",
+        "latency_ms",
+        "replayed",
+        "error",
+    ),
+)
+_SCORES = Table(
+    "scores",
+    Score,
+    keys=("trace", "position"),
+    columns=("name", "value", "source", "rubric", "error"),
+)
+_BY_CASE = {
+    "run_id": (
+        "case_number IN (SELECT cases.number FROM cases JOIN runs ON runs.number = run WHERE runs.id = ?)"
+    ),
+    "case_id": "case_number IN (SELECT number FROM cases WHERE id = ?)",
+}
+_INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING"
+SAMPLES = (
+    f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
+    "WHERE case_number = ? AND attempt = ? ORDER BY number"
+)
+ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
+SPANS_OF_TRACE = f"SELECT {_SPANS.fields} FROM spans WHERE trace = ? ORDER BY position"
+SCORES_OF_TRACE = f"SELECT {_SCORES.fields} FROM scores WHERE trace = ? ORDER BY position"
+
+
+class Place(NamedTuple):
+    """What a sample is of: the row number of a case and its attempt, counted from 1."""
+
+    case: int
+    attempt: int
+
+
+def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> None:
+    """Store a sample with its trace; one that is stored already is left as it is."""
+    trace = sample.trace
+    cursor = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace)))
+    if cursor.rowcount:
+        _SPANS.insert_all(connection, trace.spans, cursor.lastrowid)
+        _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
+
+
+def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
+    """Return the samples of an attempt at a case, in the order they were stored."""
+    rows = connection.execute(SAMPLES, place).fetchall()
+    split = len(_SAMPLES.columns)
+    return [_SAMPLES.read(row[:split], trace=_read(connection, row[split:])) for row in rows]
+
+
+def one(connection: sqlite3.Connection, number: int) -> Trace:
+    """Return the trace with a row number."""
+    return _read(connection, connection.execute(ONE, (number,)).fetchone())
+
+
+def list_query(filters: Collection[str]) -> str:
+    """Make the query for a list, newest first; its parameters are the filters' values and a limit."""
+    # The traces of a run or a case are few: found through the case and then sorted. The plus keeps
+    # SQLite from walking all traces, or all of the task, in the order of time instead.
+    plus = "+" if "run_id" in filters or "case_id" in filters else ""
+    where = " AND ".join(f"{plus}task = ?" if name == "task" else _BY_CASE[name] for name in filters)
+    return (
+        f"SELECT traces.number, {_TRACES.fields} FROM traces {f'WHERE {where}' if where else ''} "
+        f"ORDER BY {plus}created_at DESC, number DESC LIMIT ?"
+    )
+
+
+def newest(connection: sqlite3.Connection, filters: dict[str, str], limit: int) -> list[Trace]:
+    """Return traces, the newest first.
+
+    Args:
+        connection: The database.
+        filters: What ``run_id``, ``case_id`` and ``task`` must be; those left out may be anything.
+        limit: At most so many.
+    """
+    rows = connection.execute(list_query(filters), (*filters.values(), limit)).fetchall()
+    return [_read(connection, row) for row in rows]
+
+
+def _read(connection: sqlite3.Connection, row: Row) -> Trace:
+    number, *values = row
+    return _TRACES.read(
+        tuple(values),
+        spans=[_SPANS.read(span) for span in connection.execute(SPANS_OF_TRACE, (number,)).fetchall()],
+        scores=[_SCORES.read(score) for score in connection.execute(SCORES_OF_TRACE, (number,)).fetchall()],
+    )

@@ -1,0 +1,65 @@
+"""Lists use indexes: no query walks a whole table, and the time order needs no sorting."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import pytest
+
+from pytest_kaizen.store import Store, cases, gates, lookup, prompts, runs, traces
+
+
+def plan(store: Store, query: str) -> list[str]:
+    connection = store._database._connection
+    values = ["x"] * query.count("?")
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()]
+
+
+def subsets(names: Iterable[str]) -> list[tuple[str, ...]]:
+    names = list(names)
+    return [chosen for size in range(4) for chosen in itertools.combinations(names, size)]
+
+
+@pytest.mark.parametrize("filters", subsets(["run_id", "task", "case_id"]), ids="+".join)
+def test_lists_of_traces(store: Store, filters: tuple[str, ...]) -> None:
+    steps = plan(store, traces.list_query(filters))
+    scans = [step for step in steps if step.startswith("SCAN") and " USING INDEX " not in step]
+    assert scans == []
+    if not {"run_id", "case_id"} & set(filters):
+        assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+    else:
+        assert any("USING INDEX traces_by_case" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        runs.NEWEST,
+        runs.ONE,
+        runs.SUMMARIES_OF_RUN,
+        cases.PLACE,
+        traces.SAMPLES,
+        traces.ONE,
+        traces.SPANS_OF_TRACE,
+        traces.SCORES_OF_TRACE,
+        gates.OF_CASE,
+        gates.OF_SUMMARY,
+        prompts.ALL,
+        prompts.OF_TASK,
+        lookup.newest_query("traces"),
+        lookup.newest_query("runs"),
+        lookup.beginning_query("traces"),
+    ],
+)
+def test_other_queries(store: Store, query: str) -> None:
+    steps = plan(store, query)
+    assert [step for step in steps if step.startswith("SCAN") and " USING " not in step] == []
+    assert [step for step in steps if "TEMP B-TREE" in step] == []
+
+
+def test_the_cases_of_a_run_are_found_and_then_sorted(store: Store) -> None:
+    assert plan(store, cases.OF_RUN) == [
+        "SEARCH cases USING INDEX sqlite_autoindex_cases_1 (run=?)",
+        "USE TEMP B-TREE FOR ORDER BY",
+    ]
