@@ -21,7 +21,10 @@ from .models import Bar, GateSpec, Scope
 from .yamlfile import YamlFile, read_yaml
 
 KAIZEN_YAML = "kaizen.yaml"
+BASELINE_FILE = "kaizen-baseline.json"
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
+#: Above this many votes the judge's noise is long averaged out, and its bias stays.
+MAX_VOTES = 25
 
 
 class TaskConfig(BaseModel):
@@ -41,13 +44,18 @@ class TaskConfig(BaseModel):
 
 
 class JudgeConfig(BaseModel):
-    """``judge`` in ``kaizen.yaml``: the model that judges criteria without a check."""
+    """``judge`` in ``kaizen.yaml``: the model that judges criteria without a check.
+
+    Attributes:
+        votes: How often each output is judged, where its rubric does not say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = DEFAULT_JUDGE_MODEL
     max_tokens: int = Field(default=2048, gt=0)
     timeout_s: float = Field(default=60.0, gt=0)
+    votes: int = Field(default=1, ge=1, le=MAX_VOTES)
 
 
 class Endpoint(BaseModel):
@@ -86,6 +94,7 @@ class KaizenYaml(BaseModel):
     prices: str | None = None
     store: str | None = None
     undecided: str | None = None
+    baseline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,10 @@ class Config:
         undecided: What an undecided gate does to its test: ``fail`` or ``pass``.
         endpoints: The user's endpoints first, then the two known APIs on any host.
         prices: The user's price table, on top of the one that ships.
+        baseline: What scores are compared with: ``last``, ``branch:NAME`` or a file as it was given;
+            None for the default file, if it is there.
+        save_baseline: Write the baseline file at the end of this run.
+        judge_cache: Whether the judge's answers are kept in the store and used again.
     """
 
     root: Path
@@ -109,7 +122,22 @@ class Config:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     endpoints: tuple[Endpoint, ...] = DEFAULT_ENDPOINTS
     prices: Path | None = None
+    judge_cache: bool = True
     task_gates: tuple[GateSpec, ...] = ()
+    baseline: str | None = None
+    save_baseline: bool = False
+
+    @property
+    def baseline_in_store(self) -> bool:
+        """Whether the baseline is a run in the store, not a file."""
+        return self.baseline is not None and (self.baseline == "last" or self.baseline.startswith("branch:"))
+
+    @property
+    def baseline_file(self) -> Path:
+        """The file that a baseline is saved to, and read from unless it is a run in the store."""
+        return self.root / (
+            BASELINE_FILE if self.baseline is None or self.baseline_in_store else self.baseline
+        )
 
     def task(self, name: str) -> TaskConfig:
         """Return a task's settings; the defaults for one that ``kaizen.yaml`` does not name."""
@@ -154,7 +182,10 @@ def load_config(
         judge=document.judge,
         endpoints=document.endpoints + DEFAULT_ENDPOINTS,
         prices=root / document.prices if document.prices else None,
+        judge_cache=lookup.get("judge_cache", _on_off, True),
         task_gates=tuple(_task_gates(document, file)),
+        baseline=lookup.get("baseline", _baseline, None),
+        save_baseline=bool((cli or {}).get("save_baseline")),
     )
 
 
@@ -164,10 +195,6 @@ def _task_gates(document: KaizenYaml, file: YamlFile | None) -> list[GateSpec]:
         for index, bar in enumerate(settings.gate):
             line = file.line(("tasks", task, "gate", index)) if file else None
             origin = f"{KAIZEN_YAML}:{line}"
-            if bar.max_drop is not None:
-                key = f"tasks.{task}.gate.{index}.max_drop"
-                problem = f"{key}: there is no baseline to compare with; give min or max"
-                raise ConfigError(problem, path=file.path if file else None, line=line)
             gates.append(GateSpec(scope=Scope.TASK, task=task, origin=origin, **bar.model_dump()))
     return gates
 
@@ -208,6 +235,16 @@ def _prompt_versions(value: str | list[str]) -> dict[str, int]:
             raise ValueError(f"expected TASK=N with N counted from 1 (found {item!r})")
         versions[task] = int(number)
     return versions
+
+
+def _baseline(value: str) -> str:
+    if value == "branch:":
+        raise ValueError("expected a file, last or branch:NAME (found 'branch:' without a name)")
+    return value
+
+
+def _on_off(value: str) -> bool:
+    return _one_of("on", "off")(value) == "on"
 
 
 def _one_of(*valid: str) -> Callable[[str], str]:

@@ -24,7 +24,8 @@ DEFAULT_TIMEOUT_S = 60.0
 DEFAULT_RETRIES = 2
 _MESSAGE_LIMIT = 300
 _KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-_ENVIRONMENT = (*_KEYS, "ANTHROPIC_BASE_URL")
+BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
+_ENVIRONMENT = (*_KEYS, BASE_URL_VARIABLE)
 
 
 @dataclass(frozen=True)
@@ -249,4 +250,4 @@ def _without_secrets(text: str) -> str:
     return line if len(line) <= _MESSAGE_LIMIT else line[: _MESSAGE_LIMIT - 1] + "…"
 
 
-__all__ = ["LLM", "AnthropicLLM", "Completion", "LLMRequest"]
+__all__ = ["BASE_URL_VARIABLE", "LLM", "AnthropicLLM", "Completion", "LLMRequest"]

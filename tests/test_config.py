@@ -69,6 +69,26 @@ def test_precedence(
     assert found == [tmp_path / value if setting == "store" else value for value in expected]
 
 
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ({}, True),
+        ({"ini": {"judge_cache": "off"}}, False),
+        ({"ini": {"judge_cache": "off"}, "env": {"KAIZEN_JUDGE_CACHE": "on"}}, True),
+        ({"env": {"KAIZEN_JUDGE_CACHE": "on"}, "cli": {"judge_cache": "off"}}, False),
+    ],
+)
+def test_judge_cache(tmp_path: Path, places: dict[str, dict[str, Any]], expected: bool) -> None:
+    assert load(tmp_path, None, **places).judge_cache is expected
+
+
+def test_bad_judge_cache(tmp_path: Path) -> None:
+    assert (
+        error_of(tmp_path, cli={"judge_cache": "no"})
+        == "--kaizen-judge-cache: expected one of on, off (found 'no')"
+    )
+
+
 def test_empty_is_not_given(tmp_path: Path) -> None:
     # An ini key without a value and an exported but empty variable.
     assert load(tmp_path, env={"KAIZEN_STORE": ""}, ini={"store": ""}).store == tmp_path / ".kaizen/kaizen.db"
@@ -176,7 +196,7 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         (
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
-            "valid: endpoints, judge, prices, store, tasks, undecided",
+            "valid: baseline, endpoints, judge, prices, store, tasks, undecided",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",
@@ -189,7 +209,7 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         ),
         (
             "judge:\n  temperature: 0\n",
-            ":2: unknown key 'judge.temperature'; valid: max_tokens, model, timeout_s",
+            ":2: unknown key 'judge.temperature'; valid: max_tokens, model, timeout_s, votes",
         ),
         ("judge:\n  max_tokens: 0\n", ":2: judge.max_tokens: input should be greater than 0 (found 0)"),
         (

@@ -290,12 +290,12 @@ def test_a_missing_key_says_what_to_set(
 def test_a_timeout_is_said_in_seconds(provider: Provider, prices: Prices) -> None:
     provider.answer(message())
     provider.hold = threading.Event()
-    hasty = AnthropicLLM(prices, timeout_s=0.05, max_retries=0)
+    hasty = AnthropicLLM(prices, timeout_s=1, max_retries=0)
     with pytest.raises(LLMError) as caught:
         hasty.complete(request())
     provider.hold.set()
     hasty.close()
-    assert str(caught.value) == f"{MODEL}: no answer within 0.05 s"
+    assert str(caught.value) == f"{MODEL}: no answer within 1 s"
 
 
 def test_a_refused_connection(llm: AnthropicLLM, prices: Prices, monkeypatch: pytest.MonkeyPatch) -> None:

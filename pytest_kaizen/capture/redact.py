@@ -69,6 +69,10 @@ class Redactor:
             value = _replaced(pattern, "custom pattern", value)
         return value
 
+    def data(self, value: Any) -> Any:
+        """Return plain data, as JSON has it, without its secrets."""
+        return self._redacted(value)
+
     def trace(self, trace: Trace) -> Trace:
         """Return a trace without secrets in any of its texts; the same object when it has none."""
         texts: list[str] = []

@@ -32,6 +32,8 @@ class Group(NamedTuple):
 
 
 GROUPS = (
+    Group("judge", "measure how far the judge agrees with people", ".judge"),
+    Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
     Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
     Group("runs", "look at past runs", ".runs"),
     Group("traces", "look at captured traces", ".traces"),

@@ -6,7 +6,7 @@ from .bars import case_gate, gate_draw, gate_test, task_gate
 from .betting import SequentialTest, Verdict, confidence_interval, sequential_verdict
 from .correction import holm
 from .draws import TaskDraws
-from .drop import drop_gate, drop_test
+from .drop import case_drop_gate, case_rule, drop_gate, drop_test, without_baseline
 from .interval import mean_interval
 from .prompt import VersionRequirement, parse_requirement, prompt_gate
 
@@ -15,7 +15,9 @@ __all__ = [
     "TaskDraws",
     "Verdict",
     "VersionRequirement",
+    "case_drop_gate",
     "case_gate",
+    "case_rule",
     "confidence_interval",
     "drop_gate",
     "drop_test",
@@ -27,4 +29,5 @@ __all__ = [
     "prompt_gate",
     "sequential_verdict",
     "task_gate",
+    "without_baseline",
 ]

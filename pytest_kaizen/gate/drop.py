@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from ..models import GateResult, GateSpec, Interval, Outcome
-from .bars import not_run
+from .bars import Values, case_gate, not_run
 from .betting import SequentialTest, Verdict, confidence_interval
 from .sentence import TOLERANCE, bar_text, counted, error_text, figure_text, missing_text, score_number
 
@@ -29,6 +29,91 @@ def drop_test(spec: GateSpec, pairs: Mapping[str, Pair], *, seed: int = 0) -> Se
     return test
 
 
+def case_rule(spec: GateSpec, before: float) -> GateSpec:
+    """Turn a ``max_drop`` rule on one case into the bar that its own samples must reach.
+
+    One pair proves nothing, so the baseline's mean of the case is taken as it is and the samples
+    are tested against it. A fall that is impossible (``before <= max_drop``) needs no test.
+
+    Args:
+        spec: The rule, with ``max_drop``.
+        before: The case's mean in the baseline.
+    """
+    assert spec.max_drop is not None
+    bar = before - spec.max_drop
+    confidence = spec.confidence if bar > 0 else None
+    return spec.model_copy(update={"min": max(bar, 0.0), "max_drop": None, "confidence": confidence})
+
+
+def case_drop_gate(
+    spec: GateSpec,
+    values: Values,
+    before: float,
+    *,
+    case_id: str,
+    missing: Sequence[str] = (),
+    planned: int | None = None,
+    verdict: Verdict | None = None,
+    family: int = 1,
+) -> GateResult:
+    """Decide a ``max_drop`` gate on one case: its samples against its mean in the baseline.
+
+    The figure is the fall, as in ``drop_gate``; the other arguments are those of ``case_gate``.
+
+    Args:
+        spec: The rule, with ``max_drop``.
+        values: The metric of each sample.
+        before: The case's mean in the baseline.
+        case_id: pytest's node id.
+        missing: Why values are missing.
+        planned: Samples that could have been drawn.
+        verdict: What ``holm`` decided about the test of ``case_rule``.
+        family: The number of gates whose error the verdict controls together.
+    """
+    rule = case_rule(spec, before)
+    result = case_gate(
+        rule, values, case_id=case_id, missing=missing, planned=planned, verdict=verdict, family=family
+    )
+    verdict_text = result.sentence.partition(f" {bar_text(rule)}: ")[2]
+    update: dict[str, object] = {"bar": bar_text(spec)}
+    if result.figure is None:
+        update["sentence"] = f"{spec.metric} {bar_text(spec)}: {verdict_text}"
+    else:
+        fall = before - result.figure
+        interval = result.interval and Interval(before - result.interval.high, before - result.interval.low)
+        update |= {"figure": fall, "interval": interval}
+        fell = f"{spec.metric} fell by {figure_text(spec, fall, interval)} from {score_number(before)}"
+        update["sentence"] = f"{fell}, {bar_text(spec)}: {verdict_text}"
+    return result.model_copy(update=update)
+
+
+def without_baseline(
+    spec: GateSpec, why: str, *, outcome: Outcome = Outcome.UNDECIDED, case_id: str | None = None
+) -> GateResult:
+    """Report a ``max_drop`` gate that has nothing to compare with.
+
+    It is undecided, which fails by default: a gate that quietly decided nothing would let every
+    fall through as soon as the baseline got lost.
+
+    Args:
+        spec: The rule, with ``max_drop``.
+        why: What is missing, and the cure.
+        outcome: ``NOT_RUN`` where there can be no baseline yet.
+        case_id: The case of a case gate.
+    """
+    said = "not decided" if outcome is Outcome.NOT_RUN else outcome.value
+    return GateResult(
+        scope=spec.scope,
+        task=spec.task,
+        case_id=case_id,
+        name=spec.metric,
+        bar=bar_text(spec),
+        outcome=outcome,
+        sentence=f"{spec.metric} {bar_text(spec)}: {said}: {why}",
+        origin=spec.origin,
+    )
+
+
 def drop_gate(
     spec: GateSpec,
     pairs: Mapping[str, Pair],
@@ -38,7 +123,6 @@ def drop_gate(
     new: Sequence[str] = (),
     removed: Sequence[str] = (),
     missing: Sequence[str] = (),
-    case_id: str | None = None,
     seed: int = 0,
     verdict: Verdict | None = None,
     family: int = 1,
@@ -56,7 +140,6 @@ def drop_gate(
         new: Cases without a baseline: named, not counted.
         removed: Cases that only the baseline has: likewise.
         missing: Why scores are missing.
-        case_id: The case of a case gate.
         seed: Of the order of draws.
         verdict: What ``holm`` decided about ``drop_test``; by default the gate stands alone.
         family: The number of gates whose error the verdict controls together.
@@ -70,20 +153,19 @@ def drop_gate(
     result = GateResult(
         scope=spec.scope,
         task=spec.task,
-        case_id=case_id,
         name=spec.metric,
         bar=bar_text(spec),
         missing=lost,
-        outcome=Outcome.NOT_RUN,
-        sentence=f"{spec.metric} {bar_text(spec)}: not decided: no case stands in the baseline{changed}",
+        outcome=Outcome.FAIL,
+        sentence="",
         origin=spec.origin,
     )
+    if not pairs:
+        return without_baseline(spec, f"no case stands in the baseline{changed}")
     if not present:
-        if not pairs:
-            return result
         why = f"nothing was scored{missing_text(lost, missing)}{changed}"
         sentence = f"{spec.metric} {bar_text(spec)}: fail, {why}"
-        return result.model_copy(update={"outcome": Outcome.FAIL, "sentence": sentence})
+        return result.model_copy(update={"sentence": sentence})
 
     how = f"over {counted(len(present), 'case')}"
     error = ""

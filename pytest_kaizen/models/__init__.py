@@ -1,5 +1,8 @@
 """What flows through the system: plain data, validated at the edges, without I/O."""
 
+from .answer import AnswerKey
+from .baseline import Fall, MetricMean, TaskBaseline, TaskChanges, UsedPrompt
+from .calibration import Agreement, Calibration, Pair
 from .gate import BOUNDED_METRICS, BUDGET_METRICS, Bar, GateResult, GateSpec, Interval, Outcome, Scope
 from .prompt import PromptVersion
 from .run import Case, Run, Sample, TaskSummary
@@ -9,14 +12,20 @@ from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_spa
 __all__ = [
     "BOUNDED_METRICS",
     "BUDGET_METRICS",
+    "Agreement",
+    "AnswerKey",
     "Attempt",
     "Bar",
+    "Calibration",
     "Case",
+    "Fall",
     "GateResult",
     "GateSpec",
     "Interval",
     "Message",
+    "MetricMean",
     "Outcome",
+    "Pair",
     "Part",
     "PromptVersion",
     "Run",
@@ -26,9 +35,12 @@ __all__ = [
     "ScoreSource",
     "Span",
     "SpanKind",
+    "TaskBaseline",
+    "TaskChanges",
     "TaskSummary",
     "Trace",
     "Usage",
+    "UsedPrompt",
     "new_span_id",
     "new_trace_id",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from .baseline import TaskChanges
 from .gate import GateResult, Interval
 from .trace import Trace
 
@@ -23,6 +24,7 @@ class Sample(BaseModel):
             and the other budgets. A metric that could not be had is absent.
         missing: Why a metric is absent, by its name.
         prompts: The prompt versions it fetched: task → (version, sha256).
+        rubrics: The SHA-256 of the rubrics that it was judged by, by name.
     """
 
     trace: Trace
@@ -31,6 +33,7 @@ class Sample(BaseModel):
     metrics: dict[str, float] = Field(default_factory=dict)
     missing: dict[str, str] = Field(default_factory=dict)
     prompts: dict[str, tuple[int, str]] = Field(default_factory=dict)
+    rubrics: dict[str, str] = Field(default_factory=dict)
 
 
 class Case(BaseModel):
@@ -63,6 +66,8 @@ class TaskSummary(BaseModel):
         unpriced: Calls whose cost is not known.
         case_gates: How many gates on single cases came to each outcome, by its name.
         gates: The gates on the whole task.
+        partial: Why these are not all the cases of the task; None when they are.
+        changes: What is different from the baseline; None without one.
     """
 
     task: str
@@ -84,6 +89,8 @@ class TaskSummary(BaseModel):
     latency_p95_ms: float | None = None
     case_gates: dict[str, int] = Field(default_factory=dict)
     gates: list[GateResult] = Field(default_factory=list)
+    partial: str | None = None
+    changes: TaskChanges | None = None
 
 
 class Run(BaseModel):

@@ -46,6 +46,13 @@ class Score(BaseModel):
         return self
 
     @property
+    def votes_text(self) -> str:
+        """The spread of a judge's votes, for reports: `` (3 votes, 0.00 to 1.00)``; else empty."""
+        if not self.votes:
+            return ""
+        return f" ({len(self.votes)} votes, {min(self.votes):.2f} to {max(self.votes):.2f})"
+
+    @property
     def is_criterion(self) -> bool:
         """Whether this is one criterion of a rubric, which counts through the rubric's total."""
         return self.rubric is not None and self.name != self.rubric

@@ -1,5 +1,8 @@
 """The order of things: a sample, a case, a run."""
 
+from .answers import StoredAnswers
+from .calibrate import calibrate
+from .calibrations import Calibrations
 from .live import Content, LiveSample, current, current_sample
 from .plan import NO_TASK, CasePlan, PromptRule
 from .run import RunBook
@@ -8,6 +11,7 @@ from .verdicts import case_verdicts, failure_text
 
 __all__ = [
     "NO_TASK",
+    "Calibrations",
     "CasePlan",
     "Content",
     "LiveSample",
@@ -15,6 +19,8 @@ __all__ = [
     "RunBook",
     "Scorer",
     "Scoring",
+    "StoredAnswers",
+    "calibrate",
     "case_verdicts",
     "current",
     "current_sample",

@@ -30,7 +30,7 @@ class LiveSample:
     """One execution of a case's body, while it runs.
 
     Attributes:
-        judged: Names of the rubrics by which the test has already had its output judged.
+        judged: The rubrics by which the output was judged already: name → sha256.
         failed_checks: Names of the checks that did not hold.
         prompts: The versions fetched: task → (version, sha256).
     """
@@ -43,7 +43,7 @@ class LiveSample:
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     content: Content = field(default_factory=Content)
     scores: list[Score] = field(default_factory=list)
-    judged: set[str] = field(default_factory=set)
+    judged: dict[str, str] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
     prompts: dict[str, tuple[int, str]] = field(default_factory=dict)
 

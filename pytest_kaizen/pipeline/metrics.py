@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from ..models import BUDGET_METRICS, Score, Span, Trace
+from ..models import BOUNDED_METRICS, BUDGET_METRICS, Sample, Score, Span, Trace
 
 NOTHING_CAPTURED = "no LLM call was captured"
 
@@ -43,6 +43,14 @@ def sample_metrics(trace: Trace, passed: bool | None) -> tuple[dict[str, float],
         else:
             values[metric] = math.fsum(known)
     return values, missing
+
+
+def why_missing(metric: str, sample: Sample) -> str:
+    """Say why a sample has no value for a metric."""
+    if metric in sample.missing:
+        return sample.missing[metric]
+    names = sorted(sample.metrics.keys() - {*BOUNDED_METRICS, *BUDGET_METRICS})
+    return f"no score named '{metric}' was given" + (f" (there were {', '.join(names)})" if names else "")
 
 
 _OF_CALL: dict[str, Callable[[Span], float | None]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..capture import Redactor, recording, spans_are
 from ..models import Sample, Score, ScoreSource, SpanKind, Trace
-from ..score import Judge, Rubric, score_rubric
+from ..score import Comparison, Judge, Rubric, compare_outputs, score_rubric
 from .live import LiveSample
 from .metrics import sample_metrics
 
@@ -40,7 +40,9 @@ class Scoring:
         reference: Any,
     ) -> list[Score]:
         """Score an output by a rubric; what the judge asks a model is recorded as JUDGE spans."""
-        live.judged.add(rubric.name)
+        live.judged[rubric.name] = rubric.sha256
+        # A judge quotes what it read, and its answers are kept: they must not hold a secret either.
+        self.redactor.learn(*live.recorder.secrets)
         with recording(live.recorder), spans_are(SpanKind.JUDGE):
             return score_rubric(
                 rubric,
@@ -48,6 +50,27 @@ class Scoring:
                 output=output,
                 reference=reference,
                 judge=self.judge() if rubric.judged and output is not None else None,
+                sample=live.number,
+            )
+
+    def compare(
+        self,
+        live: LiveSample,
+        rubric: Rubric,
+        a: Any,
+        b: Any,
+        input: Any,  # noqa: A002
+        reference: Any,
+    ) -> Comparison:
+        """Compare two outputs by a rubric; what the judge asks a model is recorded as JUDGE spans.
+
+        Raises:
+            ScoreError: The judge failed.
+        """
+        self.redactor.learn(*live.recorder.secrets)
+        with recording(live.recorder), spans_are(SpanKind.JUDGE):
+            return compare_outputs(
+                self.judge(), rubric, a, b, input=input, reference=reference, sample=live.number
             )
 
     def finish(self, live: LiveSample, error: str | None, *, score: bool = True) -> Sample:
@@ -80,6 +103,7 @@ class Scoring:
             metrics=values,
             missing=missing,
             prompts=dict(live.prompts),
+            rubrics=dict(live.judged),
         )
 
     def _further_scores(self, trace: Trace) -> list[Score]:

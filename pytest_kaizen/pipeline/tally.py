@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..gate import mean_interval, task_gate
 from ..models import Case, GateResult, GateSpec, Sample, Span, SpanKind, TaskSummary
-from .verdicts import why_missing
+from .metrics import why_missing
 
 
 @dataclass
@@ -41,7 +41,10 @@ class _Calls:
 class _CaseFigures:
     metrics: list[dict[str, float]] = field(default_factory=list)
     missing: list[dict[str, str]] = field(default_factory=list)
-    prompts: set[int] = field(default_factory=set)
+    prompts: set[tuple[int, str]] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)
+    judges: set[str] = field(default_factory=set)
+    rubrics: dict[str, str] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     calls: _Calls = field(default_factory=_Calls)
     judge: _Calls = field(default_factory=_Calls)
@@ -65,7 +68,8 @@ class TaskTally:
             )
             self._add_spans(figures, sample)
             if self.task in sample.prompts:
-                figures.prompts.add(sample.prompts[self.task][0])
+                figures.prompts.add(sample.prompts[self.task])
+            figures.rubrics.update(sample.rubrics)
         figures.gates = case.gates
         self.cases[case.id] = figures
 
@@ -73,24 +77,38 @@ class TaskTally:
         for span in sample.trace.spans:
             if span.kind is SpanKind.LLM:
                 figures.calls.add(span)
+                figures.models.update([span.model] if span.model else [])
                 if span.latency_ms is not None:
                     figures.latencies.append(span.latency_ms)
             elif span.kind is SpanKind.JUDGE:
                 figures.judge.add(span)
+                figures.judges.update([span.model] if span.model else [])
 
     def gate(self, spec: GateSpec, collected: int) -> GateResult:
         """Decide a rule on the whole task."""
-        values: Mapping[str, list[float | None]] = {
-            case_id: [metrics.get(spec.metric) for metrics in figures.metrics]
+        return task_gate(
+            spec,
+            self.values(spec.metric),
+            collected=collected,
+            ran=len(self.cases),
+            missing=self.reasons(spec.metric),
+        )
+
+    def values(self, metric: str) -> Mapping[str, list[float | None]]:
+        """Return a metric of each case's samples; None for a sample that does not have it."""
+        return {
+            case_id: [metrics.get(metric) for metrics in figures.metrics]
             for case_id, figures in self.cases.items()
         }
-        reasons = [
-            missing[spec.metric]
+
+    def reasons(self, metric: str) -> list[str]:
+        """Return why samples do not have a metric."""
+        return [
+            missing[metric]
             for figures in self.cases.values()
             for missing in figures.missing
-            if spec.metric in missing
+            if metric in missing
         ]
-        return task_gate(spec, values, collected=collected, ran=len(self.cases), missing=reasons)
 
     @property
     def case_gates(self) -> list[GateResult]:
@@ -100,12 +118,12 @@ class TaskTally:
     def summary(self, collected: int, gates: Sequence[GateResult]) -> TaskSummary:
         """Make the task's line of the report."""
         cases = list(self.cases.values())
-        scores = self._case_means("score")
-        passes = self._case_means("pass_rate")
+        scores = self.case_means("score")
+        passes = self.case_means("pass_rate")
         latencies = sorted(latency for figures in cases for latency in figures.latencies)
         calls = _total([figures.calls for figures in cases])
         judge = _total([figures.judge for figures in cases])
-        prompts = sorted({version for figures in cases for version in figures.prompts})
+        prompts = sorted({version for figures in cases for version, _ in figures.prompts})
         return TaskSummary(
             task=self.task,
             cases=len(cases),
@@ -128,7 +146,7 @@ class TaskTally:
             gates=list(gates),
         )
 
-    def _case_means(self, metric: str) -> list[float]:
+    def case_means(self, metric: str) -> list[float]:
         """Return the mean of each case that has the metric at all, so that cases count alike."""
         per_case = [
             [metrics[metric] for metrics in figures.metrics if metric in metrics]

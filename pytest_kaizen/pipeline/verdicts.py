@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from ..gate import case_gate, prompt_gate
-from ..models import BOUNDED_METRICS, BUDGET_METRICS, GateResult, GateSpec, Sample
+from ..models import GateResult, GateSpec, Sample
 from ..prompts import PromptLibrary
 from ..report.text import safe_text
+from .baseline import Baselines
+from .metrics import why_missing
 from .plan import NO_TASK, CasePlan
 
 
-def case_verdicts(plan: CasePlan, samples: Sequence[Sample], library: PromptLibrary) -> list[GateResult]:
+def case_verdicts(
+    plan: CasePlan, samples: Sequence[Sample], library: PromptLibrary, baselines: Baselines
+) -> list[GateResult]:
     """Decide every gate of a case from its samples."""
-    results = [_gate(spec, plan, samples) for spec in plan.gates]
+    results = [_gate(spec, plan, samples, baselines) for spec in plan.gates]
     for rule in plan.prompt_rules:
         used = [sample.prompts[rule.task] for sample in samples if rule.task in sample.prompts]
         results.append(
@@ -30,21 +35,11 @@ def case_verdicts(plan: CasePlan, samples: Sequence[Sample], library: PromptLibr
     return results
 
 
-def _gate(spec: GateSpec, plan: CasePlan, samples: Sequence[Sample]) -> GateResult:
-    return case_gate(
-        spec,
-        [sample.metrics.get(spec.metric) for sample in samples],
-        case_id=plan.case_id,
-        missing=[why_missing(spec.metric, sample) for sample in samples if spec.metric not in sample.metrics],
-    )
-
-
-def why_missing(metric: str, sample: Sample) -> str:
-    """Say why a sample has no value for a metric."""
-    if metric in sample.missing:
-        return sample.missing[metric]
-    names = sorted(sample.metrics.keys() - {*BOUNDED_METRICS, *BUDGET_METRICS})
-    return f"no score named '{metric}' was given" + (f" (there were {', '.join(names)})" if names else "")
+def _gate(spec: GateSpec, plan: CasePlan, samples: Sequence[Sample], baselines: Baselines) -> GateResult:
+    values = [sample.metrics.get(spec.metric) for sample in samples]
+    missing = [why_missing(spec.metric, sample) for sample in samples if spec.metric not in sample.metrics]
+    decide = partial(case_gate, spec) if spec.max_drop is None else partial(baselines.case_gate, spec)
+    return decide(values, case_id=plan.case_id, missing=missing)
 
 
 def failure_text(plan: CasePlan, samples: Sequence[Sample], failed: Sequence[GateResult]) -> str:
@@ -90,4 +85,4 @@ def _lowest(metric: str, samples: Sequence[Sample]) -> str | None:
         return None
     worst = min(scores, key=lambda score: score.value or 0.0)
     reason = f": {' '.join(worst.reason.split())}" if worst.reason else ""
-    return f"lowest criterion: {worst.name} {worst.value:.2f}{reason}"
+    return f"lowest criterion: {worst.name} {worst.value:.2f}{worst.votes_text}{reason}"

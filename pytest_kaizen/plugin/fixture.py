@@ -13,7 +13,7 @@ from ..errors import ScoreError
 from ..models import Score, ScoreSource, SpanKind, Trace
 from ..pipeline import LiveSample, Scoring, current_sample
 from ..prompts import Prompt, PromptLibrary
-from ..score import Verdict, load_rubric
+from ..score import Comparison, Verdict, load_rubric
 
 
 class Kaizen:
@@ -128,6 +128,33 @@ class Kaizen:
         scores = self._scoring.rubric(sample, load_rubric(self._root / rubric), input, output, reference)
         sample.scores += scores
         return Verdict(scores)
+
+    def compare(
+        self,
+        a: Any,
+        b: Any,
+        *,
+        rubric: str | Path,
+        input: Any = None,  # noqa: A002
+        reference: Any = None,
+    ) -> Comparison:
+        """Ask the judge which of two outputs is better, in both orders; a contradiction is a tie.
+
+        Args:
+            a: One output.
+            b: The other.
+            rubric: The path of a rubric file, from the folder of ``kaizen.yaml``.
+            input: What the program was given.
+            reference: A good answer.
+
+        Returns:
+            ``.winner`` (``a``, ``b`` or ``tie``), and ``.reasons`` of both orders.
+
+        Raises:
+            RubricError: The rubric is missing or broken.
+            ScoreError: The judge failed.
+        """
+        return self._scoring.compare(self._sample, load_rubric(self._root / rubric), a, b, input, reference)
 
     async def ajudge(
         self,

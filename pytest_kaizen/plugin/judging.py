@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 
+from ..capture import Redactor
 from ..config import Config
 from ..llm import AnthropicLLM
+from ..pipeline import Calibrations, StoredAnswers
 from ..prices import Prices, load_prices
 from ..score import Judge
+from ..store import Store
 
 
 class SessionJudge:
@@ -24,6 +27,21 @@ class SessionJudge:
         self._lock = threading.Lock()
         self._llm: AnthropicLLM | None = None
         self._judge: Judge | None = None
+        self._cache: StoredAnswers | None = None
+        self._calibrations: Calibrations | None = None
+
+    def use(self, store: Store, redactor: Redactor) -> None:
+        """Keep answers in a store, unless that is off, and know the calibrations in it.
+
+        To be called before the judge is made.
+
+        Args:
+            store: The session's store.
+            redactor: Takes secrets out of what is kept.
+        """
+        self._calibrations = Calibrations(store, self._config.judge)
+        if self._config.judge_cache:
+            self._cache = StoredAnswers(store, redactor)
 
     def __call__(self) -> Judge:
         """Return the judge."""
@@ -32,7 +50,14 @@ class SessionJudge:
                 settings = self._config.judge
                 prices = self._prices or load_prices(self._config.prices)
                 self._llm = AnthropicLLM(prices=prices, timeout_s=settings.timeout_s)
-                self._judge = Judge(self._llm, settings.model, settings.max_tokens)
+                self._judge = Judge(
+                    self._llm,
+                    settings.model,
+                    settings.max_tokens,
+                    votes=settings.votes,
+                    cache=self._cache,
+                    refusal=self._calibrations.refusal if self._calibrations else None,
+                )
             return self._judge
 
     def close(self) -> None:

@@ -16,9 +16,9 @@ _SIGNATURES = {
         "rubric; its total and single criteria must reach their bars"
     ),
     "kaizen_threshold": (
-        "kaizen_threshold(metric, min=None, max=None, share=None, confidence=None): a metric must stay "
-        "within its bar: a score's name, score, pass_rate, cost_usd, latency_ms, input_tokens, "
-        "output_tokens or calls"
+        "kaizen_threshold(metric, min=None, max=None, share=None, max_drop=None, confidence=None): a metric "
+        "must stay within its bar, or fall no further than max_drop below the baseline: a score's name, "
+        "score, pass_rate, cost_usd, latency_ms, input_tokens, output_tokens or calls"
     ),
 }
 

@@ -16,8 +16,21 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"action": "append", "metavar": "TASK=N"},
         "Run version N of a task's prompt instead of the active one (repeatable).",
     ),
+    (
+        "judge_cache",
+        {"metavar": "on|off"},
+        "Keep the judge's answers in the store and use them again: on (default) or off.",
+    ),
     ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
+    (
+        "baseline",
+        {"metavar": "PATH|last|branch:NAME"},
+        "What scores must not fall below: a saved file, the last whole run, or the last one of a branch "
+        "(default: kaizen-baseline.json, if there is one).",
+    ),
 )
+#: Flags that are an option alone: what they ask for is for this one run.
+_FLAGS = (("save_baseline", "Save this run's scores as the baseline, if every case of its tasks ran."),)
 #: Settings that are an ini key alone.
 _INI_ONLY = (("undecided", "What an undecided gate does to its test: fail (default) or pass."),)
 
@@ -34,6 +47,8 @@ def declare(parser: pytest.Parser) -> None:
     for name, arguments, text in _SETTINGS:
         group.addoption(_flag(name), dest=f"kaizen_{name}", default=None, help=text, **arguments)
         parser.addini(f"kaizen_{name}", f"{text} Same as {_flag(name)}.", default=None)
+    for name, text in _FLAGS:
+        group.addoption(_flag(name), dest=f"kaizen_{name}", action="store_true", default=False, help=text)
     for name, text in _INI_ONLY:
         parser.addini(f"kaizen_{name}", text, default=None)
     parser.addini(
@@ -64,7 +79,8 @@ def when_off(config: pytest.Config) -> str:
 
 def from_command_line(config: pytest.Config) -> dict[str, Any]:
     """Return the settings given as options, by name."""
-    return {name: config.getoption(f"kaizen_{name}") for name, _, _ in _SETTINGS}
+    names = [name for name, _, _ in _SETTINGS] + [name for name, _ in _FLAGS]
+    return {name: config.getoption(f"kaizen_{name}") for name in names}
 
 
 def from_ini(config: pytest.Config) -> dict[str, Any]:

@@ -91,10 +91,9 @@ class Planner:
         specs = []
         for mark in item.iter_markers("kaizen_threshold"):
             arguments = _bind(item, mark, _kaizen_threshold)
-            given = [name for name in ("min", "max") if arguments[name] is not None]
-            if len(given) != 1:
-                found = " and ".join(given) or "none"
-                raise _error(item, mark, f"give exactly one of min and max (found {found})")
+            if arguments["max_drop"] is not None and task == NO_TASK:
+                cure = 'say which task the test is a case of: @pytest.mark.kaizen("my_task")'
+                raise _error(item, mark, f"max_drop: a baseline holds the cases of a task; {cure}")
             specs.append(_spec(item, mark, task, **arguments))
         return specs
 
@@ -172,6 +171,7 @@ def _kaizen_threshold(
     min: float | None = None,  # noqa: A002
     max: float | None = None,  # noqa: A002
     share: float | None = None,
+    max_drop: float | None = None,
     confidence: float | None = None,
 ) -> None: ...
 

@@ -13,7 +13,16 @@ from ..capture import Capture, Redactor
 from ..config import load_config
 from ..errors import KaizenError, UsageError
 from ..models import Case, Outcome, Sample
-from ..pipeline import CasePlan, LiveSample, RunBook, Scoring, case_verdicts, current, failure_text
+from ..pipeline import (
+    NO_TASK,
+    CasePlan,
+    LiveSample,
+    RunBook,
+    Scoring,
+    case_verdicts,
+    current,
+    failure_text,
+)
 from ..prices import load_prices
 from ..prompts import PromptLibrary
 from ..report import closing_line, summary_lines
@@ -43,6 +52,11 @@ def open_session(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: The configuration is wrong.
     """
+    if config.getoption("numprocesses", default=None):
+        # Its processes would each decide on a part; nothing said is better than something wrong.
+        raise pytest.UsageError(
+            "--kaizen does not work with pytest-xdist yet; run it without -n (or with -n 0)"
+        )
     try:
         settings = load_config(
             kaizen_root(config), cli=options.from_command_line(config), ini=options.from_ini(config)
@@ -100,8 +114,9 @@ class KaizenSession:
             self._plans = {item.nodeid: planner.plan(item) for item in items}
         except UsageError as exc:
             raise pytest.UsageError(str(exc)) from None
-        asked = [name for name, task in self._settings.tasks.items() if task.gate or task.rubric]
-        self._beyond = left_out(config, items, asked)
+        asked = {name for name, task in self._settings.tasks.items() if task.gate or task.rubric}
+        asked |= {plan.task for plan in self._plans.values() if plan.asked and plan.task != NO_TASK}
+        self._beyond = left_out(config, items, sorted(asked))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Open the store and the run, unless nothing is going to run."""
@@ -110,6 +125,7 @@ class KaizenSession:
             return
         try:
             self._store = Store.open(self._settings.store)
+            self._judge.use(self._store, self._scoring.redactor)
             self._book = RunBook(self._settings, self._store, self._library)
             self._book.start(self._plans.values(), self._beyond)
         except KaizenError as exc:
@@ -189,7 +205,7 @@ class KaizenSession:
         if not score:
             return False
         state.case.complete = True
-        state.case.gates = case_verdicts(plan, state.case.samples, self._library)
+        state.case.gates = case_verdicts(plan, state.case.samples, self._library, book.baselines)
         for result in state.case.gates:
             self._config.hook.pytest_kaizen_gate(result=result)
         state.failures = [result for result in state.case.gates if self._fails(result)]

@@ -10,6 +10,7 @@ from textwrap import indent
 from typing import Any
 
 from ..models import Case, Interval, Message, Outcome, Part, Run, Score, Span, TaskSummary, Trace
+from .changes import changes_lines
 from .table import table
 from .text import safe_text
 
@@ -72,7 +73,8 @@ def run_text(run: Run, cases: Sequence[Case]) -> str:
         parts.append(table(_CASES, [_case_row(case) for case in cases]))
     gates = chain(*(task.gates for task in run.tasks), *(case.gates for case in cases))
     sentences = [f"{gate.outcome}: {gate.sentence}" for gate in gates if gate.outcome is not Outcome.PASS]
-    parts += ["\n".join(lines) for lines in (sentences, run.notes) if lines]
+    changes = [line for task in run.tasks if task.changes for line in changes_lines(task.task, task.changes)]
+    parts += ["\n".join(lines) for lines in (sentences, changes, run.notes) if lines]
     return safe_text("\n\n".join(parts))
 
 
@@ -240,7 +242,7 @@ def _score(mean: float | None, interval: Interval | None) -> str | None:
 
 
 def _score_value(score: Score) -> str:
-    return "error" if score.value is None else f"{score.value:.2f}"
+    return "error" if score.value is None else f"{score.value:.2f}{score.votes_text}"
 
 
 def _outcomes(outcomes: Iterable[Outcome]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..models import GateResult, Interval, Outcome, Run, TaskSummary
+from .changes import changes_lines
 from .plain import plain
 from .table import table
 
@@ -35,6 +36,8 @@ def summary_lines(run: Run, *, unstored: str | None) -> list[str]:
     if run.tasks:
         lines += table(_HEADERS, [_row(task) for task in run.tasks]).splitlines()
     lines += [f"{task.task}: {plain(gate.sentence)}" for task in run.tasks for gate in task.gates]
+    for task in run.tasks:
+        lines += changes_lines(task.task, task.changes) if task.changes else []
     lines += [_unpriced(task) for task in run.tasks if task.unpriced]
     lines += [_judging(task) for task in run.tasks if task.judge_calls]
     lines += run.notes

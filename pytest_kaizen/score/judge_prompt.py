@@ -9,6 +9,7 @@ and equal material still makes an equal request.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,17 +50,35 @@ def build_request(
         ("REFERENCE", "an answer known to be good; others can be as good", reference),
         ("OUTPUT", "what the program answered; this is what you grade", output),
     ]
+    questions = [f"- {c.name} ({c.scale.question}): {c.description}" for c in criteria]
+    return LLMRequest(
+        model=model,
+        system=SYSTEM,
+        prompt=prompt_text(rubric, questions, sections),
+        schema=answer_schema(criteria),
+        max_tokens=max_tokens,
+    )
+
+
+def prompt_text(rubric: Rubric, questions: Sequence[str], sections: Sequence[tuple[str, str, Any]]) -> str:
+    """Write a prompt: what the rubric is about, the criteria, and the material between its markers.
+
+    Args:
+        rubric: What is judged by.
+        questions: A line per criterion.
+        sections: The material: name, meaning and value, which is left out when it is None.
+    """
     given = [(name, meaning, as_text(value)) for name, meaning, value in sections if value is not None]
     joined = "\0".join(text for *_, text in given)
     code = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     material = [f"BEGIN {name} {code}\n{text}\nEND {name} {code}" for name, _, text in given]
     legend = [f"- {name}: {meaning}" for name, meaning, _ in given]
     about = [rubric.description.strip(), ""] if rubric.description.strip() else []
-    prompt = "\n".join(
+    return "\n".join(
         [
             *about,
             "Criteria:",
-            *(f"- {c.name} ({c.scale.question}): {c.description}" for c in criteria),
+            *questions,
             "",
             f"Material, marked with the code {code}:",
             *legend,
@@ -67,16 +86,22 @@ def build_request(
             *material,
         ]
     )
-    return LLMRequest(
-        model=model, system=SYSTEM, prompt=prompt, schema=answer_schema(criteria), max_tokens=max_tokens
-    )
+
+
+def content_hash(*parts: Any) -> str:
+    """Hash what a judge is told and shown, in hex: texts as they are, other values as JSON.
+
+    Which of the parts a text is counts, and so does whether a part is there at all.
+    """
+    texts = [None if part is None else as_text(part) for part in parts]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def answer_schema(criteria: Sequence[Criterion]) -> dict[str, Any]:
     """Make the JSON schema of the answer: per criterion a reason, then the score."""
-    return _closed_object(
+    return closed_object(
         {
-            criterion.name: _closed_object({"reason": {"type": "string"}, "score": criterion.scale.schema})
+            criterion.name: closed_object({"reason": {"type": "string"}, "score": criterion.scale.schema})
             for criterion in criteria
         }
     )
@@ -103,7 +128,8 @@ def read_answer(data: Any, criteria: Sequence[Criterion]) -> list[tuple[float, s
     return answers
 
 
-def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:
+def closed_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """Make the JSON schema of an object with these properties, all of them, and no other."""
     return {
         "type": "object",
         "properties": properties,

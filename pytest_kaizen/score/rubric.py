@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from ..config import MAX_VOTES
 from ..errors import RubricError
 from ..yamlfile import YamlFile, read_yaml
 from .checks import CHECKS, Check
@@ -59,7 +60,10 @@ class Rubric:
 
     Attributes:
         path: The file it was read from.
-        sha256: Of what the file says, in hex: comments, order of keys and layout don't change it.
+        sha256: Of what is judged, in hex: comments, order of keys and layout don't change it, nor
+            do ``votes`` and ``min_kappa``.
+        votes: How often each output is judged; None leaves it to ``judge.votes`` in ``kaizen.yaml``.
+        min_kappa: How far a judge must agree with people to be asked at all; None asks any judge.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Rubric:
     path: Path
     sha256: str
     criteria: tuple[Criterion, ...]
+    votes: int | None = None
+    min_kappa: float | None = None
 
     @property
     def judged(self) -> tuple[Criterion, ...]:
@@ -92,12 +98,16 @@ def load_rubric(path: Path) -> Rubric:
     criteria = tuple(
         _criterion(entry, weight) for entry, weight in zip(document.criteria, weights, strict=True)
     )
+    if document.min_kappa is not None and all(criterion.check for criterion in criteria):
+        raise file.fail("min_kappa: no criterion is judged by a model; remove it", ("min_kappa",))
     return Rubric(
         name=document.name,
         description=document.description,
         path=path,
         sha256=_sha256(file.data, criteria),
         criteria=criteria,
+        votes=document.votes,
+        min_kappa=document.min_kappa,
     )
 
 
@@ -159,6 +169,8 @@ class _RubricFile(BaseModel):
 
     name: _Name
     description: str = ""
+    votes: int | None = Field(default=None, ge=1, le=MAX_VOTES)
+    min_kappa: float | None = Field(default=None, gt=0, le=1)
     criteria: Annotated[list[_CriterionFile], Field(min_length=1)]
 
 

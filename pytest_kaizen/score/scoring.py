@@ -19,6 +19,7 @@ def score_rubric(
     output: Any,
     reference: Any,
     judge: Judge | None,
+    sample: int = 0,
 ) -> list[Score]:
     """Score an output by every criterion of a rubric.
 
@@ -29,6 +30,7 @@ def score_rubric(
             asked of the judge.
         reference: A good answer; None when there is none.
         judge: Who answers the criteria without a check.
+        sample: The number of the sample that the output is from.
 
     Returns:
         A score per criterion, in the rubric's order, named ``summary.faithful``; then the weighted
@@ -40,7 +42,9 @@ def score_rubric(
         scores = [_failed(rubric, criterion, reason) for criterion in rubric.criteria]
         return [*scores, _total(rubric, scores)]
     if judge is not None:
-        judged = judge.judge(rubric, rubric.judged, input=input, output=output, reference=reference)
+        judged = judge.judge(
+            rubric, rubric.judged, input=input, output=output, reference=reference, sample=sample
+        )
     else:
         judged = [_failed(rubric, criterion, "no judge was given") for criterion in rubric.judged]
     answers = iter(judged)

@@ -58,4 +58,6 @@ def _line(score: Score, name: str | None = None) -> str:
     if score.value is None:
         return f"{head}: error: {score.error}"
     # The total's reason lists the criteria, which have lines of their own.
-    return f"{head}: {score.value:.2f}" + (f" ({score.reason})" if score.reason and name is not None else "")
+    return f"{head}: {score.value:.2f}{score.votes_text}" + (
+        f" ({score.reason})" if score.reason and name is not None else ""
+    )

@@ -132,8 +132,38 @@ def _first_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _judge_answers(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """CREATE TABLE judge_answers (
+            model TEXT NOT NULL,
+            rubric TEXT NOT NULL,
+            content TEXT NOT NULL,
+            "order" TEXT NOT NULL,
+            vote INTEGER NOT NULL,
+            sample INTEGER NOT NULL,
+            answer TEXT NOT NULL,
+            PRIMARY KEY (content, rubric, model, "order", vote, sample)
+        ) WITHOUT ROWID"""
+    )
+
+
+def _calibrations(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """CREATE TABLE calibrations (
+            number INTEGER PRIMARY KEY,
+            rubric TEXT NOT NULL,
+            rubric_sha256 TEXT NOT NULL,
+            model TEXT NOT NULL,
+            votes INTEGER NOT NULL,
+            created_at TEXT NOT NULL,
+            data TEXT NOT NULL
+        )"""
+    )
+    connection.execute("CREATE INDEX calibrations_by_rubric ON calibrations (rubric)")
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables,)
+MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

@@ -23,6 +23,12 @@ _SUMMARIES = Table(
 )
 NEWEST = f"SELECT runs.number, {_RUNS.fields} FROM runs ORDER BY created_at DESC, number DESC LIMIT ?"
 ONE = f"SELECT runs.number, {_RUNS.fields} FROM runs WHERE number = ?"
+LAST_WHOLE = (
+    "SELECT runs.number FROM runs INDEXED BY runs_by_time JOIN task_summaries ON run = runs.number "
+    "WHERE status = 'completed' AND task = ?1 AND cases > 0 AND (?2 IS NULL OR branch = ?2) "
+    "AND json_extract(task_summaries.data, '$.partial') IS NULL "
+    "ORDER BY created_at DESC, runs.number DESC LIMIT 1"
+)
 SUMMARIES_OF_RUN = f"SELECT {_SUMMARIES.fields} FROM task_summaries WHERE run = ? ORDER BY position"
 
 
@@ -55,6 +61,13 @@ def newest(connection: sqlite3.Connection, limit: int) -> list[Run]:
 def one(connection: sqlite3.Connection, number: int) -> Run:
     """Return the run with a row number."""
     return _read(connection, connection.execute(ONE, (number,)).fetchone())
+
+
+def last_whole(connection: sqlite3.Connection, task: str, branch: str | None) -> Run | None:
+    """Return the newest completed run in which every case of a task ran; None without one."""
+    branch = None if branch is None else key(branch)
+    row = connection.execute(LAST_WHOLE, (key(task), branch)).fetchone()
+    return None if row is None else one(connection, row[0])
 
 
 def number_of(connection: sqlite3.Connection, run_id: str) -> int | None:

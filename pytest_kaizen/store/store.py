@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ..errors import StoreError
-from ..models import Case, PromptVersion, Run, Sample, Trace
-from . import cases, prompts, runs, traces
+from ..models import AnswerKey, Calibration, Case, PromptVersion, Run, Sample, Trace
+from . import answers, calibrations, cases, prompts, runs, traces
 from .database import Database
 from .lookup import find
 from .table import key
@@ -149,6 +149,16 @@ class Store:
         with self._database.read() as connection:
             return runs.one(connection, find(connection, self._database.path, "runs", run_id))
 
+    def last_whole_run(self, task: str, branch: str | None = None) -> Run | None:
+        """Return the newest run that completed all cases of a task; None when there is none.
+
+        Args:
+            task: The task.
+            branch: Of this branch only.
+        """
+        with self._database.read() as connection:
+            return runs.last_whole(connection, task, branch)
+
     def cases(self, run_id: str) -> list[Case]:
         """Return the cases of a run (id, beginning or ``last``) in the order they began.
 
@@ -187,6 +197,26 @@ class Store:
         """
         with self._database.read() as connection:
             return traces.one(connection, find(connection, self._database.path, "traces", trace_id))
+
+    def save_answer(self, key: AnswerKey, answer: Any) -> None:
+        """Keep a judge's answer, as JSON; one that is there already stays."""
+        with self._database.write() as connection:
+            answers.add(connection, key, answer)
+
+    def answer(self, key: AnswerKey) -> Any:
+        """Return a judge's answer; None when there is none."""
+        with self._database.read() as connection:
+            return answers.one(connection, key)
+
+    def save_calibration(self, calibration: Calibration) -> None:
+        """Store a calibration; earlier ones stay."""
+        with self._database.write() as connection:
+            calibrations.add(connection, calibration)
+
+    def calibrations(self, rubric: str | None = None) -> list[Calibration]:
+        """Return the calibrations for rubrics of a name or for all, the newest first."""
+        with self._database.read() as connection:
+            return calibrations.newest(connection, rubric)
 
     def _error(self, message: str) -> StoreError:
         return StoreError(message, path=self._database.path)

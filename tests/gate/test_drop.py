@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.gate import drop_gate, drop_test
+from pytest_kaizen.gate import case_drop_gate, case_rule, drop_gate, drop_test, without_baseline
 from pytest_kaizen.models import GateResult, GateSpec, Outcome, Scope
 
 Pairs = dict[str, tuple[float | None, float]]
@@ -50,11 +50,11 @@ def test_no_score_at_all_fails() -> None:
     assert result.sentence == "score drop <= 0.05: fail, nothing was scored, 1 missing (no reply)"
 
 
-def test_only_new_cases_decide_nothing() -> None:
+def test_only_new_cases_leave_it_undecided() -> None:
     result = _gate(_spec(0.05), {}, collected=5, ran=5, new=["a", "b", "c", "d", "e"])
-    assert result.outcome is Outcome.NOT_RUN
+    assert result.outcome is Outcome.UNDECIDED
     assert result.sentence == (
-        "score drop <= 0.05: not decided: no case stands in the baseline; new: a, b, c and 2 more"
+        "score drop <= 0.05: undecided: no case stands in the baseline; new: a, b, c and 2 more"
     )
 
 
@@ -97,3 +97,62 @@ def test_a_drop_at_the_bar_seldom_passes() -> None:
         pairs: Pairs = {f"{n:03}": (rng.random() * 0.8, 0.5) for n in range(150)}
         passed += drop_test(_spec(0.1, 0.95), pairs, seed=seed).outcome is Outcome.PASS
     assert passed / 200 <= 0.08
+
+
+# --- one case
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome", "sentence"),
+    [
+        (
+            [0.75],
+            Outcome.PASS,
+            "score fell by 0.05 [-0.19, 0.68] from 0.80, drop <= 0.05: pass over 1 sample",
+        ),
+        (
+            [0.5, 0.9],
+            Outcome.FAIL,
+            "score fell by 0.10 [-0.16, 0.63] from 0.80, drop <= 0.05: fail over 2 samples",
+        ),
+        (
+            [0.9, None],
+            Outcome.UNDECIDED,
+            "score fell by -0.10 [-0.20, 0.63] from 0.80, drop <= 0.05: undecided over 1 sample, "
+            "1 missing (why)",
+        ),
+        ([None], Outcome.FAIL, "score drop <= 0.05: fail, nothing was scored in 1 sample (why)"),
+    ],
+)
+def test_a_case_against_its_own_mean(values: list[float | None], outcome: Outcome, sentence: str) -> None:
+    result = case_drop_gate(_spec(0.05), values, 0.8, case_id="a", missing=["why"])
+    assert (result.outcome, result.sentence) == (outcome, sentence)
+    assert (result.case_id, result.bar, result.name) == ("a", "drop <= 0.05", "score")
+
+
+def test_a_case_at_a_confidence() -> None:
+    spec = _spec(0.1, 0.95)
+    result = case_drop_gate(spec, [0.9] * 60, 0.9, case_id="a")
+    assert result.outcome is Outcome.PASS
+    assert result.samples < 60
+    assert result.sentence.endswith(f"pass after {result.samples} of 60 samples (error <= 5%)")
+    assert case_drop_gate(spec, [0.4] * 60, 0.9, case_id="a").outcome is Outcome.FAIL
+    assert case_drop_gate(spec, [0.8] * 60, 0.9, case_id="a").outcome is Outcome.UNDECIDED
+
+
+def test_the_bar_of_a_case() -> None:
+    rule = case_rule(_spec(0.1, 0.95), 0.9)
+    assert rule.min == pytest.approx(0.8)
+    assert (rule.max_drop, rule.confidence) == (None, 0.95)
+
+
+def test_a_fall_that_cannot_happen_needs_no_test() -> None:
+    spec = _spec(0.2, 0.95)
+    assert case_rule(spec, 0.1).confidence is None
+    assert case_drop_gate(spec, [0.0], 0.1, case_id="a").outcome is Outcome.PASS
+
+
+def test_no_baseline_is_undecided() -> None:
+    result = without_baseline(_spec(0.05), "nobody saved one", case_id="a")
+    assert (result.outcome, result.case_id) == (Outcome.UNDECIDED, "a")
+    assert result.sentence == "score drop <= 0.05: undecided: nobody saved one"

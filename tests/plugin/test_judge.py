@@ -216,3 +216,25 @@ def test_without_a_key_the_judge_is_an_error_that_says_so(
     monkeypatch.setenv("HOME", str(judged.root))
     judged.run(failed=1, code=1)
     assert "no key for claude-haiku-4-5: set ANTHROPIC_API_KEY" in judged.failure[0]
+
+
+def test_compare_asks_both_orders_and_records_the_calls(judged: Suite) -> None:
+    judged.llm.reply(json={"reason": "shorter", "better": "first"}, when=is_judge, times=1)
+    judged.llm.reply(json={"reason": "still shorter", "better": "second"}, when=is_judge)
+    judged.write("""
+        def test_it(kaizen):
+            found = kaizen.compare("short", "very long", rubric="rubric.yaml", input="in")
+            assert (found.winner, found.reasons) == ("a", ("shorter", "still shorter"))
+    """)
+    judged.run(passed=1, code=0)
+    assert [span.kind for span in judged.trace.spans] == [SpanKind.JUDGE] * 2
+    assert judged.trace.scores == []
+    judged.run(passed=1, code=0)
+    assert len(judged.llm.requests) == 2
+
+
+def test_compare_with_a_judge_that_fails_fails_the_test(judged: Suite) -> None:
+    judged.llm.fail(500, message="overheated", when=is_judge, times=None)
+    judged.write("def test_it(kaizen):\n    kaizen.compare('x', 'y', rubric='rubric.yaml')")
+    judged.run(failed=1, code=1)
+    assert "ScoreError: judge: claude-haiku-4-5: HTTP 500 api_error: overheated" in judged.text

@@ -200,7 +200,7 @@ def test_a_gate_on_pass_rate_says_how_many_may_raise(suite: Suite) -> None:
     suite.run(failed=1, code=1)
 
 
-SIGNATURE = "it takes (metric, min=None, max=None, share=None, confidence=None)"
+SIGNATURE = "it takes (metric, min=None, max=None, share=None, max_drop=None, confidence=None)"
 
 
 @pytest.mark.parametrize(
@@ -208,8 +208,8 @@ SIGNATURE = "it takes (metric, min=None, max=None, share=None, confidence=None)"
     [
         ("", f"missing a required argument: 'metric'; {SIGNATURE}"),
         ('"score", minimum=1', f"got an unexpected keyword argument 'minimum'; {SIGNATURE}"),
-        ('"score"', "give exactly one of min and max (found none)"),
-        ('"score", min=0.1, max=0.9', "give exactly one of min and max (found min and max)"),
+        ('"score"', "give exactly one of min, max and max_drop (found none)"),
+        ('"score", min=0.1, max=0.9', "give exactly one of min, max and max_drop (found min and max)"),
         ('"score", min=1.5', "min of 'score' must lie in [0, 1] (found 1.5)"),
         ('"warmth", max=-1', "max of 'warmth' must lie in [0, 1] (found -1)"),
         ('"calls", max=-1', "max of 'calls' must not be negative (found -1)"),

@@ -240,7 +240,7 @@ def test_collect_only_decides_nothing(gated: Suite) -> None:
         ("{min: 0.5}", 5, "'tasks.greet.gate.0.metric' is missing"),
         ("{metric: warmth, min: [}", 5, "not valid YAML"),
         ("{metric: warmth, min: 0.5, share: 3}", 5, "share: "),
-        ("{metric: warmth, max_drop: 0.1}", 5, "max_drop"),
+        ("{metric: warmth, max_drop: 0.1, share: 0.5}", 5, "share goes with min or max, not with max_drop"),
     ],
 )
 def test_a_gate_that_is_wrong(gated: Suite, gate: str, line: int, message: str) -> None:

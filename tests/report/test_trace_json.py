@@ -185,6 +185,7 @@ def test_a_run() -> None:
                 "metrics": {"score": 0.5},
                 "missing": {},
                 "prompts": {"sum": [2, "ab"]},
+                "rubrics": {},
             }
         ],
     }

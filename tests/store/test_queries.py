@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_kaizen.store import Store, cases, gates, lookup, prompts, runs, traces
+from pytest_kaizen.store import Store, answers, calibrations, cases, gates, lookup, prompts, runs, traces
 
 
 def plan(store: Store, query: str) -> list[str]:
@@ -45,6 +45,8 @@ def test_lists_of_traces(store: Store, filters: tuple[str, ...]) -> None:
         traces.SCORES_OF_TRACE,
         gates.OF_CASE,
         gates.OF_SUMMARY,
+        answers.ONE,
+        calibrations.OF_RUBRIC,
         prompts.ALL,
         prompts.OF_TASK,
         lookup.newest_query("traces"),
@@ -56,6 +58,14 @@ def test_other_queries(store: Store, query: str) -> None:
     steps = plan(store, query)
     assert [step for step in steps if step.startswith("SCAN") and " USING " not in step] == []
     assert [step for step in steps if "TEMP B-TREE" in step] == []
+
+
+def test_the_last_whole_run_is_found_from_the_newest_on(store: Store) -> None:
+    steps = store._database._connection.execute(f"EXPLAIN QUERY PLAN {runs.LAST_WHOLE}", ("t", None))
+    assert [step[3] for step in steps] == [
+        "SCAN runs USING INDEX runs_by_time",
+        "SEARCH task_summaries USING INDEX sqlite_autoindex_task_summaries_1 (run=?)",
+    ]
 
 
 def test_the_cases_of_a_run_are_found_and_then_sorted(store: Store) -> None:

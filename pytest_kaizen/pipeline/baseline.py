@@ -1,0 +1,196 @@
+"""The baselines of a run: where they come from, and the gates that compare with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..config import Config
+from ..errors import ConfigError
+from ..gate import case_drop_gate, drop_gate, without_baseline
+from ..models import BUDGET_METRICS, GateResult, GateSpec, MetricMean, Outcome, Run, TaskBaseline, UsedPrompt
+from ..store import Store
+from .baseline_file import read_baseline, write_baseline
+from .tally import TaskTally
+
+#: Means are kept to this many decimals: far below what a gate tells apart, without noise in diffs.
+_DECIMALS = 12
+_CURE = "save one with --kaizen-save-baseline"
+
+
+@dataclass(frozen=True)
+class FoundBaseline:
+    """The baseline of one task.
+
+    Attributes:
+        source: Where it is from, in words: ``kaizen-baseline.json``, ``run 20261122-…``.
+    """
+
+    source: str
+    task: TaskBaseline
+
+
+class Baselines:
+    """What the tasks of a run are compared with.
+
+    Args:
+        found: The baselines by task.
+        absent: Why a task has none.
+        saving: This run is to save a baseline: where there is none yet, that is no fault.
+    """
+
+    def __init__(
+        self, found: dict[str, FoundBaseline] | None = None, absent: str = "", *, saving: bool = False
+    ) -> None:
+        self._found = found or {}
+        self._absent = absent
+        self._saving = saving
+
+    @classmethod
+    def find(cls, config: Config, store: Store, tasks: Iterable[str]) -> Baselines:
+        """Find the baselines that the configuration asks for.
+
+        Args:
+            config: Says where to look.
+            store: Holds earlier runs.
+            tasks: The tasks in question.
+
+        Raises:
+            ConfigError: The file is missing or malformed.
+            StoreError: The store cannot be read.
+        """
+        if config.baseline_in_store:
+            return cls._in_store(config, store, tasks)
+        path, saving = config.baseline_file, config.save_baseline
+        shown = path.relative_to(config.root) if path.is_relative_to(config.root) else path
+        # The file that this run is to write, or that nobody named, need not be there.
+        if not path.exists() and (saving or config.baseline is None):
+            return cls(absent=f"no baseline: {_CURE}", saving=saving)
+        found = {
+            task: FoundBaseline(shown.as_posix(), baseline) for task, baseline in read_baseline(path).items()
+        }
+        absent = f"no baseline: {shown.as_posix()} does not hold this task: {_CURE}"
+        return cls(found, absent, saving=saving)
+
+    @classmethod
+    def _in_store(cls, config: Config, store: Store, tasks: Iterable[str]) -> Baselines:
+        _, _, branch = (config.baseline or "").partition(":")
+        found = {}
+        for task in tasks:
+            run = store.last_whole_run(task, branch or None)
+            if run is not None:
+                tally = TaskTally(task)
+                for case in store.cases(run.id):
+                    if case.task == task and case.complete:
+                        tally.add(case, ())
+                found[task] = FoundBaseline(f"run {run.id}", task_baseline(tally, run))
+        of_branch = f" of branch '{branch}'" if branch else ""
+        absent = f"no baseline: the store holds no run{of_branch} that completed all cases of this task"
+        return cls(found, absent, saving=config.save_baseline)
+
+    def of(self, task: str) -> FoundBaseline | None:
+        """Return the baseline of a task; None when there is none."""
+        return self._found.get(task)
+
+    def case_gate(
+        self, spec: GateSpec, values: Sequence[float | None], *, case_id: str, missing: Sequence[str]
+    ) -> GateResult:
+        """Decide a ``max_drop`` gate on one case; a case that is new since decides nothing."""
+        found = self.of(spec.task)
+        if found is None:
+            return self._none(spec, case_id=case_id)
+        case = found.task.cases.get(case_id)
+        if case is None:
+            why = f"the case is new since {found.source}"
+            return without_baseline(spec, why, outcome=Outcome.NOT_RUN, case_id=case_id)
+        if spec.metric not in case:
+            return self._none(spec, _no_metric(spec, found), case_id=case_id)
+        return case_drop_gate(spec, values, case[spec.metric].mean, case_id=case_id, missing=missing)
+
+    def task_gate(self, spec: GateSpec, tally: TaskTally, collected: int) -> GateResult:
+        """Decide a ``max_drop`` gate on a whole task, paired by case."""
+        found = self.of(spec.task)
+        before = {} if found is None else means_of(found.task, spec.metric)
+        now = {case_id: _whole_mean(values) for case_id, values in tally.values(spec.metric).items()}
+        result = drop_gate(
+            spec,
+            {case_id: (mean, before[case_id]) for case_id, mean in now.items() if case_id in before},
+            collected=collected,
+            ran=len(now),
+            new=[case_id for case_id in now if case_id not in before],
+            removed=[case_id for case_id in before if case_id not in now],
+            missing=tally.reasons(spec.metric),
+        )
+        if result.outcome is Outcome.NOT_RUN or before:
+            return result
+        return self._none(spec, "" if found is None else _no_metric(spec, found))
+
+    def _none(self, spec: GateSpec, why: str = "", *, case_id: str | None = None) -> GateResult:
+        if self._saving:
+            why = "there is no baseline for it yet; this run is to save one"
+            return without_baseline(spec, why, outcome=Outcome.NOT_RUN, case_id=case_id)
+        return without_baseline(spec, why or self._absent, case_id=case_id)
+
+
+def task_baseline(tally: TaskTally, run: Run) -> TaskBaseline:
+    """Make the baseline that a run is for one of its tasks.
+
+    Budgets are left out: they are no scores, and latency would change at every saving.
+    """
+    figures = tally.cases.values()
+    return TaskBaseline(
+        created=run.created_at.date(),
+        revision=run.revision,
+        prompts=tuple(
+            UsedPrompt(version=version, sha256=sha256)
+            for version, sha256 in sorted({used for case in figures for used in case.prompts})
+        ),
+        models=tuple(sorted({model for case in figures for model in case.models})),
+        judges=tuple(sorted({model for case in figures for model in case.judges})),
+        rubrics={name: sha256 for case in figures for name, sha256 in case.rubrics.items()},
+        cases={case_id: _case_means(case.metrics) for case_id, case in tally.cases.items()},
+    )
+
+
+def save_baselines(config: Config, tallies: Mapping[str, TaskTally], run: Run) -> str:
+    """Write the baseline file, and return a line that says so, or why it could not be written.
+
+    Tasks of the file that this run has no case of stay as they are.
+    """
+    path = config.baseline_file
+    tasks = {task: task_baseline(tally, run) for task, tally in tallies.items()}
+    try:
+        kept = read_baseline(path) if path.exists() else {}
+        write_baseline(path, {**kept, **tasks})
+    except (OSError, ConfigError) as exc:
+        return f"NOT SAVED: the baseline could not be written: {exc}"
+    cases = sum(len(baseline.cases) for baseline in tasks.values())
+    failed = " (though this run failed)" if run.exit_status else ""
+    return (
+        f"saved the baseline of {', '.join(tasks)}, {cases} case{'s' * (cases != 1)}, to {path.name}{failed}"
+    )
+
+
+def means_of(baseline: TaskBaseline, metric: str) -> dict[str, float]:
+    """Return the mean of a metric of each case that has it."""
+    return {case_id: metrics[metric].mean for case_id, metrics in baseline.cases.items() if metric in metrics}
+
+
+def _case_means(samples: Sequence[dict[str, float]]) -> dict[str, MetricMean]:
+    names = sorted({name for metrics in samples for name in metrics} - {*BUDGET_METRICS})
+    return {
+        name: MetricMean(mean=round(math.fsum(values) / len(values), _DECIMALS), samples=len(values))
+        for name in names
+        if (values := [metrics[name] for metrics in samples if name in metrics])
+    }
+
+
+def _whole_mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None when a sample lacks its value, which may have been the lowest."""
+    present = [value for value in values if value is not None]
+    return math.fsum(present) / len(present) if values and len(present) == len(values) else None
+
+
+def _no_metric(spec: GateSpec, found: FoundBaseline) -> str:
+    return f"no baseline: {found.source} holds no '{spec.metric}' for it: {_CURE}"
