@@ -25,6 +25,11 @@ BASELINE_FILE = "kaizen-baseline.json"
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
 #: Above this many votes the judge's noise is long averaged out, and its bias stays.
 MAX_VOTES = 25
+#: Where a gate states a confidence and nobody says how many samples it may cost. A case that always
+#: scores 1 passes a bar of 0.8 at 95 % after 20.
+DEFAULT_MAX_SAMPLES = 40
+#: Samples of an async test under way at once, where nobody says otherwise.
+DEFAULT_ASYNC_CONCURRENCY = 8
 
 
 class TaskConfig(BaseModel):
@@ -95,6 +100,11 @@ class KaizenYaml(BaseModel):
     store: str | None = None
     undecided: str | None = None
     baseline: str | None = None
+    samples: int | None = None
+    max_samples: int | None = None
+    concurrency: int | None = None
+    confidence: float | None = None
+    gate_correction: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,12 @@ class Config:
             None for the default file, if it is there.
         save_baseline: Write the baseline file at the end of this run.
         judge_cache: Whether the judge's answers are kept in the store and used again.
+        samples: How often each case's body runs at least, where its marker does not say.
+        max_samples: How often at most, where a gate with a confidence is still undecided.
+        concurrency: Samples of a case under way at once; None: several for async tests, one for
+            others.
+        confidence: Of every gate on a mean or a rate that states none; None: compare means.
+        gate_correction: ``holm``: errors hold over all gates of the session; ``none``: for each.
     """
 
     root: Path
@@ -126,6 +142,11 @@ class Config:
     task_gates: tuple[GateSpec, ...] = ()
     baseline: str | None = None
     save_baseline: bool = False
+    samples: int = 1
+    max_samples: int = DEFAULT_MAX_SAMPLES
+    concurrency: int | None = None
+    confidence: float | None = None
+    gate_correction: Literal["holm", "none"] = "none"
 
     @property
     def baseline_in_store(self) -> bool:
@@ -173,6 +194,7 @@ def load_config(
     file = read_yaml(path, error=ConfigError) if path.exists() else None
     document = file.parse(KaizenYaml) if file else KaizenYaml()
     lookup = _Lookup(cli or {}, ini or {}, os.environ if env is None else env, document, file)
+    confidence = lookup.get("confidence", _confidence, None)
     return Config(
         root=root,
         store=root / lookup.get("store", str, ".kaizen/kaizen.db"),
@@ -183,19 +205,25 @@ def load_config(
         endpoints=document.endpoints + DEFAULT_ENDPOINTS,
         prices=root / document.prices if document.prices else None,
         judge_cache=lookup.get("judge_cache", _on_off, True),
-        task_gates=tuple(_task_gates(document, file)),
+        task_gates=tuple(_task_gates(document, file, confidence)),
         baseline=lookup.get("baseline", _baseline, None),
         save_baseline=bool((cli or {}).get("save_baseline")),
+        samples=lookup.get("samples", _count, 1),
+        max_samples=lookup.get("max_samples", _count, DEFAULT_MAX_SAMPLES),
+        concurrency=lookup.get("concurrency", _count, None),
+        confidence=confidence,
+        gate_correction=lookup.get("gate_correction", _one_of("holm", "none"), "none"),
     )
 
 
-def _task_gates(document: KaizenYaml, file: YamlFile | None) -> list[GateSpec]:
+def _task_gates(document: KaizenYaml, file: YamlFile | None, confidence: float | None) -> list[GateSpec]:
     gates = []
     for task, settings in document.tasks.items():
         for index, bar in enumerate(settings.gate):
             line = file.line(("tasks", task, "gate", index)) if file else None
             origin = f"{KAIZEN_YAML}:{line}"
-            gates.append(GateSpec(scope=Scope.TASK, task=task, origin=origin, **bar.model_dump()))
+            spec = GateSpec(scope=Scope.TASK, task=task, origin=origin, **bar.model_dump())
+            gates.append(spec.with_default_confidence(confidence))
     return gates
 
 
@@ -235,6 +263,27 @@ def _prompt_versions(value: str | list[str]) -> dict[str, int]:
             raise ValueError(f"expected TASK=N with N counted from 1 (found {item!r})")
         versions[task] = int(number)
     return versions
+
+
+def _count(value: Any) -> int:
+    """Parse a number counted from 1; YAML gives an int, every other place text."""
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"expected a whole number, 1 or more (found {value!r})")
+    return number
+
+
+def _confidence(value: Any) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0.5 < number < 1:
+        raise ValueError(f"expected a number above 0.5 and below 1, such as 0.95 (found {value!r})")
+    return number
 
 
 def _baseline(value: str) -> str:

@@ -196,7 +196,8 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         (
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
-            "valid: baseline, endpoints, judge, prices, store, tasks, undecided",
+            "valid: baseline, concurrency, confidence, endpoints, gate_correction, judge, max_samples, "
+            "prices, samples, store, tasks, undecided",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from .bars import case_gate, gate_draw, gate_test, task_gate
+from .bars import case_gate, gate_draw, gate_test, task_gate, task_test
 from .betting import SequentialTest, Verdict, confidence_interval, sequential_verdict
-from .correction import holm
+from .correction import Family, is_decided, verdict_of
 from .draws import TaskDraws
-from .drop import case_drop_gate, case_rule, drop_gate, drop_test, without_baseline
+from .drop import Pair, case_drop_gate, case_rule, drop_gate, drop_test, without_baseline
 from .interval import mean_interval
 from .prompt import VersionRequirement, parse_requirement, prompt_gate
 
 __all__ = [
+    "Family",
+    "Pair",
     "SequentialTest",
     "TaskDraws",
     "Verdict",
@@ -23,11 +25,13 @@ __all__ = [
     "drop_test",
     "gate_draw",
     "gate_test",
-    "holm",
+    "is_decided",
     "mean_interval",
     "parse_requirement",
     "prompt_gate",
     "sequential_verdict",
     "task_gate",
+    "task_test",
+    "verdict_of",
     "without_baseline",
 ]

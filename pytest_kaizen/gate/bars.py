@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..models import BUDGET_METRICS, GateResult, GateSpec, Interval, Outcome
 from .betting import SequentialTest, Verdict
+from .correction import Family
 from .draws import TaskDraws
 from .interval import mean_interval
 from .sentence import (
@@ -62,7 +63,7 @@ def case_gate(
     missing: Sequence[str] = (),
     planned: int | None = None,
     verdict: Verdict | None = None,
-    family: int = 1,
+    family: Family | None = None,
 ) -> GateResult:
     """Decide a gate on one case.
 
@@ -73,8 +74,8 @@ def case_gate(
         case_id: pytest's node id.
         missing: Why values are missing.
         planned: Samples that could have been drawn; as many as there are values by default.
-        verdict: What ``holm`` decided about this gate's test; by default the gate stands alone.
-        family: The number of gates whose error the verdict controls together.
+        verdict: What its family decided about this gate's test; by default the gate stands alone.
+        family: The gates whose errors the verdict controls together.
     """
     present = [value for value in values if value is not None]
     if not present:
@@ -96,7 +97,7 @@ def task_gate(
     seed: int = 0,
     planned: int | None = None,
     verdict: Verdict | None = None,
-    family: int = 1,
+    family: Family | None = None,
 ) -> GateResult:
     """Decide a gate on all the cases of a task.
 
@@ -112,8 +113,8 @@ def task_gate(
         missing: Why values are missing.
         seed: Of the order of draws.
         planned: Samples that could have been drawn; as many as there are values by default.
-        verdict: What ``holm`` decided about this gate's test; by default the gate stands alone.
-        family: The number of gates whose error the verdict controls together.
+        verdict: What its family decided about this gate's test; by default the gate stands alone.
+        family: The gates whose errors the verdict controls together.
     """
     if ran < collected or collected == 0:
         return not_run(spec, collected=collected, ran=ran)
@@ -130,6 +131,15 @@ def task_gate(
             return _nothing(spec, None, len(draws), missing)
         finding = _sequential_finding(spec, draws, verdict)
     return _result(spec, None, finding, missing, planned or total, family)
+
+
+def task_test(spec: GateSpec, cases: Mapping[str, Values], *, seed: int = 0) -> SequentialTest:
+    """Run the sequential test of a gate on a task over all draws, in the order of ``TaskDraws``."""
+    test = gate_test(spec)
+    for value in _in_order(cases, seed):
+        if value is not None:
+            test.update(gate_draw(spec, value))
+    return test
 
 
 def not_run(spec: GateSpec, *, collected: int, ran: int) -> GateResult:
@@ -215,7 +225,7 @@ def _result(
     finding: _Finding,
     missing: Sequence[str],
     planned: int,
-    family: int,
+    family: Family | None,
 ) -> GateResult:
     how = f"over {counted(finding.samples, 'sample')}"
     error = ""

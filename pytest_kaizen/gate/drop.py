@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..models import GateResult, GateSpec, Interval, Outcome
 from .bars import Values, case_gate, not_run
 from .betting import SequentialTest, Verdict, confidence_interval
+from .correction import Family
 from .sentence import TOLERANCE, bar_text, counted, error_text, figure_text, missing_text, score_number
 
 #: Mean now and mean in the baseline, of one case; now is None when the score could not be had.
@@ -54,7 +55,7 @@ def case_drop_gate(
     missing: Sequence[str] = (),
     planned: int | None = None,
     verdict: Verdict | None = None,
-    family: int = 1,
+    family: Family | None = None,
 ) -> GateResult:
     """Decide a ``max_drop`` gate on one case: its samples against its mean in the baseline.
 
@@ -67,8 +68,8 @@ def case_drop_gate(
         case_id: pytest's node id.
         missing: Why values are missing.
         planned: Samples that could have been drawn.
-        verdict: What ``holm`` decided about the test of ``case_rule``.
-        family: The number of gates whose error the verdict controls together.
+        verdict: What its family decided about the test of ``case_rule``.
+        family: The gates whose errors the verdict controls together.
     """
     rule = case_rule(spec, before)
     result = case_gate(
@@ -125,7 +126,7 @@ def drop_gate(
     missing: Sequence[str] = (),
     seed: int = 0,
     verdict: Verdict | None = None,
-    family: int = 1,
+    family: Family | None = None,
 ) -> GateResult:
     """Decide a gate on the fall of a metric since the baseline, paired by case.
 
@@ -141,8 +142,8 @@ def drop_gate(
         removed: Cases that only the baseline has: likewise.
         missing: Why scores are missing.
         seed: Of the order of draws.
-        verdict: What ``holm`` decided about ``drop_test``; by default the gate stands alone.
-        family: The number of gates whose error the verdict controls together.
+        verdict: What its family decided about ``drop_test``; by default the gate stands alone.
+        family: The gates whose errors the verdict controls together.
     """
     assert spec.max_drop is not None
     if ran < collected or collected == 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from ..models import BUDGET_METRICS, GateSpec, Interval
+from .correction import Family
 
 #: Two values this close are one: a mean of 0.8 is at a bar of 0.8 whatever float arithmetic says.
 TOLERANCE = 1e-9
@@ -95,10 +96,11 @@ def first_reason(reasons: Sequence[str]) -> str:
     return f" ({reason})" if reason else ""
 
 
-def error_text(confidence: float, family: int) -> str:
+def error_text(confidence: float, family: Family | None) -> str:
     """State the error of a sequential verdict: ``(error <= 5%)``, ``(error <= 5% over 6 gates)``."""
-    error = f"{100 * (1 - confidence):.4g}%"
-    return f" (error <= {error})" if family == 1 else f" (error <= {error} over {family} gates)"
+    if family is None or family.size == 1:
+        return f" (error <= {100 * (1 - confidence):.4g}%)"
+    return f" (error <= {100 * (1 - family.confidence):.4g}% over {family.size} gates)"
 
 
 def _bar_value(spec: GateSpec) -> float:

@@ -105,6 +105,13 @@ class GateSpec(Bar):
     task: str
     origin: str = ""
 
+    def with_default_confidence(self, confidence: float | None) -> GateSpec:
+        """Return the rule with a confidence, if it states none and is on a mean or a rate."""
+        unbounded = self.metric in BUDGET_METRICS and self.share is None
+        if confidence is None or self.confidence is not None or unbounded:
+            return self
+        return self.model_copy(update={"confidence": confidence})
+
 
 class GateResult(BaseModel):
     """What came of a gate, with one sentence that says why.

@@ -1,22 +1,30 @@
 """The order of things: a sample, a case, a run."""
 
 from .answers import StoredAnswers
+from .baseline import Baselines
 from .calibrate import calibrate
 from .calibrations import Calibrations
+from .collected import Collected
 from .live import Content, LiveSample, current, current_sample
 from .plan import NO_TASK, CasePlan, PromptRule
 from .run import RunBook
 from .sample import Scorer, Scoring
+from .sampling import Sampling
 from .verdicts import case_verdicts, failure_text
+from .writer import RunWriter
 
 __all__ = [
     "NO_TASK",
+    "Baselines",
     "Calibrations",
     "CasePlan",
+    "Collected",
     "Content",
     "LiveSample",
     "PromptRule",
     "RunBook",
+    "RunWriter",
+    "Sampling",
     "Scorer",
     "Scoring",
     "StoredAnswers",

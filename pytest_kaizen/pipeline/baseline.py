@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 from ..config import Config
 from ..errors import ConfigError
-from ..gate import case_drop_gate, drop_gate, without_baseline
+from ..gate import (
+    Family,
+    Pair,
+    SequentialTest,
+    Verdict,
+    case_drop_gate,
+    case_rule,
+    drop_gate,
+    drop_test,
+    without_baseline,
+)
 from ..models import BUDGET_METRICS, GateResult, GateSpec, MetricMean, Outcome, Run, TaskBaseline, UsedPrompt
 from ..store import Store
 from .baseline_file import read_baseline, write_baseline
@@ -93,8 +103,25 @@ class Baselines:
         """Return the baseline of a task; None when there is none."""
         return self._found.get(task)
 
+    def case_rule(self, spec: GateSpec, case_id: str) -> GateSpec | None:
+        """Turn a ``max_drop`` rule on a case into the bar that its samples must reach.
+
+        None when there is nothing to compare with.
+        """
+        found = self.of(spec.task)
+        before = found.task.cases.get(case_id, {}).get(spec.metric) if found else None
+        return None if before is None else case_rule(spec, before.mean)
+
     def case_gate(
-        self, spec: GateSpec, values: Sequence[float | None], *, case_id: str, missing: Sequence[str]
+        self,
+        spec: GateSpec,
+        values: Sequence[float | None],
+        *,
+        case_id: str,
+        missing: Sequence[str],
+        planned: int | None = None,
+        verdict: Verdict | None = None,
+        family: Family | None = None,
     ) -> GateResult:
         """Decide a ``max_drop`` gate on one case; a case that is new since decides nothing."""
         found = self.of(spec.task)
@@ -106,25 +133,58 @@ class Baselines:
             return without_baseline(spec, why, outcome=Outcome.NOT_RUN, case_id=case_id)
         if spec.metric not in case:
             return self._none(spec, _no_metric(spec, found), case_id=case_id)
-        return case_drop_gate(spec, values, case[spec.metric].mean, case_id=case_id, missing=missing)
+        return case_drop_gate(
+            spec,
+            values,
+            case[spec.metric].mean,
+            case_id=case_id,
+            missing=missing,
+            planned=planned,
+            verdict=verdict,
+            family=family,
+        )
 
-    def task_gate(self, spec: GateSpec, tally: TaskTally, collected: int) -> GateResult:
+    def task_gate(
+        self,
+        spec: GateSpec,
+        tally: TaskTally,
+        collected: int,
+        *,
+        verdict: Verdict | None = None,
+        family: Family | None = None,
+    ) -> GateResult:
         """Decide a ``max_drop`` gate on a whole task, paired by case."""
         found = self.of(spec.task)
         before = {} if found is None else means_of(found.task, spec.metric)
-        now = {case_id: _whole_mean(values) for case_id, values in tally.values(spec.metric).items()}
+        now = tally.cases.keys()
         result = drop_gate(
             spec,
-            {case_id: (mean, before[case_id]) for case_id, mean in now.items() if case_id in before},
+            self._pairs(spec, tally),
             collected=collected,
             ran=len(now),
             new=[case_id for case_id in now if case_id not in before],
             removed=[case_id for case_id in before if case_id not in now],
             missing=tally.reasons(spec.metric),
+            verdict=verdict,
+            family=family,
         )
         if result.outcome is Outcome.NOT_RUN or before:
             return result
         return self._none(spec, "" if found is None else _no_metric(spec, found))
+
+    def task_test(self, spec: GateSpec, tally: TaskTally) -> SequentialTest:
+        """Run the sequential test of a ``max_drop`` gate on a whole task."""
+        return drop_test(spec, self._pairs(spec, tally))
+
+    def _pairs(self, spec: GateSpec, tally: TaskTally) -> dict[str, Pair]:
+        """Return the means now and before of the cases that stand in both."""
+        found = self.of(spec.task)
+        before = {} if found is None else means_of(found.task, spec.metric)
+        return {
+            case_id: (_whole_mean(values), before[case_id])
+            for case_id, values in tally.values(spec.metric).items()
+            if case_id in before
+        }
 
     def _none(self, spec: GateSpec, why: str = "", *, case_id: str | None = None) -> GateResult:
         if self._saving:

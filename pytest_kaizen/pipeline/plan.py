@@ -32,6 +32,10 @@ class CasePlan:
         rubrics: What scores every sample of the case.
         gates: The case's own rules.
         task_metrics: The metrics that gates on the whole task look at.
+        samples: How often the body runs at least.
+        max_samples: How often at most; more than ``samples`` where a gate states a confidence.
+        concurrency: Samples under way at once.
+        isolate: Each sample has fixtures of its own.
     """
 
     case_id: str
@@ -42,6 +46,10 @@ class CasePlan:
     gates: tuple[GateSpec, ...] = ()
     prompt_rules: tuple[PromptRule, ...] = ()
     task_metrics: frozenset[str] = frozenset()
+    samples: int = 1
+    max_samples: int = 1
+    concurrency: int = 1
+    isolate: bool = False
 
     def tolerates_check(self, name: str) -> bool:
         """Whether a gate says how often a check may fail, so that one failure is no failed test."""

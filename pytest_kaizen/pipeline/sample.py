@@ -23,13 +23,11 @@ class Scoring:
         judge: Makes the judge when a criterion first needs one, so that a suite without judged
             criteria needs neither a key nor the SDK.
         scorers: Further scorers (the hook ``pytest_kaizen_scorers``), called for every case.
-        on_trace: Told of every finished trace (the hook ``pytest_kaizen_trace``).
     """
 
     redactor: Redactor
     judge: Callable[[], Judge]
     scorers: list[Scorer] = field(default_factory=list)
-    on_trace: Callable[[Trace], object] | None = None
 
     def rubric(
         self,
@@ -92,8 +90,6 @@ class Scoring:
             trace.scores += self._further_scores(trace)
         self.redactor.learn(*live.recorder.secrets)
         trace = self.redactor.trace(trace)
-        if self.on_trace is not None:
-            self.on_trace(trace)
         passed = self._passed(live, error) if score else None
         values, missing = sample_metrics(trace, passed)
         return Sample(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..gate import mean_interval, task_gate
+from ..gate import Family, Verdict, mean_interval, task_gate
 from ..models import Case, GateResult, GateSpec, Sample, Span, SpanKind, TaskSummary
 from .metrics import why_missing
 
@@ -84,7 +84,9 @@ class TaskTally:
                 figures.judge.add(span)
                 figures.judges.update([span.model] if span.model else [])
 
-    def gate(self, spec: GateSpec, collected: int) -> GateResult:
+    def gate(
+        self, spec: GateSpec, collected: int, *, verdict: Verdict | None = None, family: Family | None = None
+    ) -> GateResult:
         """Decide a rule on the whole task."""
         return task_gate(
             spec,
@@ -92,6 +94,8 @@ class TaskTally:
             collected=collected,
             ran=len(self.cases),
             missing=self.reasons(spec.metric),
+            verdict=verdict,
+            family=family,
         )
 
     def values(self, metric: str) -> Mapping[str, list[float | None]]:

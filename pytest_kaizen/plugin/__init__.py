@@ -66,7 +66,7 @@ def kaizen(request: pytest.FixtureRequest) -> Kaizen:
 
 
 @pytest.fixture
-def kaizen_llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLLM]:
+def kaizen_llm() -> Iterator[ScriptedLLM]:
     """Serve scripted answers from a local Anthropic- and OpenAI-compatible server.
 
     Base URLs and dummy keys of both SDKs are in the environment for the length of the test.
@@ -74,7 +74,8 @@ def kaizen_llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLLM]:
     """
     from ..scripted import ScriptedLLM
 
-    with ScriptedLLM() as server:
+    # Not the fixture `monkeypatch`: its users' samples cannot run in threads.
+    with ScriptedLLM() as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environ.items():
-            monkeypatch.setenv(name, value)
+            patch.setenv(name, value)
         yield server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,19 @@ class Kaizen:
         library: The prompts.
         scoring: What judges.
         root: The folder that the paths of rubrics start from.
+        earlier: Gives the traces of the test's samples that have ended.
     """
 
     def __init__(
-        self, own_sample: Callable[[], LiveSample], library: PromptLibrary, scoring: Scoring, root: Path
+        self,
+        own_sample: Callable[[], LiveSample],
+        library: PromptLibrary,
+        scoring: Scoring,
+        root: Path,
+        earlier: Callable[[], Sequence[Trace]] = tuple,
     ) -> None:
         self._own_sample = own_sample
+        self._earlier = earlier
         self._library = library
         self._scoring = scoring
         self._root = root
@@ -58,8 +65,8 @@ class Kaizen:
 
     @property
     def traces(self) -> list[Trace]:
-        """The traces of this test's samples so far; this sample's is the last."""
-        return [self.trace]
+        """The traces of this test's samples that have ended so far, then that of this sample."""
+        return [*self._earlier(), self.trace]
 
     def case(self, *, input: Any = None, output: Any = None, reference: Any = None) -> None:  # noqa: A002
         """Say what a rubric is to judge; what is not given is taken from the last LLM call.

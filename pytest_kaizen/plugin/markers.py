@@ -6,7 +6,11 @@ import pytest
 
 FIXTURE = "kaizen"
 _SIGNATURES = {
-    "kaizen": "kaizen(task): the test is a case of this task",
+    "kaizen": (
+        "kaizen(task, samples=None, max_samples=None, concurrency=None, isolate=False): the test is a case "
+        "of this task; its body runs as often as samples says, up to max_samples while a gate with a "
+        "confidence is undecided; concurrency: at once; isolate: each time with fixtures of its own"
+    ),
     "kaizen_prompt": (
         "kaizen_prompt(task, requirement): the version of the task's prompt that the test uses must be "
         "'==3', '>=2,<4', 'active', 'locked' or 'sha256:...'"

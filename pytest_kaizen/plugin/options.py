@@ -21,6 +21,27 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"metavar": "on|off"},
         "Keep the judge's answers in the store and use them again: on (default) or off.",
     ),
+    ("samples", {"metavar": "N"}, "Run the body of each case N times (default: 1); a marker may say more."),
+    (
+        "max_samples",
+        {"metavar": "N"},
+        "Where a gate with a confidence is undecided, run it up to N times (default: 40).",
+    ),
+    (
+        "concurrency",
+        {"metavar": "N"},
+        "Samples of a case under way at once (default: 8 for async tests, 1 for others).",
+    ),
+    (
+        "confidence",
+        {"metavar": "X"},
+        "Decide every gate on a mean or a rate that states no confidence by a sequential test at X.",
+    ),
+    (
+        "gate_correction",
+        {"metavar": "holm|none"},
+        "holm: the stated errors hold over all gates of the run; none (default): for each gate.",
+    ),
     ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
     (
         "baseline",

@@ -19,6 +19,7 @@ from ..pipeline import NO_TASK, CasePlan, PromptRule
 from ..prompts import PromptLibrary
 from ..score import Rubric, load_rubric
 from . import markers
+from .sample_plan import SamplePlan, sample_plan
 
 
 class Planner:
@@ -51,6 +52,7 @@ class Planner:
             rubric = self._load(self._config.root / of_task)
             rubrics.setdefault(rubric.path, rubric)
         self._require_distinct(item, rubrics)
+        gates = [gate.with_default_confidence(self._config.confidence) for gate in gates]
         return CasePlan(
             case_id=item.nodeid,
             name=item.name,
@@ -60,7 +62,17 @@ class Planner:
             gates=tuple(gates),
             prompt_rules=rules,
             task_metrics=frozenset(spec.metric for spec in self._config.task_gates if spec.task == task),
+            **self._samples(item, gates)._asdict(),
         )
+
+    def _samples(self, item: pytest.Item, gates: list[GateSpec]) -> SamplePlan:
+        mark = item.get_closest_marker("kaizen")
+        try:
+            return sample_plan(item, self._config, gates, _bind(item, mark, _kaizen) if mark else {})
+        except ValueError as exc:
+            if mark is not None:
+                raise _error(item, mark, str(exc)) from None
+            raise MarkerError(f"{item.nodeid}: {exc}", path=item.path) from None
 
     def _task(self, item: pytest.Item, rules: tuple[PromptRule, ...]) -> str:
         mark = item.get_closest_marker("kaizen")
@@ -152,7 +164,14 @@ class Planner:
 
 
 # The signatures of the markers, as users write them; only their parameters are used.
-def _kaizen(task: str) -> None: ...
+def _kaizen(
+    task: str,
+    *,
+    samples: int | None = None,
+    max_samples: int | None = None,
+    concurrency: int | None = None,
+    isolate: bool = False,
+) -> None: ...
 
 
 def _kaizen_prompt(task: str, requirement: str) -> None: ...
@@ -181,7 +200,7 @@ def _bind(item: pytest.Item, mark: pytest.Mark, signature: Callable[..., None]) 
     try:
         bound = parameters.bind(*mark.args, **mark.kwargs)
     except TypeError as exc:
-        shown = ", ".join(str(p).partition(":")[0] + _default(p) for p in parameters.parameters.values())
+        shown = ", ".join(p.name + _default(p) for p in parameters.parameters.values())
         raise _error(item, mark, f"{exc}; it takes ({shown})") from None
     bound.apply_defaults()
     return dict(bound.arguments)

@@ -1,39 +1,28 @@
-"""The session object: pytest's hooks while ``--kaizen`` is on."""
+"""The session object: what a process with ``--kaizen`` holds, from its start to its end."""
 
 from __future__ import annotations
 
 import os
-import unittest
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ..capture import Capture, Redactor
 from ..config import load_config
 from ..errors import KaizenError, UsageError
-from ..models import Case, Outcome, Sample
-from ..pipeline import (
-    NO_TASK,
-    CasePlan,
-    LiveSample,
-    RunBook,
-    Scoring,
-    case_verdicts,
-    current,
-    failure_text,
-)
+from ..models import Outcome
+from ..pipeline import NO_TASK, Baselines, CasePlan, Collected, RunWriter, Scoring
 from ..prices import load_prices
 from ..prompts import PromptLibrary
-from ..report import closing_line, summary_lines
 from ..store import Store
-from . import options
-from .body import within
+from . import handover, options
+from .case_run import CaseRun
 from .fixture import Kaizen
+from .items import RUN, ItemHooks, Work
 from .judging import SessionJudge
+from .keeper import Keeper
 from .planning import Planner
 from .root import kaizen_root
-from .state import STATE, CaseState
 from .whole import left_out
 
 if TYPE_CHECKING:
@@ -41,9 +30,6 @@ if TYPE_CHECKING:
     from ..models import GateResult, Usage
 
 KAIZEN = pytest.StashKey["KaizenSession"]()
-#: What ends a body without saying anything about the prompt.
-_SKIPS = (pytest.skip.Exception, unittest.SkipTest)
-_INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception)
 
 
 def open_session(config: pytest.Config) -> None:
@@ -52,11 +38,6 @@ def open_session(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: The configuration is wrong.
     """
-    if config.getoption("numprocesses", default=None):
-        # Its processes would each decide on a part; nothing said is better than something wrong.
-        raise pytest.UsageError(
-            "--kaizen does not work with pytest-xdist yet; run it without -n (or with -n 0)"
-        )
     try:
         settings = load_config(
             kaizen_root(config), cli=options.from_command_line(config), ini=options.from_ini(config)
@@ -71,7 +52,7 @@ def open_session(config: pytest.Config) -> None:
 
 
 class KaizenSession:
-    """Everything that one pytest run with ``--kaizen`` holds, reached by the stash key ``KAIZEN``."""
+    """Everything that one process with ``--kaizen`` holds, reached by the stash key ``KAIZEN``."""
 
     def __init__(self, config: pytest.Config, settings: Config) -> None:
         self._config = config
@@ -86,25 +67,23 @@ class KaizenSession:
 
         self.capture = Capture(settings.endpoints, price=price)
         self._judge = SessionJudge(settings, prices)
-        self._scoring = Scoring(
-            redactor=Redactor(os.environ),
-            judge=self._judge,
-            on_trace=lambda trace: config.hook.pytest_kaizen_trace(trace=trace),
-        )
+        self._scoring = Scoring(redactor=Redactor(os.environ), judge=self._judge)
         self._plans: dict[str, CasePlan] = {}
         self._beyond: dict[str, str] = {}
         self._store: Store | None = None
-        self._book: RunBook | None = None
-        self._interrupted = False
+        self._keeper: Keeper | None = None
+        if handover.given_run(config) is None:
+            self._keeper = Keeper(config, settings, self._library, self._fails)
+            config.pluginmanager.register(self._keeper, "kaizen-keeper")
 
     def close(self) -> None:
         """Undo the capture, close the store and the judge's connections."""
         self.capture.uninstall()
         self._judge.close()
+        if self._keeper is not None:
+            self._keeper.close()
         if self._store is not None:
             self._store.close()
-
-    # --- collection
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -113,164 +92,73 @@ class KaizenSession:
         try:
             self._plans = {item.nodeid: planner.plan(item) for item in items}
         except UsageError as exc:
-            raise pytest.UsageError(str(exc)) from None
+            raise self._refused(exc) from None
         asked = {name for name, task in self._settings.tasks.items() if task.gate or task.rubric}
         asked |= {plan.task for plan in self._plans.values() if plan.asked and plan.task != NO_TASK}
         self._beyond = left_out(config, items, sorted(asked))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Open the store and the run, unless nothing is going to run."""
+        """Open the store and make ready to run, unless nothing is going to run."""
         # pytest also comes here when a marker was refused: then there are no plans.
         if session.config.option.collectonly or not session.items or not self._plans:
             return
+        selected = {item.nodeid for item in session.items}
+        collected = Collected.of(self._plans.values(), self._beyond, selected)
         try:
             self._store = Store.open(self._settings.store)
             self._judge.use(self._store, self._scoring.redactor)
-            self._book = RunBook(self._settings, self._store, self._library)
-            self._book.start(self._plans.values(), self._beyond)
+            work = self._work(self._store, collected)
         except KaizenError as exc:
-            raise pytest.UsageError(str(exc)) from None
+            raise self._refused(exc) from None
         scorers = [scorer for given in self._config.hook.pytest_kaizen_scorers() for scorer in given]
         self._scoring.scorers.extend(scorers)
-
-    # --- one item
+        hooks = ItemHooks(self._config, work, self._scoring, self._library, self._fails)
+        self._config.pluginmanager.register(hooks, "kaizen-items")
 
     def fixture(self, item: pytest.Item) -> Kaizen:
         """Make the value of the ``kaizen`` fixture for an item."""
-        return Kaizen(lambda: item.stash[STATE].live, self._library, self._scoring, self._settings.root)
+        run = item.stash[RUN]
+        return Kaizen(
+            lambda: run.upcoming,
+            self._library,
+            self._scoring,
+            self._settings.root,
+            earlier=lambda: [sample.trace for sample in run.samples],
+        )
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Begin the item's sample: calls that its fixtures make belong to it."""
-        plan = self._plans.get(item.nodeid) or CasePlan(case_id=item.nodeid, name=item.name)
-        run_id = self._book.run.id if self._book else ""
-        case = Case(id=plan.case_id, run_id=run_id, task=plan.task, complete=False)
-        state = CaseState(plan, case, LiveSample(plan, run_id))
-        item.stash[STATE] = state
-        with current(state.live):
-            return (yield)
+    def _work(self, store: Store, collected: Collected) -> Work:
+        """Say what this process is to run: the whole of a run of its own, or a part of a controller's."""
+        run_id = handover.given_run(self._config)
+        if self._keeper is not None:
+            keeper = self._keeper
+            book = keeper.begin(store)
+            book.start(collected)
+            return Work(
+                book.run.id,
+                self._plans,
+                book.writer,
+                book.baselines,
+                book.family,
+                finished=lambda run, _: keeper.count(run.case),
+            )
+        assert run_id is not None
+        writer = RunWriter(store, self._library)
+        unsaid = [collected]
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Run the body within its sample; then score, store and decide the case's gates."""
-        state = item.stash[STATE]
-        raised: BaseException | None = None
-        with within(item, state.live) as body, current(state.live):
-            try:
-                yield
-            except BaseException as exc:
-                raised = exc
-        error = raised or body.error
-        if self._conclude(state, error) and error is None:
-            pytest.fail(failure_text(state.plan, state.case.samples, state.failures), pytrace=False)
-        if raised is None or self._is_tolerated(state, raised):
-            return
-        if state.failures:
-            text = failure_text(state.plan, state.case.samples, state.failures)
-            item.add_report_section("call", "kaizen", text)
-        raise raised
+        def hand_over(run: CaseRun, report: pytest.TestReport) -> None:
+            found = handover.Handover(case=run.case, unstored=writer.unstored, edited=writer.edited)
+            if unsaid:
+                found.say(unsaid.pop())
+            found.attach(report)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Keep what pytest made of the case."""
-        report = yield
-        ends = report.when == "call" or (report.when == "setup" and not report.passed)
-        if ends and self._book is not None:
-            state = item.stash[STATE]
-            if report.when == "setup":
-                self._conclude(state, call.excinfo.value if call.excinfo else None, score=False)
-            if state.started:
-                failed = "failed" if report.when == "call" else "error"
-                state.case.outcome = failed if report.failed else report.outcome
-                self._book.finish_case(state.case)
-        return report
+        baselines = Baselines.find(self._settings, store, collected.tasks)
+        family = collected.family(self._settings)
+        return Work(run_id, self._plans, writer, baselines, family, finished=hand_over)
 
-    def _conclude(self, state: CaseState, error: BaseException | None, *, score: bool = True) -> bool:
-        """End the sample; return whether the case fails by its gates or checks."""
-        book = self._book
-        live, plan = state.live, state.plan
-        score = score and not isinstance(error, _SKIPS + _INTERRUPTS)
-        seen = bool(live.recorder.close())
-        if book is None or not (plan.asked or seen):
-            return False
-        book.start_case(state.case)
-        state.started = True
-        if not score and not seen:
-            return False
-        sample = self._scoring.finish(live, _line(error), score=score)
-        state.case.samples = [sample]
-        book.add_sample(state.case, sample)
-        if not score:
-            return False
-        state.case.complete = True
-        state.case.gates = case_verdicts(plan, state.case.samples, self._library, book.baselines)
-        for result in state.case.gates:
-            self._config.hook.pytest_kaizen_gate(result=result)
-        state.failures = [result for result in state.case.gates if self._fails(result)]
-        intolerable = [name for name in live.failed_checks if not plan.tolerates_check(name)]
-        return bool(state.failures or intolerable or _is_unjudged(plan, sample))
+    def _refused(self, error: KaizenError) -> pytest.UsageError:
+        handover.refuse(self._config, str(error))
+        return pytest.UsageError(str(error))
 
     def _fails(self, result: GateResult) -> bool:
         fatal = {Outcome.FAIL} | ({Outcome.UNDECIDED} if self._settings.undecided == "fail" else set())
         return result.outcome in fatal
-
-    @staticmethod
-    def _is_tolerated(state: CaseState, raised: BaseException) -> bool:
-        """Whether the case's own gate on ``pass_rate`` allows for a sample that raises."""
-        passed = state.case.complete and not state.failures
-        return passed and state.plan.tolerates_exceptions and not isinstance(raised, _SKIPS + _INTERRUPTS)
-
-    # --- the end
-
-    def pytest_keyboard_interrupt(self) -> None:
-        """Remember that the session was broken off, by the user or by ``pytest.exit``."""
-        self._interrupted = True
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Decide the gates on whole tasks; a failed one makes a run that would exit 0 exit 1."""
-        if self._book is None:
-            return (yield)
-        interrupted = self._interrupted or session.exitstatus == pytest.ExitCode.INTERRUPTED
-        status = "interrupted" if interrupted else "completed"
-        run = self._book.finish(int(session.exitstatus), status, self._fails)
-        results = [result for task in run.tasks for result in task.gates]
-        for result in results:
-            self._config.hook.pytest_kaizen_gate(result=result)
-        if run.exit_status != session.exitstatus:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        outcome = yield
-        self._say(closing_line(run, self._book.decided_gates, [r for r in results if self._fails(r)]))
-        return outcome
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the table of tasks and the sentences of their gates."""
-        if self._book is None:
-            return
-        lines = summary_lines(self._book.run, unstored=self._book.unstored)
-        if lines:
-            terminalreporter.section("kaizen")
-            for line in lines:
-                terminalreporter.write_line(line)
-
-    def _say(self, line: str) -> None:
-        reporter: pytest.TerminalReporter | None = self._config.pluginmanager.getplugin("terminalreporter")
-        if reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line(line)
-        else:
-            os.write(2, f"{line}\n".encode())
-
-
-def _is_unjudged(plan: CasePlan, sample: Sample) -> bool:
-    """Whether a rubric was to judge the case and there was nothing to judge."""
-    return bool(plan.rubrics) and sample.trace.output is None
-
-
-def _line(error: BaseException | None) -> str | None:
-    if error is None:
-        return None
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from . import answers, calibrations, cases, prompts, runs, traces
 from .database import Database
 from .lookup import find
 from .table import key
+from .traces import Place
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
 LOCK_TIMEOUT_S = 30.0
@@ -83,36 +85,24 @@ class Store:
                 raise self._error(f"run {run.id!r} was never started")
             runs.update(connection, number, run)
 
-    def start_case(self, case: Case) -> None:
-        """Store that a case of a started run has begun; it is incomplete until it is finished.
-
-        A case that begins again (a rerun) keeps the traces of the earlier attempt, which then are
-        no longer among its samples.
-        """
-        with self._database.write() as connection:
-            number = runs.number_of(connection, case.run_id)
-            if number is None:
-                raise self._error(f"run {case.run_id!r} was never started")
-            cases.start(connection, number, case)
-
-    def add_sample(self, case: Case, sample: Sample) -> None:
-        """Store a sample of a started case: its verdict and its trace with spans and scores.
+    def add_sample(self, case: Case, sample: Sample, *, begins: bool = False) -> None:
+        """Store a sample of a case of a started run: its verdict and its trace with spans and scores.
 
         A sample whose trace is stored already is left as it is, so handing one over twice is safe.
+
+        Args:
+            case: The case; it is incomplete until it is finished.
+            sample: The sample.
+            begins: The case begins with it. One that begins again (a rerun) keeps the traces of the
+                earlier attempt, which then are no longer among its samples.
         """
         with self._database.write() as connection:
-            place = cases.place(connection, case)
-            if place is None:
-                raise self._never_started(case)
-            traces.add_sample(connection, place, sample)
+            traces.add_sample(connection, self._place(connection, case, begins=begins), sample)
 
-    def finish_case(self, case: Case) -> None:
-        """Store the outcome and the gates of a started case."""
+    def finish_case(self, case: Case, *, begins: bool = False) -> None:
+        """Store the outcome and the gates of a case; ``begins`` as in ``add_sample``."""
         with self._database.write() as connection:
-            place = cases.place(connection, case)
-            if place is None:
-                raise self._never_started(case)
-            cases.finish(connection, place.case, case)
+            cases.finish(connection, self._place(connection, case, begins=begins).case, case)
 
     def save_prompts(self, versions: Iterable[PromptVersion]) -> None:
         """Record prompt versions; those that are recorded already stay as they are.
@@ -162,7 +152,7 @@ class Store:
     def cases(self, run_id: str) -> list[Case]:
         """Return the cases of a run (id, beginning or ``last``) in the order they began.
 
-        Each has its gates and the samples of its last attempt.
+        Each has its gates and the samples of its last attempt, in the order of their numbers.
         """
         with self._database.read() as connection:
             number = find(connection, self._database.path, "runs", run_id)
@@ -218,8 +208,16 @@ class Store:
         with self._database.read() as connection:
             return calibrations.newest(connection, rubric)
 
+    def _place(self, connection: sqlite3.Connection, case: Case, *, begins: bool) -> Place:
+        if begins:
+            number = runs.number_of(connection, case.run_id)
+            if number is None:
+                raise self._error(f"run {case.run_id!r} was never started")
+            cases.start(connection, number, case)
+        place = cases.place(connection, case)
+        if place is None:
+            raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")
+        return place
+
     def _error(self, message: str) -> StoreError:
         return StoreError(message, path=self._database.path)
-
-    def _never_started(self, case: Case) -> StoreError:
-        return self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

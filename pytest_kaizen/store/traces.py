@@ -75,10 +75,12 @@ def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> 
 
 
 def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
-    """Return the samples of an attempt at a case, in the order they were stored."""
+    """Return the samples of an attempt at a case, in the order of their numbers."""
     rows = connection.execute(SAMPLES, place).fetchall()
     split = len(_SAMPLES.columns)
-    return [_SAMPLES.read(row[:split], trace=_read(connection, row[split:])) for row in rows]
+    found = [_SAMPLES.read(row[:split], trace=_read(connection, row[split:])) for row in rows]
+    # They were stored in the order in which they ended.
+    return sorted(found, key=lambda sample: sample.trace.sample)
 
 
 def one(connection: sqlite3.Connection, number: int) -> Trace:

@@ -59,7 +59,7 @@ def add_run(
         store.start_run(run)
         for name, values in scores.items():
             case = Case(id=name, run_id=run.id, task=task)
-            store.start_case(case)
+            store.finish_case(case, begins=True)
             for number, value in enumerate(values):
                 id_ = f"{run.id}-{name}-{number}"
                 spans = [span(id_, SpanKind.LLM, cost), span(id_, SpanKind.JUDGE, 0.02)]

@@ -36,7 +36,7 @@ def database(tmp_path: Path) -> Path:
         for day in (1, 2, 3):
             store.start_run(Run(id=f"2026030{day}-ab{day}", created_at=datetime(2026, 3, day, tzinfo=UTC)))
         case = Case(id="test_it", run_id="20260303-ab3", task="sum")
-        store.start_case(case)
+        store.finish_case(case, begins=True)
         trace = Trace(id="t1", name="test_it", created_at=datetime(2026, 3, 3, tzinfo=UTC))
         store.add_sample(case, Sample(trace=trace, passed=True, metrics={"score": 0.75}))
         sentence = "score 0.75 is below 0.8"

@@ -42,7 +42,7 @@ def database(tmp_path: Path) -> Path:
             if number % 2 == 0:
                 store.start_run(Run(id=run_id, created_at=moment))
             case = Case(id=f"test_{task}", run_id=run_id, task=task)
-            store.start_case(case)
+            store.finish_case(case, begins=True)
             message = Message(role="user", parts=[Part(type="text", content=f"I am \x1b[1m{trace_id}")])
             span = Span(id="s", name="chat", started_at=moment, input=[message])
             trace = Trace(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_kaizen.gate import TaskDraws, case_gate, gate_draw, gate_test, holm, task_gate
+from pytest_kaizen.gate import Family, TaskDraws, case_gate, gate_draw, gate_test, task_gate
 from pytest_kaizen.models import GateResult, GateSpec, Outcome, Scope
 
 UNIT = st.floats(0, 1)
@@ -177,9 +177,9 @@ def test_a_verdict_of_a_family_is_taken_over() -> None:
     test = gate_test(spec)
     for _ in range(40):
         test.update(gate_draw(spec, 1.0))
-    idle = gate_test(spec)
-    verdict = holm([test, idle])[0]
-    result = _case(spec, [1.0] * 40, verdict=verdict, family=2)
+    family = Family([0.95, 0.95])
+    family.enter("case", test)
+    result = _case(spec, [1.0] * 40, verdict=family.verdict(test), family=family)
     assert result.sentence == (
         "score 1.00 [0.80, 1.00] >= 0.80: pass after 24 of 40 samples (error <= 5% over 2 gates)"
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_kaizen.gate import Family
 from pytest_kaizen.gate.sentence import bar_text, budget_number, error_text, percent, score_number
 from pytest_kaizen.models import GateSpec, Scope
 
@@ -56,5 +57,5 @@ def test_bars_keep_the_digits_they_were_given(bar: dict[str, object], text: str)
 
 
 def test_errors() -> None:
-    assert error_text(0.95, 1) == " (error <= 5%)"
-    assert error_text(0.999, 3) == " (error <= 0.1% over 3 gates)"
+    assert error_text(0.95, None) == error_text(0.95, Family([0.95])) == " (error <= 5%)"
+    assert error_text(0.95, Family([0.999, 0.9, 0.95])) == " (error <= 10% over 3 gates)"

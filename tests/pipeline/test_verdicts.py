@@ -66,7 +66,7 @@ def test_a_gate_on_a_budget_names_no_criterion(make: Make) -> None:
 
 def test_failed_checks_of_the_test_are_named(make: Make) -> None:
     sample = scored(make, make.score("polite", 0.0, reason="swears"), make.score("short", 1.0))
-    assert failure_text(PLAN, [sample, sample], []) == "check 'polite' failed: swears\n(task greet)"
+    assert failure_text(PLAN, [sample], []) == "check 'polite' failed: swears\n(task greet)"
 
 
 def test_a_rubric_without_anything_to_score_says_so_unless_its_gate_did(make: Make) -> None:

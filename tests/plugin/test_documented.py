@@ -35,7 +35,7 @@ def test_markers_are_listed_with_their_arguments(suite: Suite) -> None:
     suite.run("--markers", on=False, code=0)
     lines = [line for line in suite.result.outlines if line.startswith("@pytest.mark.kaizen")]
     assert [line.partition(":")[0] for line in lines] == [
-        "@pytest.mark.kaizen(task)",
+        "@pytest.mark.kaizen(task, samples=None, max_samples=None, concurrency=None, isolate=False)",
         "@pytest.mark.kaizen_prompt(task, requirement)",
         "@pytest.mark.kaizen_rubric(path, min=0.8, each={criterion",
         "@pytest.mark.kaizen_threshold(metric, min=None, max=None, share=None, max_drop=None, "

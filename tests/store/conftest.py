@@ -99,7 +99,7 @@ def started(store: Store, make: Make) -> Callable[..., Case]:
             runs.append(make.run())
             store.start_run(runs[0])
         case = make.case(case_id, **fields)
-        store.start_case(case)
+        store.finish_case(case.model_copy(update={"complete": False}), begins=True)
         return case
 
     return start

@@ -21,7 +21,7 @@ def fill(store: Store, make: Any) -> tuple[list[Sample], str]:
     """Store samples until one does not fit; return those that did and the message."""
     store.start_run(make.run())
     case = make.case()
-    store.start_case(case)
+    store.finish_case(case, begins=True)
     stored: list[Sample] = []
     for _ in range(1000):
         sample = make.sample(output="x" * 20_000)

@@ -92,7 +92,7 @@ def test_writers_that_checkpoint_all_the_time(path: Path, make: Any, monkeypatch
     with Store.open(path) as store:
         store.start_run(make.run())
         case = make.case()
-        store.start_case(case)
+        store.finish_case(case, begins=True)
         for _ in range(500):
             store.add_sample(case, make.sample())
         assert process.communicate()[1] == ""
@@ -107,7 +107,7 @@ def test_the_log_does_not_grow_without_end(path: Path, make: Any, monkeypatch: p
     with Store.open(path) as store:
         store.start_run(make.run())
         case = make.case()
-        store.start_case(case)
+        store.finish_case(case, begins=True)
         for _ in range(300):
             store.add_sample(case, make.sample())
         assert 0 < log.stat().st_size < 200 * 4200

@@ -198,7 +198,7 @@ def test_cases(
     run = Run(id=f"run {next(ids)}", created_at=datetime.now(UTC))
     store.start_run(run)
     case = Case(id=case_id, run_id=run.id, task="sum", outcome=outcome, samples=[sample], gates=case_gates)
-    store.start_case(case)
+    store.finish_case(case, begins=True)
     store.add_sample(case, sample)
     store.finish_case(case)
     assert store.cases(run.id) == [case]

@@ -78,7 +78,7 @@ def test_cases_come_in_the_order_they_began_and_of_their_run_only(
     started("test_b.py::test")
     started("test_a.py::test")
     store.start_run(make.run("run-2"))
-    store.start_case(make.case("test_b.py::test", run_id="run-2"))
+    store.finish_case(make.case("test_b.py::test", run_id="run-2"), begins=True)
     assert [case.id for case in store.cases("run-1")] == ["test_b.py::test", "test_a.py::test"]
     assert [(case.id, case.run_id) for case in store.cases("run-2")] == [("test_b.py::test", "run-2")]
 
@@ -113,7 +113,7 @@ def test_traces_by_run_task_and_case(store: Store, make: Any) -> None:
         store.start_run(make.run(run_id))
         for task, case_id in (("sum", "a"), ("sum", "b"), ("translate", "c")):
             case = make.case(case_id, run_id=run_id, task=task)
-            store.start_case(case)
+            store.finish_case(case, begins=True)
             sample = make.sample(run_id=run_id, task=task, case_id=case_id)
             store.add_sample(case, sample)
             stored[run_id, case_id] = sample.trace
@@ -169,7 +169,7 @@ def test_nothing_stored_yet(store: Store) -> None:
 
 def test_what_was_never_started_cannot_go_on(store: Store, make: Any) -> None:
     with pytest.raises(StoreError, match="run 'run-1' was never started"):
-        store.start_case(make.case())
+        store.finish_case(make.case(), begins=True)
     with pytest.raises(StoreError, match="run 'run-1' was never started"):
         store.finish_run(make.run())
     store.start_run(make.run())

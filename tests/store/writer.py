@@ -20,7 +20,7 @@ def main() -> None:
     with Store.open(path) as store:
         store.start_run(Run(id=run_id, created_at=now))
         case = Case(id="test_it", run_id=run_id, task="sum")
-        store.start_case(case)
+        store.finish_case(case.model_copy(update={"complete": False}), begins=True)
         for number in range(count):
             trace = Trace(
                 id=f"{run_id}-{number}",

@@ -1,0 +1,170 @@
+"""The samples of one case while its test runs: begun, ended, and which one stands for the case."""
+
+from __future__ import annotations
+
+import threading
+import unittest
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ..models import Case, GateResult, Sample
+from ..pipeline import LiveSample, Sampling, current
+
+#: What ends a body without saying anything about the prompt.
+SKIPS = (pytest.skip.Exception, unittest.SkipTest)
+#: What ends the whole session.
+INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception)
+#: What makes a sample a failed one; interrupts and cancellation go through.
+_FAILURES = (Exception, pytest.fail.Exception)
+#: How pytest-timeout says that an item's time is up; its limit is for all samples together.
+_TIMEOUT = "from pytest-timeout"
+
+
+class CaseRun:
+    """One attempt at a case: its samples are begun and ended here, by one thread or several.
+
+    Args:
+        sampling: Says whether another sample is needed.
+        run_id: The run it belongs to.
+        record: Scores and stores a sample whose body has ended with this exception, or without.
+
+    Attributes:
+        case: What is known of the case.
+        upcoming: The sample that calls in the test's fixtures belong to.
+        is_case: It is to be stored: the test asked for something, or called a model.
+        is_over: The body has run as often as it is going to.
+        ended: The samples whose bodies have ended, in the order in which they did.
+        failures: The gates because of which the test fails.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        run_id: str,
+        record: Callable[[CaseRun, LiveSample, BaseException | None], Sample | None],
+    ) -> None:
+        self.sampling = sampling
+        self.plan = sampling.plan
+        self.case = Case(id=self.plan.case_id, run_id=run_id, task=self.plan.task, complete=False)
+        self.upcoming = LiveSample(self.plan, run_id)
+        self.is_case = self.plan.asked
+        self.is_over = False
+        self.ended: list[LiveSample] = []
+        self.failures: list[GateResult] = []
+        self.skipped: BaseException | None = None
+        self._run_id = run_id
+        self._record = record
+        self._lock = threading.Lock()
+        self._begun = 0
+        self._stopped = False
+        self._running: dict[int, LiveSample] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._samples: dict[int, Sample] = {}
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The finished samples, in the order of their numbers."""
+        return [self._samples[number] for number in sorted(self._samples)]
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the test ends with: a skip, or the exception of the sample with the lowest score."""
+        if self.skipped is not None or not self._errors:
+            return self.skipped
+        return self._errors[self._worst]
+
+    @property
+    def worst_of(self) -> str | None:
+        """Say which of several samples the failure is of; None when there is only one, or none raised."""
+        if not self._errors or len(self._samples) < 2:
+            return None
+        raised = f"{len(self._errors)} of {len(self._samples)} samples raised an exception"
+        return f"{raised}; the one shown is of sample {self._worst + 1}"
+
+    @property
+    def _worst(self) -> int:
+        def score(number: int) -> float:
+            sample = self._samples.get(number)
+            return sample.metrics.get("score", 0.0) if sample else 0.0
+
+        return min(sorted(self._errors), key=score)
+
+    def begin(self) -> LiveSample | None:
+        """Begin the next sample; None when no more are needed."""
+        with self._lock:
+            if self._stopped or not self.sampling.wants(self._begun):
+                return None
+            number = self._begun
+            self._begun += 1
+            prepared = self.upcoming.number == number
+            live = self.upcoming if prepared else LiveSample(self.plan, self._run_id, number)
+            self._running[number] = live
+            return live
+
+    def prepare(self) -> LiveSample | None:
+        """Make the next sample before it begins, so that the calls of its own fixtures belong to it.
+
+        None when no more are needed.
+        """
+        with self._lock:
+            if self._stopped or not self.sampling.wants(self._begun):
+                return None
+            self.upcoming = LiveSample(self.plan, self._run_id, self._begun)
+            return self.upcoming
+
+    @contextmanager
+    def running(self, live: LiveSample) -> Iterator[None]:
+        """Run a body as a sample; an exception of it is held back, until all samples have ended."""
+        try:
+            with current(live):
+                yield
+        except SKIPS as exc:
+            self.skipped = exc
+            self._stopped = True
+        except INTERRUPTS:
+            self._stopped = True
+            raise
+        except _FAILURES as exc:
+            self._errors[live.number] = exc
+            if _TIMEOUT in str(exc):
+                self._stopped = True
+        except BaseException:
+            self._stopped = True
+            raise
+
+    def end(self, live: LiveSample, error: BaseException | None = None) -> None:
+        """Score and store a sample whose body has ended; a second time does nothing."""
+        with self._lock:
+            if self._running.pop(live.number, None) is None:
+                return
+        sample = self._record(self, live, error or self.skipped or self._errors.get(live.number))
+        with self._lock:
+            self.ended.append(live)
+            if sample is not None:
+                self._samples[live.number] = sample
+        if sample is not None:
+            self.sampling.add(live.number, sample)
+
+    def fail(self, live: LiveSample, error: Exception) -> None:
+        """Let a sample fail by something else than its body."""
+        self._errors.setdefault(live.number, error)
+
+    def end_all(self, error: BaseException | None) -> None:
+        """Begin no more samples, and end those that an exception from outside their bodies broke off."""
+        if self._begun == 0:
+            # pytest never came to the body, or runs it by other means than its function.
+            self.begin()
+        self._stopped = True
+        for live in list(self._running.values()):
+            self.end(live, error)
+
+    def settle(self) -> None:
+        """Raise what the test ends with, if anything.
+
+        Raises:
+            BaseException: A skip, or the exception of the worst sample.
+        """
+        if self.error is not None:
+            raise self.error

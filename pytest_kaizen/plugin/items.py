@@ -1,0 +1,190 @@
+"""What happens around one test while ``--kaizen`` is on: its samples, its gates, its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ..gate import Family
+from ..models import GateResult, Sample
+from ..pipeline import (
+    Baselines,
+    CasePlan,
+    LiveSample,
+    RunWriter,
+    Sampling,
+    Scoring,
+    case_verdicts,
+    current,
+    failure_text,
+)
+from ..prompts import PromptLibrary
+from .body import sampled
+from .case_run import INTERRUPTS, SKIPS, CaseRun
+from .pytest_internals import set_up_again
+
+RUN = pytest.StashKey[CaseRun]()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a process needs to run the cases of a run.
+
+    Attributes:
+        run_id: The run.
+        plans: The collected cases, by node id.
+        writer: Puts samples and cases into the store.
+        baselines: What ``max_drop`` gates compare with.
+        family: The gates of the session, if their errors are to hold over all of them.
+        finished: Told of every case that has come to its outcome, with the report that says so.
+    """
+
+    run_id: str
+    plans: Mapping[str, CasePlan]
+    writer: RunWriter
+    baselines: Baselines
+    family: Family | None
+    finished: Callable[[CaseRun, pytest.TestReport], None]
+
+
+class ItemHooks:
+    """pytest's hooks around each test, in the process that runs it.
+
+    Args:
+        config: pytest's configuration.
+        work: What is to be run.
+        scoring: What every sample is put through.
+        library: The prompts.
+        fails: Whether a gate's result fails its test.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        work: Work,
+        scoring: Scoring,
+        library: PromptLibrary,
+        fails: Callable[[GateResult], bool],
+    ) -> None:
+        self._hook = config.hook
+        self._work = work
+        self._writer = work.writer
+        self._baselines = work.baselines
+        self._scoring = scoring
+        self._library = library
+        self._fails = fails
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Begin the case: calls that its fixtures make belong to its first sample."""
+        plan = self._work.plans.get(item.nodeid) or CasePlan(case_id=item.nodeid, name=item.name)
+        run = CaseRun(Sampling(plan, self._baselines, self._work.family), self._work.run_id, self._record)
+        item.stash[RUN] = run
+        with current(run.upcoming):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Run the body as the case's samples; then decide the case's gates."""
+        run = item.stash[RUN]
+        raised: BaseException | None = None
+        try:
+            with sampled(item, run), current(run.upcoming):
+                yield
+            self._draw_isolated(item, run)
+        except BaseException as exc:
+            raised = exc
+        run.end_all(raised)
+        run.is_over = True
+        error = raised or run.error
+        if self._decide(run, error) and error is None:
+            pytest.fail(failure_text(run.plan, run.case.samples, run.failures), pytrace=False)
+        if raised is None or self._is_tolerated(run, raised):
+            return
+        notes = [run.worst_of] if run.worst_of else []
+        if run.failures:
+            notes.append(failure_text(run.plan, run.case.samples, run.failures))
+        if notes:
+            item.add_report_section("call", "kaizen", "\n".join(notes))
+        raise raised
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Keep what pytest made of the case."""
+        report = yield
+        run = item.stash[RUN]
+        if report.when == "teardown":
+            # Traces are large, and pytest keeps items until the end of the session.
+            del item.stash[RUN]
+        elif run.is_over or report.outcome != "passed":
+            if report.when == "setup":
+                run.end_all(call.excinfo.value if call.excinfo else None)
+            if run.is_case:
+                failed = "failed" if report.when == "call" else "error"
+                run.case.outcome = failed if report.failed else report.outcome
+                self._writer.finish_case(run.case)
+                self._work.finished(run, report)
+        return report
+
+    def _draw_isolated(self, item: pytest.Item, run: CaseRun) -> None:
+        """Draw the further samples that are to have fixtures of their own."""
+        if not run.plan.isolate:
+            return
+        while (live := run.prepare()) is not None:
+            with current(live):
+                set_up_again(item)
+                with sampled(item, run):
+                    item.runtest()
+        run.settle()
+
+    def _record(self, run: CaseRun, live: LiveSample, error: BaseException | None) -> Sample | None:
+        """Score and store a sample, unless there is nothing to keep of it."""
+        score = not isinstance(error, SKIPS + INTERRUPTS)
+        seen = bool(live.recorder.close())
+        if not (run.plan.asked or seen):
+            return None
+        run.is_case = True
+        if not (score or seen):
+            return None
+        sample = self._scoring.finish(live, _line(error), score=score)
+        try:
+            self._hook.pytest_kaizen_trace(trace=sample.trace)
+        except Exception as exc:
+            # Somebody's hook broke: the test says so, and what was captured is kept.
+            run.fail(live, exc)
+        self._writer.add_sample(run.case, sample)
+        return sample
+
+    def _decide(self, run: CaseRun, error: BaseException | None) -> bool:
+        """Decide the case's gates; return whether it fails by them or by its checks."""
+        run.case.samples = run.samples
+        if not run.samples or isinstance(error, SKIPS + INTERRUPTS):
+            return False
+        run.case.complete = True
+        run.case.gates = case_verdicts(run.sampling, run.samples, self._library, self._baselines)
+        for result in run.case.gates:
+            self._hook.pytest_kaizen_gate(result=result)
+        run.failures = [result for result in run.case.gates if self._fails(result)]
+        failed_checks = {name for live in run.ended for name in live.failed_checks}
+        intolerable = any(not run.plan.tolerates_check(name) for name in failed_checks)
+        # A rubric was to judge the case, and there was nothing to judge.
+        unjudged = bool(run.plan.rubrics) and any(sample.trace.output is None for sample in run.samples)
+        return bool(run.failures or intolerable or unjudged)
+
+    @staticmethod
+    def _is_tolerated(run: CaseRun, raised: BaseException) -> bool:
+        """Whether the case's own gate on ``pass_rate`` allows for samples that raise."""
+        passed = run.case.complete and not run.failures
+        return passed and run.plan.tolerates_exceptions and not isinstance(raised, SKIPS + INTERRUPTS)
+
+
+def _line(error: BaseException | None) -> str | None:
+    if error is None:
+        return None
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,138 @@
+"""``isolate=True``: every sample with fixtures of its own, wider ones alive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import Suite
+
+
+def test_function_fixtures_are_new_and_wider_ones_stay(suite: Suite) -> None:
+    suite.write("""
+        import pytest
+
+        seen = []
+
+        @pytest.fixture(scope="module")
+        def wide():
+            yield seen.append("wide up")
+            seen.append("wide down")
+
+        @pytest.fixture
+        def own(wide, ask, tmp_path):
+            seen.append("own up")
+            ask("fixture")
+            (tmp_path / "new").mkdir()
+            yield
+            seen.append("own down")
+
+        class TestIt:
+            @pytest.mark.kaizen("greet", samples=3, isolate=True)
+            def test_it(self, own, kaizen, ask):
+                assert not hasattr(self, "used")
+                self.used = True
+                seen.append("body")
+                ask("body")
+                assert [span.input[-1].text for span in kaizen.trace.spans] == ["fixture", "body"]
+
+        def test_order(kaizen):
+            assert seen == ["wide up"] + 3 * ["own up", "body", "own down"]
+    """)
+    suite.run(passed=2, code=0)
+    case = suite.cases["test_it"]
+    sent = [[span.input[-1].text for span in sample.trace.spans] for sample in case.samples]
+    assert sent == [["fixture", "body"]] * 3
+
+
+def test_a_failed_sample_does_not_end_the_case(suite: Suite) -> None:
+    suite.write("""
+        import itertools
+        import pytest
+        numbers = itertools.count(1)
+
+        @pytest.mark.kaizen("greet", samples=3, isolate=True)
+        def test_it(kaizen):
+            assert next(numbers) != 1, "the first is wrong"
+    """)
+    suite.run(failed=1, code=1)
+    assert "AssertionError: the first is wrong" in suite.text
+    (case,) = suite.cases.values()
+    assert [sample.passed for sample in case.samples] == [False, True, True]
+
+
+def test_a_fixture_that_breaks_ends_the_case_as_a_failure(suite: Suite) -> None:
+    suite.write("""
+        import itertools
+        import pytest
+        numbers = itertools.count(1)
+
+        @pytest.fixture
+        def own():
+            if next(numbers) == 2:
+                raise RuntimeError("no second one")
+
+        @pytest.mark.kaizen("greet", samples=3, isolate=True)
+        def test_it(kaizen, own, ask):
+            ask()
+    """)
+    suite.run(failed=1, code=1)
+    assert "RuntimeError: no second one" in suite.text
+    (case,) = suite.cases.values()
+    assert [sample.passed for sample in case.samples] == [True]
+
+
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+def test_async_samples_too(suite: Suite, plugin: str) -> None:
+    suite.write("[pytest]\nasyncio_default_fixture_loop_scope = function", "pytest.ini")
+    suite.write(f"""
+        import pytest
+
+        @pytest.fixture
+        def own():
+            return []
+
+        @pytest.mark.{plugin}
+        @pytest.mark.kaizen("greet", samples=3, isolate=True)
+        async def test_it(kaizen, own):
+            kaizen.check("new", own == [])
+            own.append(1)
+    """)
+    suite.run("-k", "not trio", plugins=("kaizen", plugin), code=0)
+    (case,) = suite.cases.values()
+    assert len(case.samples) == 3
+
+
+def test_unittest_classes_too(suite: Suite) -> None:
+    suite.write("""
+        import unittest
+        import pytest
+
+        class TestIt(unittest.TestCase):
+            def setUp(self):
+                self.fresh = True
+
+            @pytest.mark.kaizen("greet", samples=3, isolate=True)
+            def test_it(self):
+                assert self.fresh
+                self.fresh = False
+    """)
+    suite.run(passed=1, code=0)
+    (case,) = suite.cases.values()
+    assert len(case.samples) == 3
+
+
+def test_what_unittest_runs_by_itself_is_refused(suite: Suite) -> None:
+    suite.write("""
+        import unittest
+        import pytest
+
+        class TestIt(unittest.IsolatedAsyncioTestCase):
+            @pytest.mark.kaizen("greet", samples=3)
+            async def test_it(self):
+                pass
+    """)
+    suite.run(code=4)
+    assert "3 samples: unittest runs the body of an IsolatedAsyncioTestCase by itself" in suite.errors

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pytest_kaizen.models import Case, Sample, Span, SpanKind, Trace
+from pytest_kaizen.plugin.progress import EVERY_S, Progress
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def case(name: str, samples: int, cost: float | None) -> Case:
+    spans = [
+        Span(id="a", name="chat", started_at=NOW, cost_usd=cost),
+        Span(id="b", name="judge", kind=SpanKind.JUDGE, started_at=NOW, cost_usd=cost),
+    ]
+    trace = Trace(id="t", name=name, created_at=NOW, spans=spans)
+    return Case(id=name, run_id="r", task="greet", samples=[Sample(trace=trace)] * samples)
+
+
+def test_a_line_now_and_then_with_what_was_spent() -> None:
+    now = 0.0
+    lines: list[str] = []
+    progress = Progress(lines.append, clock=lambda: now)
+    progress.count(case("a", 3, 0.25), 40)
+    now = EVERY_S - 0.1
+    progress.count(case("b", 3, None), 40)
+    assert lines == []
+    now = EVERY_S
+    progress.count(case("c", 2, 0.5), 40)
+    progress.count(case("d", 2, 0.5), 40)
+    assert lines == ["kaizen: 3 of 40 cases, 8 samples, $3.50"]
+    now = 2 * EVERY_S
+    progress.count(case("a", 1, None), 40)
+    assert lines[1:] == ["kaizen: 4 of 40 cases, 11 samples, $5.50"]
+
+
+def test_what_nothing_was_spent_on_names_no_cost() -> None:
+    now = 0.0
+    lines: list[str] = []
+    progress = Progress(lines.append, clock=lambda: now)
+    now = EVERY_S
+    progress.count(case("a", 1, None), 2)
+    assert lines == ["kaizen: 1 of 2 cases, 1 samples"]

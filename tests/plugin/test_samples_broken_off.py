@@ -1,0 +1,185 @@
+"""What ends a session in the midst of a case's samples, and what is kept then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import Suite
+
+COUNTED = """
+    import itertools
+    import time
+    import pytest
+    numbers = itertools.count(1)
+"""
+
+
+def errors(suite: Suite, name: str = "test_it") -> list[str | None]:
+    return [sample.error for sample in suite.cases[name].samples]
+
+
+@pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
+def test_a_failed_case_stops_the_session_once_its_samples_are_drawn(suite: Suite, option: str) -> None:
+    suite.write(
+        COUNTED
+        + """
+    @pytest.mark.kaizen("greet", samples=3)
+    def test_it(ask):
+        ask()
+        assert next(numbers) != 1
+
+    @pytest.mark.kaizen("greet")
+    def test_other(ask):
+        ask()
+    """
+    )
+    suite.run(option, failed=1, code=1)
+    assert len(errors(suite)) == 3
+    assert suite.table["greet"]["cases"] == "1 of 2"
+    assert "test_other" not in suite.cases
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_ctrl_c_keeps_the_samples_before_it(suite: Suite, concurrency: int) -> None:
+    suite.write(
+        COUNTED
+        + f"""
+    @pytest.mark.kaizen("greet", samples=6, concurrency={concurrency})
+    def test_it(ask):
+        number = next(numbers)
+        ask(f"sample {{number}}")
+        if number == 3:
+            raise KeyboardInterrupt
+        if number > 3:
+            time.sleep(0.2)
+    """
+    )
+    suite.run(code=2)
+    kept = errors(suite)
+    assert 2 <= len(kept) <= 5
+    assert kept.count(None) >= 2
+    assert suite.stored_run.status == "interrupted"
+    assert suite.cases["test_it"].complete is False
+
+
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+def test_ctrl_c_in_an_async_sample(suite: Suite, plugin: str) -> None:
+    suite.write("[pytest]\nasyncio_default_fixture_loop_scope = function", "pytest.ini")
+    suite.write(
+        COUNTED
+        + f"""
+    import anyio
+
+    @pytest.mark.{plugin}
+    @pytest.mark.kaizen("greet", samples=6, concurrency=2)
+    async def test_it(kaizen):
+        number = next(numbers)
+        kaizen.score("n", 0.5)
+        if number == 4:
+            raise KeyboardInterrupt
+        await anyio.sleep(0.01)
+    """
+    )
+    suite.run("-k", "not trio", plugins=("kaizen", plugin), code=2)
+    (case,) = suite.cases.values()
+    assert [sample.passed for sample in case.samples][:2] == [True, True]
+    assert case.complete is False
+    assert suite.stored_run.status == "interrupted"
+
+
+def test_pytest_exit_in_a_sample_ends_the_session(suite: Suite) -> None:
+    suite.write(
+        COUNTED
+        + """
+    @pytest.mark.kaizen("greet", samples=3)
+    def test_it(ask):
+        ask()
+        if next(numbers) == 2:
+            pytest.exit("enough", returncode=3)
+    """
+    )
+    suite.run(code=3)
+    assert errors(suite)[0] is None
+    assert suite.cases["test_it"].complete is False
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_timeout_is_for_all_samples_of_an_item(suite: Suite, concurrency: int) -> None:
+    suite.write(
+        COUNTED
+        + f"""
+    @pytest.mark.timeout(1.5)
+    @pytest.mark.kaizen("greet", samples=50, concurrency={concurrency})
+    def test_it(ask):
+        ask()
+        time.sleep(0.02 if next(numbers) < 4 else 5)
+    """
+    )
+    suite.run(plugins=("kaizen", "timeout"), failed=1, code=1)
+    assert "Timeout (>1.5s) from pytest-timeout" in suite.text
+    kept = errors(suite)
+    assert len(kept) < 10
+    assert kept.count(None) == 3
+    assert "from pytest-timeout" in str(kept[-1])
+
+
+def test_a_timeout_ends_async_samples(suite: Suite) -> None:
+    suite.write(
+        COUNTED
+        + """
+    import anyio
+
+    @pytest.mark.anyio
+    @pytest.mark.timeout(1.5)
+    @pytest.mark.kaizen("greet", samples=50, concurrency=2)
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    async def test_it(kaizen, anyio_backend):
+        await anyio.sleep(0.01 if next(numbers) < 4 else 5)
+    """
+    )
+    suite.run(plugins=("kaizen", "timeout", "anyio"), failed=1, code=1)
+    assert "Timeout (>1.5s) from pytest-timeout" in suite.text
+    assert [sample.passed for sample in suite.cases["test_it[asyncio]"].samples][:3] == [True] * 3
+
+
+def test_a_rerun_repeats_all_samples(suite: Suite) -> None:
+    suite.write(
+        COUNTED
+        + """
+    @pytest.mark.kaizen("greet", samples=3)
+    def test_it(ask):
+        number = next(numbers)
+        ask(f"sample {number}")
+        assert number != 2
+    """
+    )
+    suite.run("--reruns", "2", plugins=("kaizen", "rerunfailures"), passed=1, rerun=1, code=0)
+    case = suite.cases["test_it"]
+    assert [span.input[-1].text for s in case.samples for span in s.trace.spans] == [
+        "sample 4",
+        "sample 5",
+        "sample 6",
+    ]
+    assert suite.table["greet"]["samples"] == "3"
+    with suite.store as store:
+        assert len(store.traces()) == 6
+
+
+def test_a_hook_that_breaks_fails_the_test_and_keeps_the_trace(suite: Suite) -> None:
+    suite.add_to_conftest("""
+        def pytest_kaizen_trace(trace):
+            raise RuntimeError("somebody's hook")
+    """)
+    suite.write("""
+        import pytest
+
+        @pytest.mark.kaizen("greet", samples=2)
+        def test_it(ask):
+            ask()
+    """)
+    suite.run(failed=1, code=1)
+    assert "RuntimeError: somebody's hook" in suite.text
+    assert len(errors(suite)) == 2
