@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
+    from .platforms.kaizen_ct.client import AsyncCTClient, CTClient
     from .plugin.fixture import Kaizen
     from .scripted import ScriptedLLM
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "AsyncCTClient": ".platforms.kaizen_ct.client",
+    "CTClient": ".platforms.kaizen_ct.client",
     "GateResult": ".models",
     "Kaizen": ".plugin.fixture",
     "KaizenError": ".errors",
@@ -27,7 +30,18 @@ _HOME = {
     "Trace": ".models",
 }
 
-__all__ = ["GateResult", "Kaizen", "KaizenError", "Score", "ScriptedLLM", "Span", "Trace", "__version__"]
+__all__ = [
+    "AsyncCTClient",
+    "CTClient",
+    "GateResult",
+    "Kaizen",
+    "KaizenError",
+    "Score",
+    "ScriptedLLM",
+    "Span",
+    "Trace",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
