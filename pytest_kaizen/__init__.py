@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
     from .platforms.kaizen_ct.client import AsyncCTClient, CTClient
+    from .platforms.kalmia.client import KalmiaClient
+    from .platforms.kate.client import KateClient
+    from .platforms.kayba.client import KaybaClient
     from .plugin.fixture import Kaizen
     from .scripted import ScriptedLLM
 
@@ -24,6 +27,9 @@ _HOME = {
     "GateResult": ".models",
     "Kaizen": ".plugin.fixture",
     "KaizenError": ".errors",
+    "KalmiaClient": ".platforms.kalmia.client",
+    "KateClient": ".platforms.kate.client",
+    "KaybaClient": ".platforms.kayba.client",
     "Score": ".models",
     "ScriptedLLM": ".scripted",
     "Span": ".models",
@@ -36,6 +42,9 @@ __all__ = [
     "GateResult",
     "Kaizen",
     "KaizenError",
+    "KalmiaClient",
+    "KateClient",
+    "KaybaClient",
     "Score",
     "ScriptedLLM",
     "Span",

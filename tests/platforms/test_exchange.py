@@ -288,6 +288,11 @@ def test_the_key_is_shown_nowhere(loopback: Loopback, client: CTClient) -> None:
     assert "unknown key [key]" in "".join(shown)
 
 
+def test_answers_are_not_changed_where_they_hold_the_key(loopback: Loopback) -> None:
+    loopback.answer(200, SCORED.replace('"score"', '"model": "dev-7b", "score"'))
+    assert CTClient("dev", loopback.url).score("t-1", 0.5).model == "dev-7b"
+
+
 def test_calls_from_many_threads(loopback: Loopback, client: CTClient) -> None:
     count = 20
     for _ in range(count):

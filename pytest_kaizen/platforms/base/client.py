@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from .key import ApiKey, is_possible_key
 from .retry import Call, new_idempotency_key
 from .timeouts import Timeouts, as_timeouts
 from .twin import Awaits, Waits
-from .wire import WireModel
+from .wire import WireList, WireModel
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -89,22 +89,10 @@ class PlatformClient:
         *,
         reads: type[M],
         params: Mapping[str, object] | None = None,
-        body: WireModel | None = None,
+        body: WireModel | WireList[Any] | None = None,
         costly: bool = False,
     ) -> M:
-        """Make a call and return its answer as a model.
-
-        Args:
-            method: The HTTP method.
-            path: Below the base URL, encoded (see ``_path``).
-            reads: The model of the promised answer.
-            params: The query; None values are left out.
-            body: The JSON body.
-            costly: See ``Call``.
-
-        Raises:
-            PlatformError: As the class that the platform's ``_error`` makes.
-        """
+        """Make a call as ``_send`` does and return its answer as the model ``reads``."""
         answer = await self._send(method, path, params=params, body=body, costly=costly)
         return self._read(answer, reads)[0]
 
@@ -114,13 +102,33 @@ class PlatformClient:
         path: str,
         *,
         params: Mapping[str, object] | None = None,
-        body: WireModel | None = None,
+        body: WireModel | WireList[Any] | None = None,
         costly: bool = False,
+        secrets: Sequence[str | None] = (),
     ) -> Answer:
+        """Make a call and return its answer as it came.
+
+        Args:
+            method: The HTTP method.
+            path: Below the base URL, encoded (see ``_path``).
+            params: The query; None values are left out.
+            body: The JSON body.
+            costly: It starts work that is paid for (see ``Call``).
+            secrets: What the server's errors may not be quoted with, besides the key.
+
+        Raises:
+            PlatformError: As the class that the platform's ``_error`` makes.
+        """
+
+        def hide(text: str) -> str:
+            for secret in filter(None, secrets):
+                text = text.replace(secret, "[secret]")
+            return self._key.hide_in(text)
+
         query = {name: str(value) for name, value in (params or {}).items() if value is not None}
         key = new_idempotency_key() if method == "POST" else None
         call = Call(method, path, query, self._content(body), costly, key)
-        exchange = Exchange(self._connected(), self._base_url, self._timeouts, self._key.hide_in)
+        exchange = Exchange(self._connected(), self._base_url, self._timeouts, hide)
         try:
             return await exchange.send(call)
         except CallFailed as exc:
@@ -138,7 +146,7 @@ class PlatformClient:
             failure = Failure(Reason.NOT_JSON, f"{answer.where}: {problem}", answer.status)
             raise self._error(failure) from None
 
-    def _body(self, model: type[M], **values: Any) -> M:
+    def _body(self, model: type[M], /, **values: Any) -> M:
         """Make the body of a request.
 
         Raises:
@@ -165,7 +173,7 @@ class PlatformClient:
     def _not_sent(self, problem: str) -> PlatformError:
         return self._error(Failure(Reason.NOT_SENT, f"{self.platform}: not sent: {problem}"))
 
-    def _content(self, body: WireModel | None) -> bytes | None:
+    def _content(self, body: WireModel | WireList[Any] | None) -> bytes | None:
         if body is None:
             return None
         try:

@@ -17,6 +17,7 @@ from .timeouts import Timeouts
 #: A longer answer, decompressed, is refused: none that a platform promises comes near it.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _LONGEST_ERROR_TEXT = 400
+_QUOTED = 2000
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Answer:
     Attributes:
         where: The request, for messages: ``GET http://localhost:8000/api/v1/tasks``.
         text: The body; empty when there was none.
+        hide: Takes secrets out of a text.
     """
 
     where: str
     status: int
     content_type: str
     text: str
+    hide: Callable[[str], str]
 
     def json(self) -> Any:
         """Return the body's JSON; ``{}`` for no body.
@@ -41,18 +44,13 @@ class Answer:
         """
         if not self.text.strip():
             return {}
-        try:
-            return json.loads(self.text)
-        except (ValueError, RecursionError):
-            raise CallFailed(
-                Failure(
-                    Reason.NOT_JSON,
-                    f"{self.where}: {self.status} with {self.content_type or 'no content type'} "
-                    f"where JSON was promised: {one_line(self.text)!r}",
-                    self.status,
-                    transient=True,
-                )
-            ) from None
+        value = parsed_json(self.text)
+        if value is None and self.text.strip() != "null":
+            quoted = one_line(self.hide(self.text)[:_QUOTED])
+            promised = f"{self.content_type or 'no content type'} where JSON was promised"
+            message = f"{self.where}: {self.status} with {promised}: {quoted!r}"
+            raise CallFailed(Failure(Reason.NOT_JSON, message, self.status, transient=True))
+        return value
 
 
 @dataclass(frozen=True)
@@ -120,12 +118,10 @@ class Exchange:
                 await response.aclose()
         except httpx.HTTPError as exc:
             raise CallFailed(self._broken(call, exc)) from None
-        answer = Answer(
-            self._where(call), response.status_code, response.headers.get("Content-Type", ""), text
-        )
-        if not 200 <= answer.status < 300:
-            raise CallFailed(self._refused(answer, response))
-        return answer
+        if not response.is_success:
+            raise CallFailed(self._refused(call, response, self.hide(text)))
+        content_type = response.headers.get("Content-Type", "")
+        return Answer(self._where(call), response.status_code, content_type, text, self.hide)
 
     async def _text(self, call: Call, response: httpx.Response) -> str:
         body = bytearray()
@@ -139,7 +135,7 @@ class Exchange:
                         response.status_code,
                     )
                 )
-        return self.hide(body.decode("utf-8", "replace"))
+        return body.decode("utf-8", "replace")
 
     def _broken(self, call: Call, exc: httpx.HTTPError) -> Failure:
         if isinstance(exc, httpx.TimeoutException):
@@ -161,27 +157,32 @@ class Exchange:
             untouched=isinstance(exc, httpx.ConnectError),
         )
 
-    def _refused(self, answer: Answer, response: httpx.Response) -> Failure:
-        if 300 <= answer.status < 400:
+    def _refused(self, call: Call, response: httpx.Response, text: str) -> Failure:
+        status = response.status_code
+        where = f"{self._where(call)}: {status}"
+        if response.is_redirect:
             target = self.hide(one_line(response.headers.get("Location", "nowhere").partition("?")[0]))
             said = f"a redirect to {target}, which is not followed with a key; set the base URL to its goal"
-            return Failure(Reason.STATUS, f"{answer.where}: {answer.status}: {said}", answer.status)
-        try:
-            body = answer.json()
-        except CallFailed:
-            body = None
-        said = (
-            one_line(error_text(body), _LONGEST_ERROR_TEXT) or one_line(answer.text) or response.reason_phrase
-        )
+            return Failure(Reason.STATUS, f"{where}: {said}", status)
+        body = parsed_json(text)
+        said = one_line(error_text(body), _LONGEST_ERROR_TEXT) or one_line(text) or response.reason_phrase
         return Failure(
             Reason.STATUS,
-            f"{answer.where}: {answer.status}: {said}",
-            answer.status,
+            f"{where}: {said}",
+            status,
             body=body,
-            transient=answer.status == 429 or answer.status >= 500,
-            untouched=answer.status == 429,
+            transient=status == 429 or status >= 500,
+            untouched=status == 429,
             retry_after=parse_retry_after(response.headers.get("Retry-After")),
         )
 
     def _where(self, call: Call) -> str:
         return f"{call.method} {self.base_url}{call.path}"
+
+
+def parsed_json(text: str) -> Any:
+    """Return what a JSON text says; None when it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

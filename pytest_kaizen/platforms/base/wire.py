@@ -9,20 +9,14 @@ from pydantic import BaseModel, ConfigDict, RootModel
 T = TypeVar("T", bound=BaseModel)
 
 
-class WireModel(BaseModel):
-    """One JSON body, or a part of one, as a platform has it.
-
-    Reading is tolerant: unknown keys are ignored, fields may be given by their own name or by the
-    platform's key. Writing is exact: the platform's keys, and all of them but those that
-    ``leave_out`` names.
+class _Writing(BaseModel):
+    """How a body is written.
 
     Attributes:
         leave_out: What is not written: ``nothing`` (an answer, which shows every key), ``none`` (a
             request, in which an absent key means the default) or ``unset`` (a body in which null
             and absent differ).
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, protected_namespaces=())
 
     leave_out: ClassVar[Literal["nothing", "none", "unset"]] = "nothing"
 
@@ -48,18 +42,25 @@ class WireModel(BaseModel):
         ).encode()
 
 
+class WireModel(_Writing):
+    """One JSON body, or a part of one, as a platform has it.
+
+    Reading is tolerant: unknown keys are ignored, fields may be given by their own name or by the
+    platform's key. Writing is exact: the platform's keys, and all of them but those that
+    ``leave_out`` names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, protected_namespaces=())
+
+
 class RequestModel(WireModel):
     """The body of a request; keys that were not given are left out."""
 
     leave_out: ClassVar[Literal["nothing", "none", "unset"]] = "none"
 
 
-class WireList(RootModel[list[T]], Generic[T]):
+class WireList(_Writing, RootModel[list[T]], Generic[T]):
     """A body that is a bare array."""
-
-    def to_json(self) -> Any:
-        """Return the body as plain JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 class ErrorCode(WireModel):
