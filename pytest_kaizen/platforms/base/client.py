@@ -16,7 +16,7 @@ from ...errors import PlatformError
 from .background import BACKGROUND
 from .exchange import Answer, Exchange
 from .failure import CallFailed, Failure, Reason, validation_text
-from .key import ApiKey, is_possible_key
+from .key import ApiKey, is_visible_ascii
 from .retry import Call, new_idempotency_key
 from .timeouts import Timeouts, as_timeouts
 from .twin import Awaits, Waits
@@ -203,7 +203,7 @@ class PlatformClient:
         if not key:
             problem = f"{self.platform}: no key: give api_key, or set {self.key_variable} in the environment"
             raise self._error(Failure(Reason.NO_KEY, problem))
-        if not is_possible_key(key):
+        if not is_visible_ascii(key):
             raise self._not_sent("the key has blanks or characters outside ASCII, which no key has")
         return ApiKey(key, *self.key_header)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -148,7 +149,7 @@ class Exchange:
             return Failure(
                 Reason.TIMEOUT, f"{self._where(call)}: {what}", transient=True, untouched=connecting
             )
-        said = one_line(self.hide(str(exc))) or type(exc).__name__
+        said = one_line(self.hide(_root_cause(exc)))
         broke = "cannot connect" if isinstance(exc, httpx.ConnectError) else "the connection broke"
         return Failure(
             Reason.CONNECTION,
@@ -178,6 +179,20 @@ class Exchange:
 
     def _where(self, call: Call) -> str:
         return f"{call.method} {self.base_url}{call.path}"
+
+
+def _root_cause(exc: BaseException) -> str:
+    """Return what the system said, which httpx and anyio wrap in "All connection attempts failed"."""
+    said = type(exc).__name__
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        # asyncio's own text for a refused connection does not say that it was refused.
+        refused = isinstance(cause, ConnectionError) and cause.errno
+        said = os.strerror(refused) if refused else str(cause) or said
+        cause = cause.__cause__ or cause.__context__
+    return said
 
 
 def parsed_json(text: str) -> Any:

@@ -36,6 +36,6 @@ class ApiKey(httpx.Auth):
         return text.replace(self._key, "[key]")
 
 
-def is_possible_key(text: str) -> bool:
+def is_visible_ascii(text: str) -> bool:
     """Say whether a text can stand in a header: visible ASCII, no blanks."""
     return text.isascii() and text.isprintable() and " " not in text and text != ""

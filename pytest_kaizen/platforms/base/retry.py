@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from .key import is_visible_ascii
+
 MAX_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.5
 # Of its own: drawing from the global generator would shift what a test with a seed draws.
@@ -25,7 +27,12 @@ def idempotency_key(key: str) -> Generator[None]:
 
     A call that is made again later, by another process perhaps, then counts once on a server that
     honours the header. One call for each block: a key belongs to one request.
+
+    Raises:
+        ValueError: No header can hold the key.
     """
+    if not is_visible_ascii(key):
+        raise ValueError(f"an idempotency key is visible ASCII without blanks (found {key!r})")
     token = _given_key.set(key)
     try:
         yield
