@@ -61,7 +61,7 @@ def test_states_of_a_job(status: str, state: str) -> None:
 
 def test_older_names_are_read_and_the_newer_ones_win() -> None:
     task = wire.TaskCreate.model_validate(
-        {"name": "t", "github_repo": "old/bot", "github_base_branch": "main", "git_repo": "acme/bot"}
+        {"name": "t", "git_repo": "acme/bot", "github_repo": "old/bot", "github_base_branch": "main"}
     )
     assert task.to_json() == {"name": "t", "git_repo": "acme/bot", "git_base_branch": "main"}
 
