@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic_core import PydanticSerializationError
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -30,16 +32,22 @@ class _Writing(BaseModel):
         )
 
     def to_bytes(self) -> bytes:
-        """Return the body as JSON text in UTF-8; infinities and NaN, which JSON has no word for, are null.
+        """Return the body as JSON text in UTF-8.
+
+        What JSON has no word for becomes null (infinities, NaN) or ``?`` (half a character, as a text
+        has it that was cut in the middle of an emoji).
 
         Raises:
             ValueError: A value is none that JSON can hold.
         """
-        return self.model_dump_json(
-            by_alias=True,
-            exclude_none=self.leave_out == "none",
-            exclude_unset=self.leave_out == "unset",
-        ).encode()
+        try:
+            return self.model_dump_json(
+                by_alias=True,
+                exclude_none=self.leave_out == "none",
+                exclude_unset=self.leave_out == "unset",
+            ).encode()
+        except PydanticSerializationError:
+            return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
 class WireModel(_Writing):
