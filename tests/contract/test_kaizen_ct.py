@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 import trio
@@ -117,6 +117,22 @@ def test_both_clients_show_the_signature_that_was_written() -> None:
         ]
     assert not inspect.iscoroutinefunction(CTClient.get_job)
     assert inspect.iscoroutinefunction(AsyncCTClient.get_job)
+
+
+def test_type_checkers_see_what_each_client_returns(ct: Golden) -> None:
+    """Checked by mypy, as all tests are; what runs is the rest of each line."""
+    fake = ct.fake("get_prompt", None, wire.Prompt)
+    waiting = CTClient("ct-key", "http://ct.test", transport=fake.transport)
+    awaited = AsyncCTClient("ct-key", "http://ct.test", transport=fake.transport)
+
+    async def fetch() -> wire.Prompt:
+        return assert_type(await awaited.get_prompt(TASK), wire.Prompt)
+
+    assert assert_type(waiting.get_prompt(TASK), wire.Prompt) == trio.run(fetch)
+    with pytest.raises(TypeError):
+        waiting.get_prompt()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        waiting.get_prompt(task=TASK)  # type: ignore[call-arg]
 
 
 def test_posts_carry_an_idempotency_key_of_their_own(ct: Golden) -> None:
