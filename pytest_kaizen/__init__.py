@@ -12,22 +12,45 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
+    from .platforms.kaizen_ct.client import AsyncCTClient, CTClient
+    from .platforms.kalmia.client import KalmiaClient
+    from .platforms.kate.client import KateClient
+    from .platforms.kayba.client import KaybaClient
     from .plugin.fixture import Kaizen
     from .scripted import ScriptedLLM
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "AsyncCTClient": ".platforms.kaizen_ct.client",
+    "CTClient": ".platforms.kaizen_ct.client",
     "GateResult": ".models",
     "Kaizen": ".plugin.fixture",
     "KaizenError": ".errors",
+    "KalmiaClient": ".platforms.kalmia.client",
+    "KateClient": ".platforms.kate.client",
+    "KaybaClient": ".platforms.kayba.client",
     "Score": ".models",
     "ScriptedLLM": ".scripted",
     "Span": ".models",
     "Trace": ".models",
 }
 
-__all__ = ["GateResult", "Kaizen", "KaizenError", "Score", "ScriptedLLM", "Span", "Trace", "__version__"]
+__all__ = [
+    "AsyncCTClient",
+    "CTClient",
+    "GateResult",
+    "Kaizen",
+    "KaizenError",
+    "KalmiaClient",
+    "KateClient",
+    "KaybaClient",
+    "Score",
+    "ScriptedLLM",
+    "Span",
+    "Trace",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,12 +12,22 @@
     ├── LLMError                 a model call of our own (judge, reflection) failed
     │   └── BudgetExceeded       the spend cap was reached before the call
     ├── ScoreError               a scorer could not give a score
-    └── StoreError               the database: cannot be opened, written or understood
+    ├── StoreError               the database: cannot be opened, written or understood
+    └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
+        ├── CTError              Kaizen CT
+        │   ├── CTAuthError          401: the key is unknown
+        │   ├── CTNotFoundError      404
+        │   ├── CTValidationError    422, or arguments that were not sent because they cannot be right
+        │   └── CTServerError        5xx
+        ├── KaybaAPIError        Kayba: carries a code
+        ├── KalmiaError          Kalmia
+        └── KateError            Kate
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class KaizenError(Exception):
@@ -95,3 +105,89 @@ class StoreError(KaizenError):
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
         self.path = Path(path) if path is not None else None
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
+
+
+class PlatformError(KaizenError):
+    """A platform cannot be reached, refused a call, or answered something else than it promises.
+
+    No part of it holds the key.
+
+    Args:
+        message: What was asked and what came of it.
+        status_code: The HTTP status, when there was an answer.
+        detail: What the platform said about it: its ``detail``, else its error as it came.
+        transient: Whether the same call may succeed later as it is.
+        retry_after: Seconds to wait before that, when the platform said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int | None = None,
+        detail: Any = None,
+        *,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        self.message = message
+        self.status_code = status_code
+        self.detail = detail
+        self.transient = transient
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class CTError(PlatformError):
+    """A call to Kaizen CT failed."""
+
+
+class CTAuthError(CTError):
+    """Kaizen CT does not know the key (401)."""
+
+
+class CTNotFoundError(CTError):
+    """Kaizen CT does not have what was asked for (404)."""
+
+
+class CTValidationError(CTError):
+    """Kaizen CT found the request wrong (422), or it was not sent because it cannot be right."""
+
+
+class CTServerError(CTError):
+    """Kaizen CT failed (5xx)."""
+
+
+class KaybaAPIError(PlatformError):
+    """A call to Kayba failed.
+
+    Args:
+        code: Kayba's own code, or ``AUTH_MISSING`` (no key is set), ``API_ERROR`` (an error without
+            structure), ``UNKNOWN`` (an error without a code), ``HTTP_ERROR`` (an answer that is not
+            the promised JSON), ``CONNECTION_ERROR``, ``TIMEOUT``, ``INVALID_REQUEST`` (not sent).
+        message: What Kayba said, else what happened.
+        status_code: The HTTP status, when there was an answer.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status_code: int | None = None,
+        detail: Any = None,
+        *,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        self.code = code
+        super().__init__(message, status_code, detail, transient=transient, retry_after=retry_after)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class KalmiaError(PlatformError):
+    """A call to Kalmia failed."""
+
+
+class KateError(PlatformError):
+    """A call to Kate failed."""

@@ -3,6 +3,7 @@
 from .answer import AnswerKey
 from .baseline import Fall, MetricMean, TaskBaseline, TaskChanges, UsedPrompt
 from .calibration import Agreement, Calibration, Pair
+from .ci import CIContext, CIProvider
 from .gate import BOUNDED_METRICS, BUDGET_METRICS, Bar, GateResult, GateSpec, Interval, Outcome, Scope
 from .prompt import PromptVersion
 from .run import Case, Run, Sample, TaskSummary
@@ -16,6 +17,8 @@ __all__ = [
     "AnswerKey",
     "Attempt",
     "Bar",
+    "CIContext",
+    "CIProvider",
     "Calibration",
     "Case",
     "Fall",

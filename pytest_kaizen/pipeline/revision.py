@@ -8,14 +8,15 @@ from pathlib import Path
 
 def revision(root: Path) -> tuple[str | None, str | None]:
     """Return commit and branch of a checkout; None for what cannot be told (no git, no commit)."""
-    return _git(root, "rev-parse", "HEAD"), _git(root, "symbolic-ref", "--short", "HEAD")
+    return git(root, "rev-parse", "HEAD") or None, git(root, "symbolic-ref", "--short", "HEAD") or None
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def git(root: Path, *arguments: str) -> str | None:
+    """Return what a git command prints; None when it fails, takes too long or there is no git."""
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=root, capture_output=True, text=True, timeout=5, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,1 @@
+"""What all clients share: sending, waiting, repeating, reading, and saying what went wrong."""

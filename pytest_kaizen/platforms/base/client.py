@@ -1,0 +1,252 @@
+"""The base of all clients: what a platform needs to be spoken to, and how a call becomes a result."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from ...errors import PlatformError
+from .background import BACKGROUND
+from .exchange import Answer, Exchange
+from .failure import CallFailed, Failure, Reason, validation_text
+from .key import ApiKey, is_visible_ascii
+from .retry import Call, new_idempotency_key
+from .timeouts import Timeouts, as_timeouts
+from .twin import Awaits, Waits
+from .wire import WireList, WireModel
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class PlatformClient:
+    """What the client of any platform is made of.
+
+    A platform's methods stand in a subclass, each written once as a ``Twin``; ``SyncClient`` and
+    ``AsyncClient`` say whether they are waited for or awaited.
+
+    Args:
+        api_key: The key; from the environment when not given.
+        base_url: Where the platform is; from the environment when not given, else its default.
+        timeout: Seconds that a call may take in all, or its limits one by one.
+        transport: How requests travel, for a proxy or certificates of your own.
+
+    Raises:
+        PlatformError: There is no key, or key, URL or timeout cannot be right.
+    """
+
+    platform: ClassVar[str]
+    key_variable: ClassVar[str]
+    url_variable: ClassVar[str]
+    default_url: ClassVar[str]
+    key_header: ClassVar[tuple[str, str]] = ("X-API-Key", "")
+
+    def __init__(
+        self,
+        api_key: str | None,
+        base_url: str | None,
+        timeout: float | Timeouts,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self._base_url = self._checked_url(base_url or os.environ.get(self.url_variable) or self.default_url)
+        self._key = self._checked_key(api_key or os.environ.get(self.key_variable))
+        try:
+            self._timeouts = as_timeouts(timeout)
+        except ValueError as exc:
+            raise self._not_sent(str(exc)) from None
+        self._transport = transport
+        self._http: httpx.AsyncClient | None = None
+        self._process = 0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._base_url!r})"
+
+    @property
+    def base_url(self) -> str:
+        """Where the platform is, without a slash at the end."""
+        return self._base_url
+
+    def _error(self, failure: Failure) -> PlatformError:
+        """Make the platform's own error of a failure."""
+        return PlatformError(
+            failure.message,
+            failure.status_code,
+            failure.body,
+            transient=failure.transient,
+            retry_after=failure.retry_after,
+        )
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        reads: type[M],
+        params: Mapping[str, object] | None = None,
+        body: WireModel | WireList[Any] | None = None,
+        costly: bool = False,
+    ) -> M:
+        """Make a call as ``_send`` does and return its answer as the model ``reads``."""
+        answer = await self._send(method, path, params=params, body=body, costly=costly)
+        return self._read(answer, reads)[0]
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        body: WireModel | WireList[Any] | None = None,
+        costly: bool = False,
+        secrets: Sequence[str | None] = (),
+    ) -> Answer:
+        """Make a call and return its answer as it came.
+
+        Args:
+            method: The HTTP method.
+            path: Below the base URL, encoded (see ``_path``).
+            params: The query; None values are left out.
+            body: The JSON body.
+            costly: It starts work that is paid for (see ``Call``).
+            secrets: What the server's errors may not be quoted with, besides the key.
+
+        Raises:
+            PlatformError: As the class that the platform's ``_error`` makes.
+        """
+
+        def hide(text: str) -> str:
+            for secret in filter(None, secrets):
+                text = text.replace(secret, "[secret]")
+            return self._key.hide_in(text)
+
+        query = {name: str(value) for name, value in (params or {}).items() if value is not None}
+        key = new_idempotency_key() if method == "POST" else None
+        call = Call(method, path, query, self._content(body), costly, key)
+        exchange = Exchange(self._connected(), self._base_url, self._timeouts, hide)
+        try:
+            return await exchange.send(call)
+        except CallFailed as exc:
+            raise self._error(exc.failure) from None
+
+    def _read(self, answer: Answer, reads: type[M]) -> tuple[M, Any]:
+        """Return an answer as its model and as the JSON that it came as."""
+        try:
+            raw = answer.json()
+            return reads.model_validate(raw), raw
+        except CallFailed as exc:
+            raise self._error(exc.failure) from None
+        except ValidationError as exc:
+            problem = f"{answer.status} with JSON that is no {reads.__name__}: {validation_text(exc)}"
+            failure = Failure(Reason.NOT_JSON, f"{answer.where}: {problem}", answer.status)
+            raise self._error(failure) from None
+
+    def _body(self, model: type[M], /, **values: Any) -> M:
+        """Make the body of a request.
+
+        Raises:
+            PlatformError: A value cannot be right; nothing was sent.
+        """
+        try:
+            return model.model_validate(values)
+        except ValidationError as exc:
+            raise self._not_sent(validation_text(exc)) from None
+
+    def _path(self, template: str, *ids: object) -> str:
+        """Put ids into a path, encoded so that each stays one segment.
+
+        Raises:
+            PlatformError: An id is empty or a relative path, which would lead to another resource.
+        """
+        for part in ids:
+            if str(part) in ("", ".", ".."):
+                raise self._not_sent(
+                    f"{str(part)!r} is not an id (for {template.format(*['ID'] * len(ids))})"
+                )
+        return template.format(*(quote(str(part), safe="") for part in ids))
+
+    def _not_sent(self, problem: str) -> PlatformError:
+        return self._error(Failure(Reason.NOT_SENT, f"{self.platform}: not sent: {problem}"))
+
+    def _content(self, body: WireModel | WireList[Any] | None) -> bytes | None:
+        if body is None:
+            return None
+        try:
+            return body.to_bytes()
+        except ValueError as exc:
+            raise self._not_sent(f"the body cannot be written as JSON: {exc}") from None
+
+    def _connected(self) -> httpx.AsyncClient:
+        # Connections do not survive a fork: both processes would read the same answers.
+        if self._http is None or self._process != os.getpid():
+            self._process = os.getpid()
+            self._http = httpx.AsyncClient(
+                auth=self._key,
+                headers={"User-Agent": f"pytest-kaizen/{importlib.metadata.version('pytest-kaizen')}"},
+                timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
+                transport=self._transport,
+            )
+        return self._http
+
+    async def _disconnect(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    def _checked_key(self, key: str | None) -> ApiKey:
+        key = (key or "").strip()
+        if not key:
+            problem = f"{self.platform}: no key: give api_key, or set {self.key_variable} in the environment"
+            raise self._error(Failure(Reason.NO_KEY, problem))
+        if not is_visible_ascii(key):
+            raise self._not_sent("the key has blanks or characters outside ASCII, which no key has")
+        return ApiKey(key, *self.key_header)
+
+    def _checked_url(self, text: str) -> str:
+        try:
+            url = httpx.URL(text.strip())
+        except httpx.InvalidURL as exc:
+            raise self._not_sent(f"the base URL is no URL ({exc})") from None
+        if url.userinfo or url.query or url.fragment:
+            raise self._not_sent("the base URL may hold no user, password, query or fragment")
+        if url.scheme not in ("http", "https") or not url.host:
+            raise self._not_sent(f"the base URL must start with http:// or https:// (found {text!r})")
+        return str(url).rstrip("/")
+
+
+class SyncClient(PlatformClient, Waits):
+    """A client whose methods return when the work is done; from any thread, also beside a running loop."""
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        if self._http is not None:
+            BACKGROUND.run(self._disconnect())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient(PlatformClient, Awaits):
+    """A client whose methods are awaited, under asyncio or trio."""
+
+    async def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        await self._disconnect()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,1 @@
+"""Kaizen CT: tasks, feedback, prompt versions, optimisation jobs, traces with scores."""

@@ -1,0 +1,227 @@
+"""Clients of Kaizen CT."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CTAuthError, CTError, CTNotFoundError, CTServerError, CTValidationError
+from ..base.client import AsyncClient, PlatformClient, SyncClient
+from ..base.failure import Failure, Reason
+from ..base.twin import Twin
+from .wire import (
+    ActivateRequest,
+    FeedbackCreate,
+    FeedbackResult,
+    Job,
+    OptimizeResult,
+    Prompt,
+    ScoreRequest,
+    Task,
+    TaskCreate,
+    TaskList,
+    TraceResult,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ..base.timeouts import Timeouts
+
+_CLASSES = {401: CTAuthError, 404: CTNotFoundError, 422: CTValidationError}
+
+
+class CTCalls(PlatformClient):
+    """The calls of Kaizen CT, which both of its clients have."""
+
+    platform = "Kaizen CT"
+    key_variable = "KAIZEN_API_KEY"
+    url_variable = "KAIZEN_BASE_URL"
+    default_url = "http://localhost:8000"
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        cache_ttl: float = 300.0,
+        timeout: float | Timeouts = 30.0,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(api_key, base_url, timeout, transport)
+        self._cache_ttl = cache_ttl
+        self._cache: dict[str, tuple[float, Prompt]] = {}
+
+    @Twin
+    async def log_feedback(
+        self,
+        task_id: str,
+        inputs: dict[str, Any] | None = None,
+        output: str | None = None,
+        score: float | None = None,
+        source: str = "sdk",
+        metadata: dict[str, Any] | None = None,
+    ) -> FeedbackResult:
+        """Store one entry of feedback, what an optimisation learns from.
+
+        Args:
+            task_id: The task's UUID; a server of ours takes its name too.
+            inputs: The variables of the prompt.
+            output: What the model made of them.
+            score: In [0, 1]; None for "not scored".
+            source: Where the score comes from.
+            metadata: Anything else that JSON can hold.
+
+        Raises:
+            CTError: The feedback was not stored.
+        """
+        body = self._body(
+            FeedbackCreate,
+            task_id=task_id,
+            inputs=inputs,
+            output=output,
+            score=score,
+            source=source,
+            metadata=metadata,
+        )
+        return await self._ask("POST", "/api/v1/feedback", body=body, reads=FeedbackResult)
+
+    @Twin
+    async def get_prompt(self, task_id: str) -> Prompt:
+        """Return the active prompt of a task; within ``cache_ttl`` seconds, the one returned before.
+
+        Raises:
+            CTNotFoundError: There is no such task, or none of its prompts is active.
+            CTError: The call failed.
+        """
+        expires, prompt = self._cache.get(task_id, (0.0, None))
+        if prompt is None or time.monotonic() >= expires:
+            path = self._path("/api/v1/prompts/{}", task_id)
+            prompt = await self._ask("GET", path, reads=Prompt)
+            self._cache[task_id] = (time.monotonic() + self._cache_ttl, prompt)
+        return prompt
+
+    @Twin
+    async def activate_prompt(self, task_id: str, version_id: str) -> Prompt:
+        """Make a version the active one and forget the cached prompt of its task.
+
+        Raises:
+            CTError: The call failed.
+        """
+        path = self._path("/api/v1/prompts/{}/activate", task_id)
+        body = self._body(ActivateRequest, version_id=str(version_id))
+        try:
+            prompt = await self._ask("POST", path, body=body, reads=Prompt)
+        finally:
+            # Also after a failure: the server may have done it before the connection broke.
+            self._cache.pop(task_id, None)
+        # The same task may be cached under its name.
+        for key in [key for key, (_, known) in self._cache.items() if known.task_id == prompt.task_id]:
+            del self._cache[key]
+        return prompt
+
+    @Twin
+    async def trigger_optimization(self, task_id: str) -> OptimizeResult:
+        """Start an optimisation, which costs money; return its job and an estimate of the cost.
+
+        Raises:
+            CTError: It was not started; 409 while another one is active, 400 without feedback.
+        """
+        path = self._path("/api/v1/optimize/{}", task_id)
+        return await self._ask("POST", path, reads=OptimizeResult, costly=True)
+
+    @Twin
+    async def get_job(self, job_id: str) -> Job:
+        """Return how an optimisation stands.
+
+        Raises:
+            CTNotFoundError: There is no such job.
+            CTError: The call failed.
+        """
+        return await self._ask("GET", self._path("/api/v1/jobs/{}", job_id), reads=Job)
+
+    @Twin
+    async def list_tasks(self) -> list[Task]:
+        """Return all tasks.
+
+        Raises:
+            CTError: The call failed.
+        """
+        return (await self._ask("GET", "/api/v1/tasks", reads=TaskList)).root
+
+    @Twin
+    async def create_task(
+        self,
+        /,
+        name: str,
+        description: str | None = None,
+        schema_json: dict[str, Any] | None = None,
+        feedback_threshold: int = 50,
+        **kwargs: Any,
+    ) -> Task:
+        """Make a task.
+
+        Args:
+            name: Its name, which no other task has.
+            description: What it is for.
+            schema_json: A JSON schema of its inputs.
+            feedback_threshold: Entries of feedback after which an optimisation starts by itself.
+            kwargs: Further fields of a task, ``teacher_model`` for instance. None is left out.
+
+        Raises:
+            CTError: It was not made; 409 when the name is taken.
+        """
+        body = self._body(
+            TaskCreate,
+            **{name: value for name, value in kwargs.items() if value is not None},
+            name=name,
+            description=description,
+            schema_json=schema_json,
+            feedback_threshold=feedback_threshold,
+        )
+        return await self._ask("POST", "/api/v1/tasks", body=body, reads=Task)
+
+    @Twin
+    async def score(self, trace_id: str, score: float, scored_by: str = "sdk") -> TraceResult:
+        """Give a trace a score in [0, 1].
+
+        Raises:
+            CTNotFoundError: There is no such trace.
+            CTError: The call failed.
+        """
+        path = self._path("/api/v1/traces/{}/score", trace_id)
+        body = self._body(ScoreRequest, score=score, scored_by=scored_by)
+        return await self._ask("POST", path, body=body, reads=TraceResult)
+
+    def _error(self, failure: Failure) -> CTError:
+        status = failure.status_code or 0
+        kind = _CLASSES.get(status, CTServerError if status >= 500 else CTError)
+        if failure.reason is Reason.NOT_SENT:
+            kind = CTValidationError
+        body = failure.body
+        return kind(
+            failure.message,
+            failure.status_code,
+            body.get("detail", body) if isinstance(body, dict) else body,
+            transient=failure.transient,
+            retry_after=failure.retry_after,
+        )
+
+
+class CTClient(SyncClient, CTCalls):
+    """Client of a Kaizen CT server; a context manager that closes its connections.
+
+    Args:
+        api_key: The key; ``KAIZEN_API_KEY`` when not given.
+        base_url: The server; ``KAIZEN_BASE_URL`` when not given, else ``http://localhost:8000``.
+        cache_ttl: Seconds that a fetched prompt is used for.
+        timeout: Seconds that a call may take in all, or ``Timeouts``.
+        transport: How requests travel, for a proxy or certificates of your own.
+
+    Raises:
+        CTError: There is no key; before any request.
+    """
+
+
+class AsyncCTClient(AsyncClient, CTCalls):
+    """The same client with methods that are awaited, under asyncio or trio; see ``CTClient``."""

@@ -1,0 +1,1 @@
+"""Kalmia: trace ingest and search, experiments, behaviours and annotations."""

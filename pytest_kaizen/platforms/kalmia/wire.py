@@ -1,0 +1,247 @@
+"""Kalmia's JSON, but for that of traces themselves (``trace_wire``)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..base.wire import RequestModel, WireList, WireModel
+from .trace_wire import KalmiaTrace as KalmiaTrace
+
+Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Listing(WireModel):
+    """An object whose first field is a list; the bare list is read too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrap(cls, value: Any) -> Any:
+        return {next(iter(cls.model_fields)): value} if isinstance(value, list) else value
+
+
+class IngestBatch(WireList[KalmiaTrace]):
+    """``POST /api/v1/traces/ingest``: an array of traces; a single one is read too."""
+
+    leave_out = "unset"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrap(cls, value: Any) -> Any:
+        return [value] if isinstance(value, dict | KalmiaTrace) else value
+
+
+class Rejected(WireModel):
+    """A trace that was not stored, and why."""
+
+    id: str
+    reason: str | None = None
+
+
+class IngestResult(WireModel):
+    """The answer to it: what it does not name is stored."""
+
+    rejected: list[Rejected] = Field(default_factory=list)
+
+
+class TracePage(_Listing):
+    """``GET /api/v1/traces``, newest first; a bare array is read too.
+
+    Attributes:
+        next_cursor: Where the next page begins; None on the last one.
+    """
+
+    leave_out = "unset"
+
+    traces: list[KalmiaTrace]
+    next_cursor: str | None = None
+
+
+class SearchRequest(RequestModel):
+    """``POST /api/traces/search``."""
+
+    query: Annotated[str, Field(min_length=1)]
+    project: str | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+
+class Hit(WireModel):
+    """A trace that was found; the higher the score, the better it fits."""
+
+    leave_out = "unset"
+
+    trace: KalmiaTrace
+    score: float
+    snippet: str | None = None
+
+
+class SearchResults(WireModel):
+    """The answer to it."""
+
+    leave_out = "unset"
+
+    results: list[Hit]
+    total: int | None = None
+
+
+class FeedbackRequest(RequestModel):
+    """``POST /api/v1/traces/{id}/feedback``; what is absent stays as it was."""
+
+    rating: Literal["up", "down"] | None = None
+    comment: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.rating is None and self.comment is None:
+            raise ValueError("give rating, comment or both")
+        return self
+
+
+class Acknowledged(WireModel):
+    """An answer in which nothing is promised."""
+
+
+class ExperimentCreate(RequestModel):
+    """``POST /api/experiments``."""
+
+    name: Annotated[str, Field(min_length=1)]
+    correlation_ids: list[str] = Field(alias="correlationIds")
+
+
+class Experiment(WireModel):
+    """A named group of traces: those whose ``metadata.correlationId`` it lists."""
+
+    id: str
+    name: str
+    correlation_ids: list[str] = Field(alias="correlationIds")
+    created_at: datetime = Field(alias="createdAt")
+
+
+class ExperimentList(_Listing):
+    """``GET /api/experiments``, newest first; a bare array is read too."""
+
+    experiments: list[Experiment]
+
+
+class MeanScore(WireModel):
+    """The mean of a score over ``n`` traces."""
+
+    mean: float
+    n: int
+
+
+class Latency(WireModel):
+    """Percentiles of latency in milliseconds."""
+
+    p50: float | None = None
+    p95: float | None = None
+
+
+class ExperimentMetrics(WireModel):
+    """Totals over the traces of an experiment; ``score`` by name."""
+
+    traces: int = 0
+    errors: int = 0
+    error_rate: float | None = None
+    score: dict[str, MeanScore] = Field(default_factory=dict)
+    latency_ms: Latency = Field(default_factory=Latency)
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class ExperimentDetail(Experiment):
+    """``GET /api/experiments/:id``."""
+
+    leave_out = "unset"
+
+    traces: list[KalmiaTrace] = Field(default_factory=list)
+    metrics: ExperimentMetrics | None = None
+
+
+class AnalysisRequest(RequestModel):
+    """``POST /api/experiments/:id/analysis``."""
+
+    question: str | None = None
+    model: str | None = None
+
+
+class AnalysisInsight(WireModel):
+    """One finding of an analysis, and the traces that show it."""
+
+    title: str
+    detail: str | None = None
+    trace_ids: list[str] = Field(default_factory=list, alias="traceIds")
+
+
+class Analysis(WireModel):
+    """The answer to it, when the analysis is done."""
+
+    insights: list[AnalysisInsight]
+    job_id: str | None = Field(default=None, alias="jobId")
+
+
+class BehaviorCreate(RequestModel):
+    """``POST /api/behaviors``: a label and what it means, in plain language."""
+
+    label: Annotated[str, Field(min_length=1)]
+    description: str
+
+
+class Behavior(WireModel):
+    """A behaviour that traces can show."""
+
+    id: str
+    label: str
+    description: str
+    created_at: datetime | None = Field(default=None, alias="createdAt")
+
+
+class BehaviorList(_Listing):
+    """``GET /api/behaviors``; a bare array is read too."""
+
+    behaviors: list[Behavior]
+
+
+class AnnotationCreate(RequestModel):
+    """``POST /api/annotations``."""
+
+    trace_id: str
+    label: Annotated[str, Field(min_length=1)]
+    confidence: Confidence
+    notes: str | None = None
+
+
+class Annotation(WireModel):
+    """A behaviour that a trace shows; ``source`` is ``human`` or ``detected``."""
+
+    id: str
+    trace_id: str
+    label: str
+    confidence: float
+    notes: str | None = None
+    source: str | None = None
+    created_at: datetime | None = Field(default=None, alias="createdAt")
+
+
+class AnnotationList(_Listing):
+    """``GET /api/annotations``; a bare array is read too."""
+
+    annotations: list[Annotation]
+
+
+class DetectRequest(RequestModel):
+    """``POST /api/behaviors/detect``; without ``labels``, all behaviours."""
+
+    trace_ids: list[str]
+    labels: list[str] | None = None
+    min_confidence: Confidence | None = None
+
+
+class Detected(WireModel):
+    """The answer to it: the new annotations, and how many traces were looked at."""
+
+    annotations: list[Annotation]
+    checked: int | None = None

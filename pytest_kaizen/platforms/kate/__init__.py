@@ -1,0 +1,1 @@
+"""Kate: agents, their runs and spans, and the evaluation of runs."""

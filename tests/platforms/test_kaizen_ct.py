@@ -1,0 +1,83 @@
+"""Kaizen CT's models against ours."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from pytest_kaizen import Trace
+from pytest_kaizen.platforms.kaizen_ct import wire
+
+NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
+ID = UUID("3b4e1f2a-0000-4000-8000-000000000001")
+
+
+def trace(**values: Any) -> Trace:
+    return Trace(id="t-1", name="test_x", created_at=NOW, **values)
+
+
+def test_a_trace_as_feedback() -> None:
+    made = wire.FeedbackCreate.of(
+        trace(input={"ticket": "x", "urgent": None}, output="A login issue.", metadata={"suite": "smoke"}),
+        task_id="summarize_ticket",
+        score=0.9,
+    )
+    assert made.to_json() == {
+        "task_id": "summarize_ticket",
+        "inputs": {"ticket": "x", "urgent": None},
+        "output": "A login issue.",
+        "score": 0.9,
+        "source": "sdk",
+        "metadata": {"suite": "smoke", "kaizen_id": "t-1"},
+    }
+
+
+def test_a_trace_whose_input_and_output_have_another_shape() -> None:
+    made = wire.FeedbackCreate.of(trace(input="x", output={"answer": 1}), task_id="t", score=None)
+    assert (made.inputs, made.output, made.score) == ({"input": "x"}, '{"answer":1}', None)
+
+
+def test_a_prompt_as_a_version_of_ours() -> None:
+    prompt = wire.Prompt(
+        id=ID, task_id=ID, version_number=3, status="active", created_at=NOW, prompt_text="é", eval_score=0.9
+    )
+    version = prompt.to_version("summarize_ticket")
+    assert version is not None
+    assert version.sha256 == hashlib.sha256("é".encode()).hexdigest()
+    assert (version.task, version.version, version.text) == ("summarize_ticket", 3, "é")
+    assert (version.source, version.eval_score, version.created_at) == ("platform", 0.9, NOW)
+    assert prompt.model_copy(update={"prompt_text": None}).to_version("summarize_ticket") is None
+
+
+@pytest.mark.parametrize(("status", "state"), list(wire.JOB_STATES.items()))
+def test_states_of_a_job(status: str, state: str) -> None:
+    assert wire.Job(id=ID, task_id=ID, status=status, created_at=NOW).state == state
+
+
+def test_older_names_are_read_and_the_newer_ones_win() -> None:
+    task = wire.TaskCreate.model_validate(
+        {"name": "t", "git_repo": "acme/bot", "github_repo": "old/bot", "github_base_branch": "main"}
+    )
+    assert task.to_json() == {"name": "t", "git_repo": "acme/bot", "git_base_branch": "main"}
+
+
+def test_a_token_is_not_shown() -> None:
+    task = wire.TaskCreate.model_validate({"name": "t", "github_token_raw": "ghp-hidden"})
+    assert "hidden" not in repr(task)
+    assert task.to_json()["git_token_raw"] == "ghp-hidden"
+    key = wire.KeyCreated(id=ID, label="ci", created_at=NOW, key="ct-hidden")
+    assert "hidden" not in repr(key)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"inputs": {}}, {"task_id": "t", "score": 1.01}, {"task_id": "t", "score": float("nan")}],
+)
+def test_wrong_feedback(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        wire.FeedbackCreate.model_validate(values)
