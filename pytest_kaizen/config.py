@@ -123,7 +123,8 @@ class Config:
         save_baseline: Write the baseline file at the end of this run.
         judge_cache: Whether the judge's answers are kept in the store and used again.
         samples: How often each case's body runs at least, where its marker does not say.
-        max_samples: How often at most, where a gate with a confidence is still undecided.
+        max_samples: How often at most, where a gate with a confidence is still undecided; None:
+            ``DEFAULT_MAX_SAMPLES`` for a gate on a case, no more than ``samples`` for one on a task.
         concurrency: Samples of a case under way at once; None: several for async tests, one for
             others.
         confidence: Of every gate on a mean or a rate that states none; None: compare means.
@@ -143,7 +144,7 @@ class Config:
     baseline: str | None = None
     save_baseline: bool = False
     samples: int = 1
-    max_samples: int = DEFAULT_MAX_SAMPLES
+    max_samples: int | None = None
     concurrency: int | None = None
     confidence: float | None = None
     gate_correction: Literal["holm", "none"] = "none"
@@ -209,7 +210,7 @@ def load_config(
         baseline=lookup.get("baseline", _baseline, None),
         save_baseline=bool((cli or {}).get("save_baseline")),
         samples=lookup.get("samples", _count, 1),
-        max_samples=lookup.get("max_samples", _count, DEFAULT_MAX_SAMPLES),
+        max_samples=lookup.get("max_samples", _count, None),
         concurrency=lookup.get("concurrency", _count, None),
         confidence=confidence,
         gate_correction=lookup.get("gate_correction", _one_of("holm", "none"), "none"),

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shlex
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +28,17 @@ def answers(kaizen_llm):
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+def suite(pytester: pytest.Pytester) -> Iterator[pytest.Pytester]:
     """The files that README shows, with a local server that answers the calls."""
     for name, content in FILES.items():
         path = pytester.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    return pytester
+    yield pytester
+    # README's tests leave their clients to the garbage collector, as short examples do.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def serve(suite: pytest.Pytester, *, faithful: bool) -> None:

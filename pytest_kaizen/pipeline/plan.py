@@ -34,6 +34,7 @@ class CasePlan:
         task_metrics: The metrics that gates on the whole task look at.
         samples: How often the body runs at least.
         max_samples: How often at most; more than ``samples`` where a gate states a confidence.
+        most: How often at most where a gate on the whole task is undecided.
         concurrency: Samples under way at once.
         isolate: Each sample has fixtures of its own.
     """
@@ -48,6 +49,7 @@ class CasePlan:
     task_metrics: frozenset[str] = frozenset()
     samples: int = 1
     max_samples: int = 1
+    most: int = 1
     concurrency: int = 1
     isolate: bool = False
 

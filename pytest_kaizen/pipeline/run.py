@@ -11,13 +11,14 @@ from functools import partial
 from ..config import Config, TaskConfig
 from ..errors import StoreError
 from ..gate import Family
-from ..models import Case, GateResult, Outcome, Run, TaskChanges, TaskSummary
+from ..models import Case, GateResult, Outcome, Run, Sample, TaskChanges, TaskSummary
 from ..prompts import PromptLibrary
 from ..store import Store
 from .baseline import Baselines, save_baselines, task_baseline
 from .calibrations import Calibrations
 from .changes import task_changes
 from .collected import Collected
+from .plan import CasePlan
 from .replies import Replies
 from .revision import revision
 from .tally import TaskTally
@@ -88,9 +89,29 @@ class RunBook:
         """Take in a case that has come to its outcome; it counts if it ran to its end."""
         if not case.complete:
             return
-        metrics = sorted({spec.metric for spec in self._config.task_gates if spec.task == case.task})
-        self._tallies.setdefault(case.task, TaskTally(case.task)).add(case, metrics)
+        self._tallies.setdefault(case.task, TaskTally(case.task)).add(case, self._metrics(case.task))
         self._replies.setdefault(case.task, Replies()).add(case)
+
+    def add_samples(self, case: Case, samples: Sequence[Sample]) -> None:
+        """Take in further samples of a case that has come to its outcome."""
+        self._tallies[case.task].add(
+            case.model_copy(update={"samples": samples}), self._metrics(case.task), further=True
+        )
+
+    def samples_of(self, plan: CasePlan) -> int:
+        """Return how many samples a case has."""
+        figures = self._tallies[plan.task].cases.get(plan.case_id)
+        return len(figures.metrics) if figures else 0
+
+    def undecided(self) -> list[str]:
+        """Return the tasks with a gate that further samples of all cases may decide."""
+        specs = [spec for spec in self._config.task_gates if spec.confidence and spec.max_drop is None]
+        gates = task_verdicts(specs, self._tallies, self.collected, self.baselines, self.family)
+        return [
+            task
+            for task, results in sorted(gates.items())
+            if any(result.outcome is Outcome.UNDECIDED and not result.missing for result in results)
+        ]
 
     def finish(self, exit_status: int, status: str, fails: Callable[[GateResult], bool]) -> Run:
         """Decide the gates on whole tasks, and close the run in the store.
@@ -122,6 +143,10 @@ class RunBook:
         of_cases = [result for tally in self._tallies.values() for result in tally.case_gates]
         of_tasks = [result for task in self.run.tasks for result in task.gates]
         return [result for result in of_cases + of_tasks if result.outcome is not Outcome.NOT_RUN]
+
+    def _metrics(self, task: str) -> list[str]:
+        """Return what the gates on a task look at."""
+        return sorted({spec.metric for spec in self._config.task_gates if spec.task == task})
 
     def _summary(self, tally: TaskTally, gates: Mapping[str, list[GateResult]]) -> TaskSummary:
         collected = self.collected.cases.get(tally.task, 0)

@@ -58,9 +58,15 @@ class TaskTally:
     task: str
     cases: dict[str, _CaseFigures] = field(default_factory=dict)
 
-    def add(self, case: Case, metrics_asked: Sequence[str]) -> None:
-        """Take in a case that ran to its end; a rerun of it takes the place of the earlier one."""
-        figures = _CaseFigures()
+    def add(self, case: Case, metrics_asked: Sequence[str], *, further: bool = False) -> None:
+        """Take in a case that ran to its end; a rerun of it takes the place of the earlier one.
+
+        Args:
+            case: The case with its samples.
+            metrics_asked: What gates on the task look at.
+            further: These samples come on top of those that the case has.
+        """
+        figures = self.cases[case.id] if further else _CaseFigures()
         for sample in case.samples:
             figures.metrics.append(sample.metrics)
             figures.missing.append(

@@ -29,10 +29,12 @@ class CaseRun:
         sampling: Says whether another sample is needed.
         run_id: The run it belongs to.
         record: Scores and stores a sample whose body has ended with this exception, or without.
+        case: The case, where this is no attempt of its own but one more sample of an earlier one.
 
     Attributes:
         case: What is known of the case.
         upcoming: The sample that calls in the test's fixtures belong to.
+        goes_on: Its one sample belongs to an attempt that has come to its outcome.
         is_case: It is to be stored: the test asked for something, or called a model.
         is_over: The body has run as often as it is going to.
         ended: The samples whose bodies have ended, in the order in which they did.
@@ -44,11 +46,14 @@ class CaseRun:
         sampling: Sampling,
         run_id: str,
         record: Callable[[CaseRun, LiveSample, BaseException | None], Sample | None],
+        case: Case | None = None,
     ) -> None:
         self.sampling = sampling
         self.plan = sampling.plan
-        self.case = Case(id=self.plan.case_id, run_id=run_id, task=self.plan.task, complete=False)
-        self.upcoming = LiveSample(self.plan, run_id)
+        self.goes_on = case is not None
+        self.case = case or Case(id=self.plan.case_id, run_id=run_id, task=self.plan.task, complete=False)
+        self._begun = self.plan.samples - 1 if self.goes_on else 0
+        self.upcoming = LiveSample(self.plan, run_id, self._begun)
         self.is_case = self.plan.asked
         self.is_over = False
         self.ended: list[LiveSample] = []
@@ -57,7 +62,6 @@ class CaseRun:
         self._run_id = run_id
         self._record = record
         self._lock = threading.Lock()
-        self._begun = 0
         self._stopped = False
         self._running: dict[int, LiveSample] = {}
         self._errors: dict[int, BaseException] = {}
@@ -153,7 +157,7 @@ class CaseRun:
 
     def end_all(self, error: BaseException | None) -> None:
         """Begin no more samples, and end those that an exception from outside their bodies broke off."""
-        if self._begun == 0:
+        if self._begun == self.upcoming.number:
             # pytest never came to the body, or runs it by other means than its function.
             self.begin()
         self._stopped = True

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from ..gate import Family
-from ..models import GateResult, Sample
+from ..models import Case, GateResult, Sample
 from ..pipeline import (
     Baselines,
     CasePlan,
@@ -39,7 +39,8 @@ class Work:
         writer: Puts samples and cases into the store.
         baselines: What ``max_drop`` gates compare with.
         family: The gates of the session, if their errors are to hold over all of them.
-        finished: Told of every case that has come to its outcome, with the report that says so.
+        finished: Told of every case that has come to its outcome, with the report that says so, and
+            of one more sample of such a case.
     """
 
     run_id: str
@@ -48,6 +49,10 @@ class Work:
     baselines: Baselines
     family: Family | None
     finished: Callable[[CaseRun, pytest.TestReport], None]
+
+    def plan(self, item: pytest.Item) -> CasePlan:
+        """Return an item's plan; some plugins make items that were never collected."""
+        return self.plans.get(item.nodeid) or CasePlan(case_id=item.nodeid, name=item.name)
 
 
 class ItemHooks:
@@ -76,12 +81,22 @@ class ItemHooks:
         self._scoring = scoring
         self._library = library
         self._fails = fails
+        self._cases: dict[str, Case] = {}
+        #: Set while cases that have come to their outcome get one more sample: its number.
+        self.going_on: int | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Begin the case: calls that its fixtures make belong to its first sample."""
-        plan = self._work.plans.get(item.nodeid) or CasePlan(case_id=item.nodeid, name=item.name)
-        run = CaseRun(Sampling(plan, self._baselines, self._work.family), self._work.run_id, self._record)
+        plan = self._work.plan(item)
+        case = None
+        sampling = Sampling(plan, self._baselines, self._work.family)
+        if self.going_on is not None:
+            case = self._cases[plan.case_id]
+            count = self.going_on + 1
+            once = replace(plan, samples=count, max_samples=count, gates=(), concurrency=1, isolate=False)
+            sampling = Sampling(once, self._baselines)
+        run = CaseRun(sampling, self._work.run_id, self._record, case)
         item.stash[RUN] = run
         with current(run.upcoming):
             return (yield)
@@ -99,6 +114,10 @@ class ItemHooks:
             raised = exc
         run.end_all(raised)
         run.is_over = True
+        if run.goes_on:
+            if isinstance(raised, INTERRUPTS):
+                raise raised
+            return
         error = raised or run.error
         if self._decide(run, error) and error is None:
             pytest.fail(failure_text(run.plan, run.case.samples, run.failures), pytrace=False)
@@ -119,16 +138,21 @@ class ItemHooks:
         report = yield
         run = item.stash[RUN]
         if report.when == "teardown":
-            # Traces are large, and pytest keeps items until the end of the session.
+            # pytest keeps items until the end of the session.
             del item.stash[RUN]
         elif run.is_over or report.outcome != "passed":
             if report.when == "setup":
                 run.end_all(call.excinfo.value if call.excinfo else None)
-            if run.is_case:
+            if run.goes_on:
+                self._work.finished(run, report)
+            elif run.is_case:
                 failed = "failed" if report.when == "call" else "error"
                 run.case.outcome = failed if report.failed else report.outcome
                 self._writer.finish_case(run.case)
                 self._work.finished(run, report)
+                self._cases[run.case.id] = run.case
+                # Traces are large, and nobody needs them any more.
+                run.case.samples = []
         return report
 
     def _draw_isolated(self, item: pytest.Item, run: CaseRun) -> None:

@@ -15,6 +15,7 @@ from ..pipeline import RunBook
 from ..prompts import PromptLibrary
 from ..report import closing_line, summary_lines
 from ..store import Store
+from .case_run import CaseRun
 from .handover import Handover, give_run, refusal
 from .progress import Progress
 
@@ -27,6 +28,9 @@ class Keeper:
         settings: Ours.
         library: The prompts.
         fails: Whether a gate's result makes the session fail.
+
+    Attributes:
+        book: The book, once the run is open.
     """
 
     def __init__(
@@ -41,7 +45,7 @@ class Keeper:
         self._library = library
         self._fails = fails
         self._store: Store | None = None
-        self._book: RunBook | None = None
+        self.book: RunBook | None = None
         self._progress: Progress | None = None
         self._interrupted = False
 
@@ -56,19 +60,27 @@ class Keeper:
         Raises:
             StoreError: The store cannot be written.
         """
-        self._book = RunBook(self._settings, store, self._library)
+        self.book = RunBook(self._settings, store, self._library)
         reporter = self._reporter
         # A log that nobody watches has no use for it.
         if reporter is not None and reporter.isatty and reporter.verbosity >= 0:
             self._progress = Progress(self._say)
-        return self._book
+        return self.book
+
+    def take_in(self, run: CaseRun) -> None:
+        """Take in what a case of this process came to, or one more sample of it."""
+        assert self.book is not None
+        if run.goes_on:
+            self.book.add_samples(run.case, run.samples)
+        else:
+            self.count(run.case)
 
     def count(self, case: Case) -> None:
         """Take in a case that has come to its outcome."""
-        assert self._book is not None
-        self._book.count(case)
+        assert self.book is not None
+        self.book.count(case)
         if self._progress is not None:
-            self._progress.count(case, sum(self._book.collected.cases.values()))
+            self._progress.count(case, sum(self.book.collected.cases.values()))
 
     # --- pytest-xdist
 
@@ -78,24 +90,24 @@ class Keeper:
         if self._config.getoption("dist") == "each":
             # Several attempts at one case at once would be counted as reruns of it.
             raise pytest.UsageError("--kaizen counts each case once, and --dist=each runs it several times")
-        if self._book is None:
+        if self.book is None:
             try:
                 self._store = Store.open(self._settings.store)
                 self.begin(self._store)
             except KaizenError as exc:
                 raise pytest.UsageError(str(exc)) from None
-        assert self._book is not None
-        give_run(node, self._book.run.id)
+        assert self.book is not None
+        give_run(node, self.book.run.id)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in the case that a worker hands over."""
         found = Handover.take(report)
-        if found is None or self._book is None:
+        if found is None or self.book is None:
             return
-        if not self._book.collected.cases and (collected := found.collected) is not None:
-            self._book.start(collected)
-        self._book.hear(found.unstored, found.edited)
+        if not self.book.collected.cases and (collected := found.collected) is not None:
+            self.book.start(collected)
+        self.book.hear(found.unstored, found.edited)
         self.count(found.case)
 
     @pytest.hookimpl(optionalhook=True)
@@ -114,25 +126,25 @@ class Keeper:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Decide the gates on whole tasks; a failed one makes a run that would exit 0 exit 1."""
-        if self._book is None:
+        if self.book is None:
             return (yield)
         interrupted = self._interrupted or session.exitstatus == pytest.ExitCode.INTERRUPTED
         status = "interrupted" if interrupted else "completed"
-        run = self._book.finish(int(session.exitstatus), status, self._fails)
+        run = self.book.finish(int(session.exitstatus), status, self._fails)
         results = [result for task in run.tasks for result in task.gates]
         for result in results:
             self._config.hook.pytest_kaizen_gate(result=result)
         if run.exit_status != session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         outcome = yield
-        self._say(closing_line(run, self._book.decided_gates, [r for r in results if self._fails(r)]))
+        self._say(closing_line(run, self.book.decided_gates, [r for r in results if self._fails(r)]))
         return outcome
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of tasks and the sentences of their gates."""
-        if self._book is None:
+        if self.book is None:
             return
-        lines = summary_lines(self._book.run, unstored=self._book.unstored)
+        lines = summary_lines(self.book.run, unstored=self.book.unstored)
         if lines:
             terminalreporter.section("kaizen")
             for line in lines:

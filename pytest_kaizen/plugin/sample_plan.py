@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ..config import DEFAULT_ASYNC_CONCURRENCY, Config
+from ..config import DEFAULT_ASYNC_CONCURRENCY, DEFAULT_MAX_SAMPLES, Config
 from ..models import GateSpec
 
 #: Fixtures that change or capture something of the whole process, so that threads would mix it up.
@@ -21,6 +21,7 @@ class SamplePlan(NamedTuple):
 
     samples: int
     max_samples: int
+    most: int
     concurrency: int
     isolate: bool
 
@@ -44,17 +45,21 @@ def sample_plan(
     if isolate is not True and isolate is not False:
         raise ValueError(f"isolate must be True or False (found {isolate!r})")
     samples = counts["samples"] or config.samples
-    most = counts["max_samples"]
-    if most is not None and counts["samples"] is not None and most < samples:
-        raise ValueError(f"max_samples={most} is less than samples={samples}")
+    limit = counts["max_samples"]
+    if limit is not None and counts["samples"] is not None and limit < samples:
+        raise ValueError(f"max_samples={limit} is less than samples={samples}")
+    limit = limit or config.max_samples
     sequential = any(gate.confidence is not None for gate in gates)
-    max_samples = max(samples, most or config.max_samples) if sequential else samples
-    if max_samples > 1 and (obstacle := _obstacle(item)):
+    max_samples = max(samples, limit or DEFAULT_MAX_SAMPLES) if sequential else samples
+    # A round over all cases of a task costs as much as the first: only up to a number that was given.
+    most = max(max_samples, limit or 1)
+    if obstacle := _obstacle(item):
+        most = 1
+    if obstacle and max_samples > 1:
         more = f"{samples} samples" if samples > 1 else "a gate with confidence, which draws more samples"
         raise ValueError(f"{more}: {obstacle}; give it samples=1 and no confidence")
-    return SamplePlan(
-        samples, max_samples, _concurrency(item, config, counts["concurrency"], isolate), isolate
-    )
+    concurrency = _concurrency(item, config, counts["concurrency"], isolate)
+    return SamplePlan(samples, max_samples, most, concurrency, isolate)
 
 
 def _concurrency(item: pytest.Item, config: Config, wished: int | None, isolate: bool) -> int:

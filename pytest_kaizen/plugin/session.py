@@ -23,6 +23,7 @@ from .judging import SessionJudge
 from .keeper import Keeper
 from .planning import Planner
 from .root import kaizen_root
+from .rounds import Rounds
 from .whole import left_out
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class KaizenSession:
         self._scoring.scorers.extend(scorers)
         hooks = ItemHooks(self._config, work, self._scoring, self._library, self._fails)
         self._config.pluginmanager.register(hooks, "kaizen-items")
+        if self._keeper is not None and self._keeper.book is not None:
+            self._config.pluginmanager.register(Rounds(self._keeper.book, hooks, work.plan), "kaizen-rounds")
 
     def fixture(self, item: pytest.Item) -> Kaizen:
         """Make the value of the ``kaizen`` fixture for an item."""
@@ -139,7 +142,7 @@ class KaizenSession:
                 book.writer,
                 book.baselines,
                 book.family,
-                finished=lambda run, _: keeper.count(run.case),
+                finished=lambda run, _: keeper.take_in(run),
             )
         assert run_id is not None
         writer = RunWriter(store, self._library)

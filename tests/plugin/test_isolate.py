@@ -81,7 +81,7 @@ def test_a_fixture_that_breaks_ends_the_case_as_a_failure(suite: Suite) -> None:
     suite.run(failed=1, code=1)
     assert "RuntimeError: no second one" in suite.text
     (case,) = suite.cases.values()
-    assert [sample.passed for sample in case.samples] == [True]
+    assert [sample.passed for sample in case.samples] == [True, False]
 
 
 @pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
