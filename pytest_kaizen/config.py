@@ -12,13 +12,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import ConfigError
 from .models import Bar, GateSpec, Scope
-from .yamlfile import YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from .yamlfile import YamlFile
 
 KAIZEN_YAML = "kaizen.yaml"
 BASELINE_FILE = "kaizen-baseline.json"
@@ -170,7 +172,7 @@ def load_config(
         ConfigError: With the place, the key, the bad value and the valid ones.
     """
     path = root / KAIZEN_YAML
-    file = read_yaml(path, error=ConfigError) if path.exists() else None
+    file = _read(path) if path.exists() else None
     document = file.parse(KaizenYaml) if file else KaizenYaml()
     lookup = _Lookup(cli or {}, ini or {}, os.environ if env is None else env, document, file)
     return Config(
@@ -187,6 +189,13 @@ def load_config(
         baseline=lookup.get("baseline", _baseline, None),
         save_baseline=bool((cli or {}).get("save_baseline")),
     )
+
+
+def _read(path: Path) -> YamlFile:
+    # A project without the file need not wait for the parser to be loaded.
+    from .yamlfile import read_yaml
+
+    return read_yaml(path, error=ConfigError)
 
 
 def _task_gates(document: KaizenYaml, file: YamlFile | None) -> list[GateSpec]:
