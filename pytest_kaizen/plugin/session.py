@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..capture import Capture, Redactor
-from ..config import load_config
 from ..errors import KaizenError, UsageError
 from ..models import Case, Outcome, Sample
 from ..pipeline import (
@@ -27,12 +26,10 @@ from ..prices import load_prices
 from ..prompts import PromptLibrary
 from ..report import closing_line, summary_lines
 from ..store import Store
-from . import options
 from .body import within
 from .fixture import Kaizen
 from .judging import SessionJudge
 from .planning import Planner
-from .root import kaizen_root
 from .state import STATE, CaseState
 from .whole import left_out
 
@@ -46,21 +43,17 @@ _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 _INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception)
 
 
-def open_session(config: pytest.Config) -> None:
+def open_session(config: pytest.Config, settings: Config) -> None:
     """Make the session of a pytest run and register it.
 
+    Args:
+        config: pytest's configuration.
+        settings: Ours.
+
     Raises:
-        pytest.UsageError: The configuration is wrong.
+        pytest.UsageError: The prompts or the prices are wrong.
     """
-    if config.getoption("numprocesses", default=None):
-        # Its processes would each decide on a part; nothing said is better than something wrong.
-        raise pytest.UsageError(
-            "--kaizen does not work with pytest-xdist yet; run it without -n (or with -n 0)"
-        )
     try:
-        settings = load_config(
-            kaizen_root(config), cli=options.from_command_line(config), ini=options.from_ini(config)
-        )
         session = KaizenSession(config, settings)
     except UsageError as exc:
         raise pytest.UsageError(str(exc)) from None

@@ -1,4 +1,4 @@
-"""``--kaizen`` was given: load the rest of the package and register the session."""
+"""``--kaizen`` was given: look at the configuration, and open the session with the first test."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -28,16 +32,50 @@ class PlainImports:
         return PathFinder.find_spec(fullname, path, target)
 
 
+class FirstTest:
+    """Opens the session when the first test is collected: most of the package is of no use before.
+
+    Args:
+        config: pytest's configuration.
+        settings: Ours.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Config) -> None:
+        self._config = config
+        self._settings = settings
+
+    def pytest_itemcollected(self) -> None:
+        """Load the rest of the package and register the session in the place of this object."""
+        from .session import open_session
+
+        self._config.pluginmanager.unregister(self)
+        open_session(self._config, self._settings)
+
+
 def start(config: pytest.Config) -> None:
-    """Load and register the session.
+    """Resolve the configuration, and wait for the first test.
 
     Raises:
         pytest.UsageError: The configuration is wrong.
     """
+    if config.getoption("numprocesses", default=None):
+        # Its processes would each decide on a part; nothing said is better than something wrong.
+        raise pytest.UsageError(
+            "--kaizen does not work with pytest-xdist yet; run it without -n (or with -n 0)"
+        )
     finder = PlainImports()
     sys.meta_path.insert(0, finder)
     config.add_cleanup(lambda: sys.meta_path.remove(finder))
 
-    from .session import open_session
+    from ..config import load_config
+    from ..errors import UsageError
+    from . import options
+    from .root import kaizen_root
 
-    open_session(config)
+    try:
+        settings = load_config(
+            kaizen_root(config), cli=options.from_command_line(config), ini=options.from_ini(config)
+        )
+    except UsageError as exc:
+        raise pytest.UsageError(str(exc)) from None
+    config.pluginmanager.register(FirstTest(config, settings))
