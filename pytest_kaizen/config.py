@@ -12,13 +12,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import ConfigError
 from .models import Bar, GateSpec, Scope
-from .yamlfile import YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from .yamlfile import YamlFile
 
 KAIZEN_YAML = "kaizen.yaml"
 BASELINE_FILE = "kaizen-baseline.json"
@@ -192,7 +194,7 @@ def load_config(
         ConfigError: With the place, the key, the bad value and the valid ones.
     """
     path = root / KAIZEN_YAML
-    file = read_yaml(path, error=ConfigError) if path.exists() else None
+    file = _read(path) if path.exists() else None
     document = file.parse(KaizenYaml) if file else KaizenYaml()
     lookup = _Lookup(cli or {}, ini or {}, os.environ if env is None else env, document, file)
     confidence = lookup.get("confidence", _confidence, None)
@@ -215,6 +217,13 @@ def load_config(
         confidence=confidence,
         gate_correction=lookup.get("gate_correction", _one_of("holm", "none"), "none"),
     )
+
+
+def _read(path: Path) -> YamlFile:
+    # A project without the file need not wait for the parser to be loaded.
+    from .yamlfile import read_yaml
+
+    return read_yaml(path, error=ConfigError)
 
 
 def _task_gates(document: KaizenYaml, file: YamlFile | None, confidence: float | None) -> list[GateSpec]:

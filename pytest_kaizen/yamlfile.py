@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import SafeConstructor
 
 from .errors import UsageError
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Location = tuple[str | int, ...]
-
-
-class _Loader(yaml.SafeLoader):
-    def close(self) -> None:
-        self.dispose()
 
 
 class YamlFile:
@@ -54,11 +50,10 @@ class YamlFile:
         self._error = error
         self._offset = first_line
         try:
-            with contextlib.closing(_Loader(text)) as loader:
-                node = loader.get_single_node()
-                if node is not None:
-                    self._walk(node, ())
-                self.data: Any = None if node is None else loader.construct_document(node)
+            node = _compose(text)
+            if node is not None:
+                self._walk(node, ())
+            self.data: Any = None if node is None else SafeConstructor().construct_document(node)
         except yaml.MarkedYAMLError as exc:
             line = exc.problem_mark.line + first_line if exc.problem_mark else None
             raise error(f"not valid YAML: {exc.problem or exc.context}", path=path, line=line) from None
@@ -129,6 +124,14 @@ def read_yaml(path: Path, *, error: type[UsageError]) -> YamlFile:
     except (OSError, UnicodeDecodeError) as exc:
         raise error(f"cannot be read: {exc}", path=path) from None
     return YamlFile(text, path, error=error)
+
+
+def _compose(text: str) -> yaml.Node | None:
+    if yaml.__with_libyaml__:
+        # It is six times as fast, and the words of the other one's errors say more.
+        with contextlib.suppress(yaml.YAMLError, ValueError):
+            return yaml.compose(text, yaml.CSafeLoader)
+    return yaml.compose(text, yaml.SafeLoader)
 
 
 def _sentence(details: ErrorDetails, location: Location, model: type[BaseModel]) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -19,8 +18,7 @@ from .wire import Exchange
 Price = Callable[[str, Usage], float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a call's span says that is not in the exchanges."""
 
     span_id: str
@@ -58,6 +56,7 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
     reply = _reply(parser, last, body, ends, metadata)
     metadata.update(reply.metadata)
     model = reply.model or request.model
+    usage = Usage(**reply.usage)
     ended = last.ended
     span = {
         "id": facts.span_id,
@@ -68,7 +67,8 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
         "model": model,
         "input": request.messages,
         "output": reply.messages,
-        "usage": reply.usage,
+        "usage": usage,
+        "cost_usd": _cost(price, model, usage),
         "started_at": exchanges[0].started_at,
         "latency_ms": None if ended is None else (ended - exchanges[0].clock) * 1000,
         "attempts": [_attempt(exchange) for exchange in exchanges[:-1]] + [_attempt(last, reply.error)],
@@ -77,9 +77,7 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
     }
     if _may_hold_surrogates(facts.content) or _may_hold_surrogates(body):
         span = _well_formed(span)
-    made = _validated(span)
-    made.cost_usd = _cost(price, model, made.usage)
-    return made
+    return _validated(span)
 
 
 def _validated(span: dict[str, Any]) -> Span:
@@ -88,11 +86,12 @@ def _validated(span: dict[str, Any]) -> Span:
     except ValidationError as exc:
         note = f"messages left out: {exc.error_count()} fields of an unknown shape"
         metadata = {key: span["metadata"][key] for key in ("api", "url")} | {"note": note}
-        return Span.model_validate({**span, "input": [], "output": [], "usage": {}, "metadata": metadata})
+        return Span.model_validate({**span, "input": [], "output": [], "metadata": metadata})
 
 
 def _may_hold_surrogates(body: bytes | None) -> bool:
-    return body is not None and (b"\\ud" in body or b"\\uD" in body)
+    # Most bodies hold no escape of the kind, so that one look is enough.
+    return body is not None and b"\\u" in body and (b"\\ud" in body or b"\\uD" in body)
 
 
 def _well_formed(value: Any) -> Any:

@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -65,12 +65,23 @@ class Recorder:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._ended: dict[int, Span] = {}
+        self._unmade: dict[int, Callable[[], Span]] = {}
         self._open: dict[int, OpenSpan] = {}
         self._resumable: dict[int, OpenSpan] = {}
 
     @property
     def spans(self) -> list[Span]:
         """The spans that have ended, in the order of their start."""
+        with self._lock:
+            unmade = list(self._unmade.items())
+        for number, make in unmade:
+            # Not under the lock: the price of a call may be found by code that makes calls of its own.
+            span = make()
+            with self._lock:
+                # What goes on meanwhile, or was made by another thread, is not there any more.
+                if self._unmade.get(number) is make:
+                    del self._unmade[number]
+                    self._ended[number] = span
         with self._lock:
             return [span for _, span in sorted(self._ended.items(), key=lambda item: item[0])]
 
@@ -123,17 +134,20 @@ class Recorder:
             self._open[number] = entry
         return number
 
-    def end(self, number: int, span: Span, *, resumable: OpenSpan | None = None) -> None:
+    def end(self, number: int, span: Span | Callable[[], Span], *, resumable: OpenSpan | None = None) -> None:
         """Keep the span of something that ended.
 
         Args:
             number: What ``start`` returned.
-            span: The span.
+            span: The span, or what makes it, without fail, when the spans are first asked for.
             resumable: What may still go on, and so must live as long as the recorder does.
         """
         with self._lock:
             self._open.pop(number, None)
-            self._ended[number] = span
+            if callable(span):
+                self._unmade[number] = span
+            else:
+                self._ended[number] = span
             if resumable is not None:
                 self._resumable[number] = resumable
 
@@ -141,6 +155,7 @@ class Recorder:
         """Take note that something that had ended goes on, as a call does that is tried again."""
         with self._lock:
             self._ended.pop(number, None)
+            self._unmade.pop(number, None)
             self._resumable.pop(number, None)
             self._open[number] = entry
 

@@ -18,6 +18,7 @@ from .secret_rules import FAMILIES, SECRET_FIELDS, SECRET_VARIABLE, is_plausible
 
 _PLAIN_TYPES = frozenset({int, float, bool, type(None), datetime, SpanKind, ScoreSource})
 _SHORTEST_SECRET = 8
+_DEEPEST = 100
 
 
 class Redactor:
@@ -74,7 +75,17 @@ class Redactor:
         return self._redacted(value)
 
     def trace(self, trace: Trace) -> Trace:
-        """Return a trace without secrets in any of its texts; the same object when it has none."""
+        """Return a trace without secrets in any of its texts; the same object when it has none.
+
+        Of what refers to itself, or is nested too deep to be searched, a mark is left.
+        """
+        try:
+            return self._cleaned(trace)
+        except RecursionError:
+            unfolded: Trace = _unfolded(trace, ())
+            return self._cleaned(unfolded)
+
+    def _cleaned(self, trace: Trace) -> Trace:
         texts: list[str] = []
         if not _collect(trace, texts) and not self._suspects(texts):
             return trace
@@ -187,6 +198,21 @@ def _holds_secret(key: Any, value: Any) -> bool:
         and bool(value)
         and not value.startswith("[redacted")
     )
+
+
+def _unfolded(value: Any, around: tuple[int, ...]) -> Any:
+    """Copy a value down to a depth; ``around`` are the ids of its containers."""
+    is_model = isinstance(value, BaseModel)
+    if not is_model and not isinstance(value, dict | list | tuple):
+        return value
+    if id(value) in around or len(around) > _DEEPEST:
+        return "<nested too deep>"
+    inside = (*around, id(value))
+    if isinstance(value, list | tuple):
+        return [_unfolded(item, inside) for item in value]
+    fields = {**vars(value), **(value.__pydantic_extra__ or {})} if is_model else value
+    copied = {key: _unfolded(item, inside) for key, item in fields.items()}
+    return value.model_copy(update=copied) if is_model else copied
 
 
 def _jsonable(value: Any) -> Any:

@@ -71,10 +71,15 @@ class Usage(BaseModel):
 
 
 class Attempt(BaseModel):
-    """One HTTP request of a call; an SDK that retries makes several."""
+    """One HTTP request of a call; an SDK that retries makes several.
+
+    Attributes:
+        latency_ms: None when it is not known: JSON has no word for the infinity that a clock gives
+            which a test has replaced.
+    """
 
     started_at: datetime
-    latency_ms: float
+    latency_ms: float | None = None
     status: int | None = None
     error: str | None = None
 

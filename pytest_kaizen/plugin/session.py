@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..capture import Capture, Redactor
-from ..config import load_config
 from ..errors import KaizenError, UsageError
 from ..models import Outcome
 from ..pipeline import NO_TASK, Baselines, CasePlan, Collected, RunWriter, Scoring
 from ..prices import load_prices
 from ..prompts import PromptLibrary
 from ..store import Store
-from . import handover, options
+from . import handover
 from .case_run import CaseRun
 from .fixture import Kaizen
 from .items import RUN, ItemHooks, Work
 from .judging import SessionJudge
 from .keeper import Keeper
 from .planning import Planner
-from .root import kaizen_root
 from .rounds import Rounds
 from .whole import left_out
 
@@ -33,16 +31,17 @@ if TYPE_CHECKING:
 KAIZEN = pytest.StashKey["KaizenSession"]()
 
 
-def open_session(config: pytest.Config) -> None:
+def open_session(config: pytest.Config, settings: Config) -> None:
     """Make the session of a pytest run and register it.
 
+    Args:
+        config: pytest's configuration.
+        settings: Ours.
+
     Raises:
-        pytest.UsageError: The configuration is wrong.
+        pytest.UsageError: The prompts or the prices are wrong.
     """
     try:
-        settings = load_config(
-            kaizen_root(config), cli=options.from_command_line(config), ini=options.from_ini(config)
-        )
         session = KaizenSession(config, settings)
     except UsageError as exc:
         raise pytest.UsageError(str(exc)) from None

@@ -1,4 +1,4 @@
-"""``--kaizen`` was given: load the rest of the package and register the session."""
+"""``--kaizen`` was given: look at the configuration, and open the session with the first test."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -28,8 +32,32 @@ class PlainImports:
         return PathFinder.find_spec(fullname, path, target)
 
 
+class FirstTest:
+    """Opens the session when the first test is collected: most of the package is of no use before.
+
+    Args:
+        config: pytest's configuration.
+        settings: Ours.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Config) -> None:
+        self._config = config
+        self._settings = settings
+
+    def pytest_itemcollected(self) -> None:
+        """Put the session in the place of this object."""
+        self._config.pluginmanager.unregister(self)
+        self.open()
+
+    def open(self) -> None:
+        """Load the rest of the package and register the session."""
+        from .session import open_session
+
+        open_session(self._config, self._settings)
+
+
 def start(config: pytest.Config) -> None:
-    """Load and register the session.
+    """Resolve the configuration, and wait for the first test.
 
     Raises:
         pytest.UsageError: The configuration is wrong.
@@ -38,6 +66,20 @@ def start(config: pytest.Config) -> None:
     sys.meta_path.insert(0, finder)
     config.add_cleanup(lambda: sys.meta_path.remove(finder))
 
-    from .session import open_session
+    from ..config import load_config
+    from ..errors import UsageError
+    from . import options
+    from .root import kaizen_root
 
-    open_session(config)
+    try:
+        settings = load_config(
+            kaizen_root(config), cli=options.from_command_line(config), ini=options.from_ini(config)
+        )
+    except UsageError as exc:
+        raise pytest.UsageError(str(exc)) from None
+    waiting = FirstTest(config, settings)
+    if config.getoption("dist", default="no") != "no":
+        # pytest-xdist's controller collects no test, and tells its workers which run they are for.
+        waiting.open()
+    else:
+        config.pluginmanager.register(waiting)

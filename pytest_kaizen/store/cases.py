@@ -46,7 +46,7 @@ def place(connection: sqlite3.Connection, case: Case) -> Place | None:
 
 def finish(connection: sqlite3.Connection, number: int, case: Case) -> None:
     """Store the outcome and the gates of a case."""
-    connection.execute(f"{_CASES.update} WHERE number = ?", (*_CASES.row(case), number))
+    connection.execute(f"{_CASES.update} WHERE number = ?", (*_CASES.changes(case), number))
     gates.replace_of_case(connection, number, case.gates)
 
 

@@ -43,7 +43,7 @@ def update(connection: sqlite3.Connection, number: int, run: Run) -> None:
     """Store what a run has become, in place of what it was."""
     gates.delete_of_summaries(connection, number)
     connection.execute("DELETE FROM task_summaries WHERE run = ?", (number,))
-    connection.execute(f"{_RUNS.update} WHERE number = ?", (*_RUNS.row(run), number))
+    connection.execute(f"{_RUNS.update} WHERE number = ?", (*_RUNS.changes(run), number))
     _add_summaries(connection, number, run.tasks)
 
 

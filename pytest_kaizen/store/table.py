@@ -15,6 +15,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 Row = tuple[Any, ...]
 
 _DEEPEST = 100
+#: What SQLite takes as it is. It asks its adapters about any other type, which costs more than storing it.
+_STORABLE = frozenset({int, float, type(None)})
 
 
 class Table(Generic[ModelT]):
@@ -50,18 +52,28 @@ class Table(Generic[ModelT]):
         self.columns = (*columns, data)
         names = (*keys, *self.columns)
         self.insert = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-        self.update = f"UPDATE {name} SET " + ", ".join(f"{column} = ?" for column in self.columns)
+        changing = (column for column in self.columns if column != "id")
+        self.update = f"UPDATE {name} SET " + ", ".join(f"{column} = ?" for column in changing)
         self.fields = ", ".join(f"{name}.{column}" for column in self.columns)
 
     def row(self, item: ModelT) -> Row:
         """Turn an item into the values of ``columns``."""
         fields = vars(item)
         values = [
-            value if value is None or (value.__class__ is str and value.isascii()) else _column(value)
+            value
+            if (kind := value.__class__) in _STORABLE or (kind is str and value.isascii())
+            else _column(value)
             for value in map(fields.__getitem__, self._columns)
         ]
         values.append(_json({field: fields[field] for field in self._rest}))
         return tuple(values)
+
+    def changes(self, item: ModelT) -> Row:
+        """Turn an item into the values of ``update``: all but its id, the first of ``columns``.
+
+        An id stays what it is, and to write it again would write the indexes on it again.
+        """
+        return self.row(item)[1:]
 
     def read(self, row: Row, **elsewhere: Any) -> ModelT:
         """Turn the values of ``fields`` back into an item.
@@ -81,8 +93,9 @@ class Table(Generic[ModelT]):
 
     def insert_all(self, connection: sqlite3.Connection, items: Collection[ModelT], *owner: Any) -> None:
         """Store items in their order; the keys are the owner's and the position."""
-        rows = [(*owner, position, *self.row(item)) for position, item in enumerate(items)]
-        connection.executemany(self.insert, rows)
+        if items:
+            rows = [(*owner, position, *self.row(item)) for position, item in enumerate(items)]
+            connection.executemany(self.insert, rows)
 
 
 def key(text: str) -> str:
@@ -103,7 +116,6 @@ def utc_text(moment: datetime) -> str:
 
 
 def _column(value: Any) -> Any:
-    # Plain types only: sqlite3 asks its adapters about any other, which costs more than storing it.
     if isinstance(value, datetime):
         return utc_text(value)
     if isinstance(value, str):

@@ -3,13 +3,14 @@
 ``python tests/bench/startup.py [--rounds N]``
 
 The checkout is built and installed as users have it: as a wheel, since pytest goes over an
-installed distribution's list of files. Timed is ``pytest.main`` in a folder without tests, from
-within its process: whole-process timing cannot show ten milliseconds.
+installed distribution's list of files. Timed is ``pytest.main`` in a folder without tests (or
+with a single one), from within its process: whole-process timing cannot show ten milliseconds.
 
 - Off: one interpreter runs pytest again and again, in turns and in random order with the package
   absent, absent once more (the A/A control: what no difference looks like) and installed, and
   forgets the package's modules and all import caches before each.
-- On: each run is an interpreter of its own, as libraries can be imported only once.
+- On: each run is an interpreter of its own, as libraries can be imported only once. Beside the empty
+  suite stands one with a single test, as most of the package is loaded with the first test.
 
 All of it once with bytecode kept and once with ``PYTHONDONTWRITEBYTECODE``, where pytest rewrites
 on every run what it would otherwise keep.
@@ -31,7 +32,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BASE, CONTROL = "absent", "absent again (A/A)"
-OFF, ON = "off", "on, empty suite"
+OFF, ON, ONE_TEST = "off", "on, empty suite", "on, one test"
 AIMS_MS = {OFF: 10.0, ON: 300.0}
 #: Runs of one variant within one interpreter, for each run in an interpreter of its own.
 REPEATED = 8
@@ -51,7 +52,8 @@ def run(folder, arguments):
         status = pytest.main(["-p", "no:cacheprovider", *arguments])
         end = time.perf_counter()
     sys.path.remove(folder)
-    if status != 5 or ("pytest_kaizen.plugin.session" in sys.modules) != ("--kaizen" in arguments):
+    on = "pytest_kaizen.plugin.start" in sys.modules
+    if status != (0 if "one" in arguments else 5) or on != ("--kaizen" in arguments):
         sys.exit(f"not what was to be measured: status {status}")
     loaded = "pytest_kaizen.plugin" in sys.modules
     return (end - start) * 1000, loaded
@@ -84,6 +86,9 @@ class Environment:
         for path in (self._nothing, self._suite):
             path.mkdir()
         (self._suite / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        for name, text in (("empty", ""), ("one", "def test_one(): pass\n")):
+            (self._suite / name).mkdir()
+            (self._suite / name / "test_one.py").write_text(text, encoding="utf-8")
         venv.create(folder / "venv", with_pip=True)
         scripts = "Scripts" if os.name == "nt" else "bin"
         self._python = folder / "venv" / scripts / "python"
@@ -97,30 +102,31 @@ class Environment:
 
     def off(self, rounds: int, *, keep_bytecode: bool) -> Times:
         """Time the variants without ``--kaizen``, in one interpreter; the first round fills caches."""
-        times = self._run(rounds + 1, (BASE, CONTROL, OFF), keep_bytecode=keep_bytecode)
+        times = self._run(rounds + 1, (BASE, CONTROL, OFF), OFF, keep_bytecode=keep_bytecode)
         return {name: taken[1:] for name, taken in times.items()}
 
-    def on(self, rounds: int, *, keep_bytecode: bool) -> Times:
+    def on(self, variant: str, rounds: int, *, keep_bytecode: bool) -> Times:
         """Time ``--kaizen`` beside the package absent, an interpreter for each run."""
-        order = [BASE, CONTROL, ON]
+        order = [BASE, CONTROL, variant]
         times: Times = {name: [] for name in order}
         shuffled = random.Random(0)
         for number in range(rounds + 1):
             shuffled.shuffle(order)
             for name in order:
-                taken = self._run(1, (name,), keep_bytecode=keep_bytecode)[name]
+                taken = self._run(1, (name,), variant, keep_bytecode=keep_bytecode)[name]
                 times[name] += taken if number else []
         return times
 
-    def _run(self, rounds: int, names: tuple[str, ...], *, keep_bytecode: bool) -> Times:
+    def _run(self, rounds: int, names: tuple[str, ...], variant: str, *, keep_bytecode: bool) -> Times:
         foreign = ("PYTEST_", "PYTHON", "KAIZEN_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         if not keep_bytecode:
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        suite = "one" if variant == ONE_TEST else "empty"
         variants = {
             name: (
-                str(self._package if name in AIMS_MS else self._nothing),
-                ["--kaizen"] if name == ON else [],
+                str(self._package if name == variant else self._nothing),
+                [suite, "--kaizen"] if name in (ON, ONE_TEST) else [suite],
             )
             for name in names
         }
@@ -135,7 +141,7 @@ class Environment:
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
         seen: dict[str, list[tuple[float, bool]]] = json.loads(done.stdout)
-        if any(loaded != (name in AIMS_MS) for name, taken in seen.items() for _, loaded in taken):
+        if any(loaded != (name == variant) for name, taken in seen.items() for _, loaded in taken):
             sys.exit("not what was to be measured: the package was there when it should not be, or not there")
         return {name: [milliseconds for milliseconds, _ in taken] for name, taken in seen.items()}
 
@@ -175,11 +181,19 @@ def main() -> None:
         environment = Environment(Path(folder))
         for keep_bytecode in (True, False):
             mode = "bytecode kept" if keep_bytecode else "PYTHONDONTWRITEBYTECODE=1"
-            for how, times in (
-                ("one interpreter", environment.off(rounds * REPEATED, keep_bytecode=keep_bytecode)),
-                ("an interpreter each", environment.on(rounds, keep_bytecode=keep_bytecode)),
-            ):
-                print(f"\nms of pytest.main without tests; {len(times[BASE])} runs each, {how}, {mode}")
+            for variant in (OFF, ON, ONE_TEST):
+                if variant == OFF:
+                    how, times = (
+                        "one interpreter",
+                        environment.off(rounds * REPEATED, keep_bytecode=keep_bytecode),
+                    )
+                else:
+                    how, times = (
+                        "an interpreter each",
+                        environment.on(variant, rounds, keep_bytecode=keep_bytecode),
+                    )
+                tests = "one test" if variant == ONE_TEST else "no tests"
+                print(f"\nms of pytest.main with {tests}; {len(times[BASE])} runs each, {how}, {mode}")
                 print("\n".join(lines(times)), flush=True)
 
 

@@ -94,7 +94,7 @@ def test_retries_are_attempts_of_one_span(wire: Wire, recorder: Recorder) -> Non
     assert [attempt.status for attempt in span.attempts] == [429, 429, 200]
     assert [attempt.error for attempt in span.attempts] == ["429 Too Many Requests"] * 2 + [None]
     assert span.latency_ms is not None
-    assert span.latency_ms >= sum(attempt.latency_ms for attempt in span.attempts)
+    assert span.latency_ms >= sum(attempt.latency_ms or 0 for attempt in span.attempts)
     assert span.started_at == span.attempts[0].started_at
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from pytest_kaizen.capture import Recorder, current_recorder, recording, spans_are
-from pytest_kaizen.models import Message, Part, SpanKind
+from pytest_kaizen.capture import Capture, Recorder, current_recorder, recording, spans_are
+from pytest_kaizen.config import DEFAULT_ENDPOINTS
+from pytest_kaizen.models import Message, Part, SpanKind, Usage
 
 if TYPE_CHECKING:
     from tests.capture.conftest import Wire
@@ -105,6 +106,29 @@ def test_an_exception_that_cannot_be_shown() -> None:
     with pytest.raises(MuteError), recorder.span("x"):
         raise MuteError
     assert recorder.spans[0].error == "MuteError"
+
+
+def test_a_call_is_read_once_when_the_spans_are_asked_for(wire: Wire) -> None:
+    seen: list[str] = []
+
+    def price(model: str, usage: Usage) -> float:  # noqa: ARG001
+        # A hook's price may come from a call of its own.
+        if not seen:
+            seen.append(model)
+            call(wire)
+        return 1.0
+
+    capture = Capture(DEFAULT_ENDPOINTS, price=price)
+    capture.install()
+    with recording(Recorder()) as recorder:
+        call(wire)
+        assert seen == []
+        first, *_ = recorder.spans
+        assert seen == ["claude-test"]
+        again, second = recorder.spans
+    capture.uninstall()
+    assert again is first
+    assert (first.cost_usd, second.cost_usd) == (1.0, 1.0)
 
 
 def test_kinds(wire: Wire, recorder: Recorder) -> None:

@@ -170,6 +170,20 @@ def test_everything_in_a_trace_is_searched() -> None:
     assert Redactor({}).trace(redacted) is redacted
 
 
+def test_what_refers_to_itself_is_cut() -> None:
+    circle: dict[str, Any] = {"key": GITHUB, "kept": [1, "two"]}
+    circle["self"] = circle
+    deep: Any = GITHUB
+    for _ in range(5000):
+        deep = [deep]
+    spans = [span(metadata={"in": circle})]
+    redacted = Redactor({}).trace(trace(input=circle, metadata={"deep": deep}, spans=spans))
+    plain = {"key": "[redacted: GitHub token]", "kept": [1, "two"], "self": "<nested too deep>"}
+    assert redacted.input == redacted.spans[0].metadata["in"] == plain
+    assert GITHUB not in redacted.model_dump_json()
+    assert "<nested too deep>" in redacted.model_dump_json()
+
+
 def test_only_a_field_named_like_a_secret() -> None:
     redacted = Redactor({}).trace(trace(metadata={"X-Api-Key": "plain", "n": {"client_secret": "w"}}))
     assert redacted.metadata == {

@@ -37,6 +37,15 @@ THIN = {
     "pytest_kaizen.plugin.markers",
     "pytest_kaizen.plugin.options",
 }
+#: What looking at the configuration adds; the rest comes with the first test.
+CONFIGURED = THIN | {
+    "pytest_kaizen.config",
+    "pytest_kaizen.errors",
+    "pytest_kaizen.models",
+    "pytest_kaizen.models.gate",
+    "pytest_kaizen.plugin.root",
+    "pytest_kaizen.plugin.start",
+}
 HEAVY = ("pydantic", "pydantic_core", "httpx", "httpx2", "anthropic", "yaml", "tabulate", "sqlite3", "anyio")
 SDKS = ("anthropic", "openai", "httpx", "httpx2")
 #: No plugin but ours, so that what is loaded is ours to answer for.
@@ -153,13 +162,18 @@ def test_off_reads_no_configuration(suite: Suite) -> None:
     assert suite.run(*ALONE, "--kaizen").status == pytest.ExitCode.USAGE_ERROR
 
 
-def test_on_with_an_empty_suite_loads_no_sdk_and_writes_nothing(suite: Suite) -> None:
+def test_on_with_an_empty_suite_loads_the_configuration_alone_and_writes_nothing(suite: Suite) -> None:
     session = suite.run(*ALONE, "--kaizen")
     assert session.status == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert "pytest_kaizen.plugin.session" in session.modules
-    assert session.loaded(*SDKS) == set()
+    assert session.loaded("pytest_kaizen") == CONFIGURED
+    assert session.loaded(*HEAVY) == session.loaded("pydantic", "pydantic_core")
     assert session.files == ["pytest.ini"]
     assert session.network == []
+
+
+def test_on_with_an_empty_suite_still_refuses_a_broken_configuration(suite: Suite) -> None:
+    suite.write("kaizen.yaml", "tasks: [broken\n")
+    assert suite.run(*ALONE, "--kaizen").status == pytest.ExitCode.USAGE_ERROR
 
 
 def test_on_loads_no_sdk_that_the_tests_do_not_use(suite: Suite) -> None:
@@ -169,6 +183,7 @@ def test_on_loads_no_sdk_that_the_tests_do_not_use(suite: Suite) -> None:
     )
     session = suite.run(*ALONE, "--kaizen")
     assert session.status == 0
+    assert "pytest_kaizen.plugin.session" in session.modules
     assert session.loaded(*SDKS) == set()
     assert session.network == []
     assert ".kaizen/kaizen.db" in session.files

@@ -218,6 +218,14 @@ def kept(store: Store, make: Any, started: Callable[..., Case], **fields: Any) -
     return store.trace(sample.trace.id)
 
 
+def test_an_endless_latency_can_be_read(store: Store, make: Any, started: Callable[..., Case]) -> None:
+    attempt = Attempt(started_at=datetime(2026, 1, 1, tzinfo=UTC), latency_ms=math.inf)
+    endless = make.trace().spans[0].model_copy(update={"latency_ms": math.inf, "attempts": [attempt]})
+    (span,) = kept(store, make, started, spans=[endless]).spans
+    assert span.latency_ms == math.inf
+    assert [attempt.latency_ms for attempt in span.attempts] == [None]
+
+
 def test_not_a_number(store: Store, make: Any, started: Callable[..., Case]) -> None:
     trace = kept(store, make, started, input={"age": math.nan, "height": math.inf})
     assert math.isnan(trace.input["age"])
