@@ -6,7 +6,15 @@ from .bars import case_gate, gate_draw, gate_test, task_gate
 from .betting import SequentialTest, Verdict, confidence_interval, sequential_verdict
 from .correction import holm
 from .draws import TaskDraws
-from .drop import case_drop_gate, case_rule, drop_gate, drop_test, without_baseline
+from .drop import (
+    case_drop_gate,
+    case_rule,
+    change_interval,
+    change_test,
+    drop_gate,
+    drop_test,
+    without_baseline,
+)
 from .interval import mean_interval
 from .prompt import VersionRequirement, parse_requirement, prompt_gate
 
@@ -18,6 +26,8 @@ __all__ = [
     "case_drop_gate",
     "case_gate",
     "case_rule",
+    "change_interval",
+    "change_test",
     "confidence_interval",
     "drop_gate",
     "drop_test",

@@ -4,7 +4,11 @@ from .answer import AnswerKey
 from .baseline import Fall, MetricMean, TaskBaseline, TaskChanges, UsedPrompt
 from .calibration import Agreement, Calibration, Pair
 from .gate import BOUNDED_METRICS, BUDGET_METRICS, Bar, GateResult, GateSpec, Interval, Outcome, Scope
+from .insight import Insight, InsightStatus
+from .job import Job, JobStatus, Spend
 from .prompt import PromptVersion
+from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal
+from .rollout import Feedback, RolloutKey, Scored
 from .run import Case, Run, Sample, TaskSummary
 from .score import Score, ScoreSource
 from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
@@ -12,29 +16,42 @@ from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_spa
 __all__ = [
     "BOUNDED_METRICS",
     "BUDGET_METRICS",
+    "Acceptance",
     "Agreement",
     "AnswerKey",
     "Attempt",
     "Bar",
     "Calibration",
     "Case",
+    "CasePair",
+    "CriterionPair",
+    "Decision",
     "Fall",
+    "Feedback",
     "GateResult",
     "GateSpec",
+    "Insight",
+    "InsightStatus",
     "Interval",
+    "Job",
+    "JobStatus",
     "Message",
     "MetricMean",
     "Outcome",
     "Pair",
     "Part",
     "PromptVersion",
+    "Proposal",
+    "RolloutKey",
     "Run",
     "Sample",
     "Scope",
     "Score",
     "ScoreSource",
+    "Scored",
     "Span",
     "SpanKind",
+    "Spend",
     "TaskBaseline",
     "TaskChanges",
     "TaskSummary",
