@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import BudgetExceeded, LLMError
@@ -57,6 +58,7 @@ class Meter:
         self.unpriced = 0
         self._counted: set[Hashable] = set()
         self._dearest = 0.0
+        self._held = 0
         self._lock = threading.Lock()
 
     def knows(self, key: Hashable) -> bool:
@@ -79,11 +81,21 @@ class Meter:
             BudgetExceeded: They do not, and none may run.
         """
         cap = self.budget.rollouts
-        if cap is not None and self.used.rollouts + wanted > cap:
+        if wanted and cap is not None and self.used.rollouts + wanted + self._held > cap:
+            kept = f", {self._held} are kept for the comparison" if self._held else ""
             raise BudgetExceeded(
-                f"{wanted} more rollouts do not fit: {self.used.rollouts} of {cap} are used"
+                f"{wanted} more rollouts do not fit: {self.used.rollouts} of {cap} are used{kept}"
             )
         self._require_usd((wanted + 1) * self._dearest * max(growth, 1.0) if wanted else 0.0)
+
+    @contextmanager
+    def held(self, rollouts: int) -> Iterator[None]:
+        """Keep rollouts, and the money for them, back from what runs inside."""
+        self._held += rollouts
+        try:
+            yield
+        finally:
+            self._held -= rollouts
 
     def count_rollout(self, key: Hashable, usd: float | None, *, paid: bool) -> None:
         """Count a rollout; one that was counted before does not count again."""
@@ -128,7 +140,7 @@ class Meter:
 
     def _require_usd(self, usd: float) -> None:
         cap = self.budget.usd
-        if cap is not None and self.used.usd + usd > cap:
+        if cap is not None and usd and self.used.usd + usd + self._held * self._dearest > cap:
             raise BudgetExceeded(f"${self.used.usd:.4g} of ${cap:g} is used, and the next step may pass it")
 
 
@@ -155,11 +167,8 @@ class CappedLLM:
         """
         most = self._most(request)
         self._meter.reserve_call(most)
-        try:
-            completion = self._llm.complete(request)
-        except LLMError:
-            # What a failed call cost is not known; the reservation stands, so that the cap holds.
-            raise
+        # What a failed call cost is not known: its reservation stands, so that the cap holds.
+        completion = self._llm.complete(request)
         self._meter.settle_call(most, completion.cost_usd or 0.0)
         return completion
 

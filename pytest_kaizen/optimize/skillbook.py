@@ -58,18 +58,18 @@ class Skillbook:
 
         Returns:
             The insights that they are, each once, rejected ones left out; and for each of them the
-            texts of known insights that it contradicts, by id.
+            lines that it is to replace or that it contradicts, by id.
 
         Raises:
             BudgetExceeded: The judge may not be asked.
             LLMError: The judge failed.
         """
         drafts = [self._draft(lesson, failures) for lesson in lessons if lesson.rule.strip()]
-        same, against = self._relations([draft.text for draft, _ in drafts])
+        same, against = self._relations([draft.text for draft, _, _ in drafts])
         by_text = {insight.text: insight.id for insight in self._insights.values()}
         touched: dict[str, None] = {}
         clashes: dict[str, list[str]] = {}
-        for draft, cases in drafts:
+        for draft, cases, targets in drafts:
             # What a new rule is compared with comes earlier, so that this ends.
             text = draft.text
             while text in same and text not in by_text:
@@ -82,7 +82,8 @@ class Skillbook:
                 evidence = self.cases.setdefault(merged.id, [])
                 evidence += [case for case in cases if case not in evidence]
                 touched[merged.id] = None
-                clashes.setdefault(merged.id, []).extend(against.get(draft.text, ()))
+                replaced = against.get(draft.text, [])
+                clashes.setdefault(merged.id, []).extend([*targets, *replaced])
         return [self._insights[insight] for insight in touched], clashes
 
     def test(self, insight_id: str, difference: float) -> None:
@@ -119,7 +120,7 @@ class Skillbook:
         update = {"status": InsightStatus.REJECTED}
         self._insights[insight_id] = self._insights[insight_id].model_copy(update=update)
 
-    def _draft(self, lesson: Lesson, failures: Sequence[Failure]) -> tuple[Insight, list[str]]:
+    def _draft(self, lesson: Lesson, failures: Sequence[Failure]) -> tuple[Insight, list[str], list[str]]:
         shown = [failure for failure in failures if failure.case_id in lesson.evidence] or list(failures)
         draft = Insight(
             id="",
@@ -133,7 +134,8 @@ class Skillbook:
             confidence=lesson.confidence,
         )
         draft = draft.model_copy(update={"id": insight_id(self._task, draft.text)})
-        return draft, [failure.case_id for failure in shown]
+        targets = [lesson.replaces] if lesson.replaces else []
+        return draft, [failure.case_id for failure in shown], targets
 
     def _relations(self, texts: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
         """Ask which texts say the same as an earlier one, and which the opposite."""

@@ -144,7 +144,9 @@ class Workbench:
         return self._ask(request, Rewrite, self._reflector.rewrite)
 
     def _ask(self, request: RequestT, kind: type[AnswerT], ask: Callable[[RequestT], AnswerT]) -> AnswerT:
-        key = hashlib.sha256(f"{self.job.task}\n{self.job.reflector}\n{request.model_dump_json()}".encode()).hexdigest()
+        key = hashlib.sha256(
+            f"{self.job.task}\n{self.job.reflector}\n{request.model_dump_json()}".encode()
+        ).hexdigest()
         kept = self._ledger.reflection(key)
         if kept is not None:
             answer = kind.model_validate(kept)

@@ -162,8 +162,33 @@ def _calibrations(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX calibrations_by_rubric ON calibrations (rubric)")
 
 
+def _ledger(connection: sqlite3.Connection) -> None:
+    statements = (
+        """CREATE TABLE rollouts (
+            prompt TEXT NOT NULL,
+            "case" TEXT NOT NULL,
+            sample INTEGER NOT NULL,
+            model TEXT NOT NULL,
+            rubric TEXT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (prompt, "case", sample, model, rubric)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE reflections (key TEXT NOT NULL PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE looks (
+            task TEXT NOT NULL,
+            prompt TEXT NOT NULL,
+            candidate TEXT NOT NULL,
+            look INTEGER NOT NULL,
+            PRIMARY KEY (task, prompt, candidate),
+            UNIQUE (task, look)
+        ) WITHOUT ROWID""",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations)
+MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _ledger)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..errors import StoreError
-from ..models import AnswerKey, Calibration, Case, PromptVersion, Run, Sample, Trace
-from . import answers, calibrations, cases, prompts, runs, traces
+from ..models import AnswerKey, Calibration, Case, PromptVersion, RolloutKey, Run, Sample, Scored, Trace
+from . import answers, calibrations, cases, ledger, prompts, runs, traces
 from .database import Database
 from .lookup import find
 from .table import key
@@ -217,6 +217,34 @@ class Store:
         """Return the calibrations for rubrics of a name or for all, the newest first."""
         with self._database.read() as connection:
             return calibrations.newest(connection, rubric)
+
+    def rollout(self, key: RolloutKey) -> Scored | None:
+        """Return a rollout of an optimisation; None when there is none."""
+        with self._database.read() as connection:
+            return ledger.rollout(connection, key)
+
+    def save_rollout(self, key: RolloutKey, scored: Scored) -> None:
+        """Keep a rollout; one that is there already stays."""
+        with self._database.write() as connection:
+            ledger.add_rollout(connection, key, scored)
+
+    def reflection(self, key: str) -> Any:
+        """Return a reflection by the hash of its request, as JSON; None when there is none."""
+        with self._database.read() as connection:
+            return ledger.reflection(connection, key)
+
+    def save_reflection(self, key: str, answer: Any) -> None:
+        """Keep a reflection, as JSON; one that is there already stays."""
+        with self._database.write() as connection:
+            ledger.add_reflection(connection, key, answer)
+
+    def look(self, task: str, prompt: str, candidate: str) -> int:
+        """Note a look at a task's held-out cases and return its number, from 1.
+
+        The same candidate beside the same prompt is the same look.
+        """
+        with self._database.write() as connection:
+            return ledger.look(connection, task, prompt, candidate)
 
     def _error(self, message: str) -> StoreError:
         return StoreError(message, path=self._database.path)

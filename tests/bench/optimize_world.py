@@ -211,7 +211,7 @@ class SimulatedReflector:
     """A model that reflects. ``drift`` is the chance that a rewriting loses a line of the prompt."""
 
     world: World
-    drift: float = 0.03
+    drift: float = 0.0
     failing: int = 0
     shown: list[str] = field(default_factory=list)
 
@@ -253,9 +253,7 @@ class SimulatedReflector:
                 lines.append(f"- {rule}")
         return Rewrite(text="```\n" + "\n".join(lines) + "\n```")
 
-    def _rule(
-        self, rng: random.Random, reason: str, prompt: str, rejected: Sequence[str]
-    ) -> str | None:
+    def _rule(self, rng: random.Random, reason: str, prompt: str, rejected: Sequence[str]) -> str | None:
         named = [r for r in self.world.requirements if f"does not {r.act}." in reason]
         if named:
             requirement, roll = named[0], rng.random()

@@ -30,7 +30,7 @@ from ..workbench import Workbench, failures_in
 from .base import MAX_ERRORS, Estimate
 
 if TYPE_CHECKING:
-    import gepa
+    from gepa.core.adapter import EvaluationBatch
 
 #: The one component of GEPA's candidates.
 _PROMPT = "prompt"
@@ -78,24 +78,27 @@ class GepaEngine:
             LLMError: The reflecting model failed again and again.
         """
         try:
-            import gepa
+            from gepa.api import optimize
         except ImportError:
             raise ConfigError(
                 "the engine 'gepa' needs an extra: pip install 'pytest-kaizen[gepa]', or use 'insights'"
             ) from None
         bench = Workbench(job, evaluate, reflect, ledger, budget, on_event)
-        search = _PlainSearch(bench) if self._plain else _InsightSearch(bench)
+        search: _Search = _PlainSearch(bench) if self._plain else _InsightSearch(bench)
+        # GEPA's protocols ask for every callback there is, and for free type variables.
+        adapter: Any = _Adapter(bench)
+        callbacks: list[Any] = [search]
         try:
-            gepa.optimize(
+            optimize(
                 {_PROMPT: job.prompt},
                 trainset=list(job.search),
                 valset=list(job.validation or job.search),
-                adapter=_Adapter(bench),
+                adapter=adapter,
                 custom_candidate_proposer=search.propose,
                 reflection_minibatch_size=min(job.chunk, len(job.search)),
                 stop_callbacks=search.is_over,
-                callbacks=[search],
-                logger=search,
+                callbacks=callbacks,
+                logger=_Silence(),
                 seed=job.seed,
             )
         except BudgetExceeded as exc:
@@ -118,11 +121,11 @@ class _Adapter:
         batch: list[TaskCase],
         candidate: dict[str, str],
         capture_traces: bool = False,
-    ) -> gepa.EvaluationBatch[tuple[TaskCase, Scored], Scored]:
-        import gepa
+    ) -> EvaluationBatch[tuple[TaskCase, Scored], Scored]:
+        from gepa.core.adapter import EvaluationBatch
 
         rollouts = self._bench.run(candidate[_PROMPT], batch)
-        return gepa.EvaluationBatch(
+        return EvaluationBatch(
             outputs=rollouts,
             # GEPA has no word for a rollout without a score; its own advice is 0.
             scores=[rollout.score or 0.0 for rollout in rollouts],
@@ -132,7 +135,7 @@ class _Adapter:
     def make_reflective_dataset(
         self,
         candidate: dict[str, str],  # noqa: ARG002 - GEPA's protocol
-        eval_batch: gepa.EvaluationBatch[tuple[TaskCase, Scored], Scored],
+        eval_batch: EvaluationBatch[tuple[TaskCase, Scored], Scored],
         components_to_update: list[str],
     ) -> _Records:
         pairs = eval_batch.trajectories or []
@@ -156,6 +159,13 @@ def _record(case: TaskCase, rollout: Scored) -> dict[str, Any]:
         "Feedback": "\n".join(feedback) or f"score {rollout.score}",
         "failure": failures[0] if failures else None,
     }
+
+
+class _Silence:
+    """GEPA's log, dropped: it holds prompts and outputs."""
+
+    def log(self, message: str) -> None:
+        pass
 
 
 class _Search(ABC):
@@ -219,9 +229,6 @@ class _Search(ABC):
         self._bench.best = max(self._scores.values())
         self._bench.say(f"{len(self._scores)} candidates")
         self._stop = self._stop or self._bench.best >= 1
-
-    def log(self, message: str) -> None:
-        """Drop GEPA's log: it prints prompts and outputs."""
 
     def insights(self, prompt: str) -> tuple[Insight, ...]:  # noqa: ARG002 - GEPA by itself has none
         """Return the lessons that stand in a prompt."""

@@ -152,9 +152,7 @@ class _Search:
         self._errors = 0
         return merged
 
-    def _try(
-        self, new: dict[str, Insight], clashes: dict[str, list[str]], before: dict[str, Scored]
-    ) -> None:
+    def _try(self, new: dict[str, Insight], clashes: dict[str, list[str]], before: dict[str, Scored]) -> None:
         """Run each failed case with the lessons that were drawn from it."""
         for case_id, rollout in before.items():
             mine = [insight for insight in new.values() if case_id in self._book.cases[insight.id]]
