@@ -57,7 +57,7 @@ def bare_lines(prompt: str) -> frozenset[str]:
 def _apply(prompt: str, edit: Edit) -> str:
     lines = prompt.split("\n")
     if edit.kind == "add":
-        if _find(lines, edit.rule) is not None:
+        if not edit.rule.strip() or _find(lines, edit.rule) is not None:
             return prompt
         bullet = f"- {edit.rule}"
         header = _find(lines, HEADER)

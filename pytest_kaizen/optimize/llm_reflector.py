@@ -111,7 +111,7 @@ class LLMReflector:
         completion = self._llm.complete(
             LLMRequest(model=self._model, system="", prompt=request.text, max_tokens=_MAX_TOKENS)
         )
-        return Rewrite(text=completion.text, cost_usd=completion.cost_usd or 0.0)
+        return Rewrite(text=completion.text, calls=1, cost_usd=completion.cost_usd or 0.0)
 
 
 class _Conversation:

@@ -90,9 +90,9 @@ class RewriteRequest(_Frozen):
 
 
 class Answer(_Frozen):
-    """What every answer says about itself: the model calls it took and what they cost."""
+    """What every answer says about itself: the metered model calls it took and what they cost."""
 
-    calls: int = 1
+    calls: int = 0
     cost_usd: float = 0.0
 
 
@@ -115,7 +115,11 @@ class Rewrite(Answer):
 
 
 class Reflector(Protocol):
-    """A model that reflects. A failure is raised as ``LLMError``."""
+    """A model that reflects. A failure is raised as ``LLMError``.
+
+    Whoever calls models counts the calls with the job's meter (``CappedLLM``) and says in the answer
+    how many they were, so that they count again when the answer comes from the ledger.
+    """
 
     def reflect(self, request: ReflectionRequest) -> Lessons:
         """Draw lessons from failures."""

@@ -37,6 +37,8 @@ class Skillbook:
         self._workbench = workbench
         self._task = workbench.job.task
         self._insights = {insight.id: insight for insight in known}
+        # Every wording that was met, so that the judge is asked about each once.
+        self._ids = {insight.text: insight.id for insight in known}
         self._tests: dict[str, list[float]] = {}
 
     def __getitem__(self, insight_id: str) -> Insight:
@@ -66,18 +68,17 @@ class Skillbook:
         """
         drafts = [self._draft(lesson, failures) for lesson in lessons if lesson.rule.strip()]
         same, against = self._relations([draft.text for draft, _, _ in drafts])
-        by_text = {insight.text: insight.id for insight in self._insights.values()}
         touched: dict[str, None] = {}
         clashes: dict[str, list[str]] = {}
         for draft, cases, targets in drafts:
             # What a new rule is compared with comes earlier, so that this ends.
             text = draft.text
-            while text in same and text not in by_text:
+            while text in same and text not in self._ids:
                 text = same[text]
-            known = self._insights.get(by_text.get(text, draft.id))
+            known = self._insights.get(self._ids.get(text, draft.id))
             merged = draft if known is None else _joined(known, draft)
             self._insights[merged.id] = merged
-            by_text[draft.text] = merged.id
+            self._ids[draft.text] = merged.id
             if merged.status is not InsightStatus.REJECTED:
                 evidence = self.cases.setdefault(merged.id, [])
                 evidence += [case for case in cases if case not in evidence]
@@ -140,7 +141,7 @@ class Skillbook:
     def _relations(self, texts: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
         """Ask which texts say the same as an earlier one, and which the opposite."""
         known = [insight.text for insight in self._insights.values()]
-        new = [text for text in dict.fromkeys(texts) if text not in known]
+        new = [text for text in dict.fromkeys(texts) if text not in self._ids]
         others = known + new
         if not new or len(others) < 2:
             return {}, {}
