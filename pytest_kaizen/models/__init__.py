@@ -7,7 +7,7 @@ from .gate import BOUNDED_METRICS, BUDGET_METRICS, Bar, GateResult, GateSpec, In
 from .insight import Insight, InsightStatus
 from .job import Job, JobStatus, Spend
 from .prompt import PromptVersion
-from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal
+from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal, ProposalStatus
 from .rollout import Feedback, RolloutKey, Scored
 from .run import Case, Run, Sample, TaskSummary
 from .score import Score, ScoreSource
@@ -42,6 +42,7 @@ __all__ = [
     "Part",
     "PromptVersion",
     "Proposal",
+    "ProposalStatus",
     "RolloutKey",
     "Run",
     "Sample",

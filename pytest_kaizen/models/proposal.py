@@ -93,6 +93,14 @@ class Acceptance(BaseModel):
         return [pair.case_id for pair in self.cases if pair.after < pair.before]
 
 
+class ProposalStatus(StrEnum):
+    """What became of a proposal. An open one keeps others for the same prompt out."""
+
+    OPEN = "open"
+    ACTIVATED = "activated"
+    DISMISSED = "dismissed"
+
+
 class Proposal(BaseModel):
     """A candidate prompt for a task.
 
@@ -116,6 +124,7 @@ class Proposal(BaseModel):
     validation: float | None = None
     acceptance: Acceptance
     spend: Spend
+    status: ProposalStatus = ProposalStatus.OPEN
     created_at: datetime | None = None
 
     @property

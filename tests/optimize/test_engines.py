@@ -156,6 +156,20 @@ def test_a_reflection_beyond_the_budget_ends_the_search(engine: str, simulation:
 
 
 @EVERY
+def test_without_a_cap_the_epochs_end_a_search(
+    engine: str, make_cases: Any, fake_evaluator: Any, fake_reflector: Any
+) -> None:
+    cases = make_cases(20)
+    job = SearchJob(task="reply", prompt="Reply.", search=cases[:10], validation=cases[10:], epochs=2)
+    meter = Meter()
+    reflector = fake_reflector()
+    ENGINES[engine]().run(job, fake_evaluator(), reflector, MemoryLedger(), meter, ignore)
+    estimate = ENGINES[engine]().estimate(job, None)
+    assert estimate.rollouts[0] <= meter.used.rollouts <= estimate.rollouts[1]
+    assert len(reflector.shown) <= estimate.calls[1]
+
+
+@EVERY
 def test_rollouts_that_break_stop_nothing(
     engine: str, make_cases: Any, fake_evaluator: Any, fake_reflector: Any
 ) -> None:

@@ -11,6 +11,7 @@ It is held on a short leash, because it leaves things open:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,9 @@ class GepaEngine:
 
     def estimate(self, job: SearchJob, rollouts: int | None) -> Estimate:
         """Say what a search will use: GEPA validates the prompt first, then goes on until it is stopped."""
-        validation = len(job.validation or job.search)
-        step = 2 * job.chunk
-        most = validation + job.epochs * len(job.search) * 2 + job.epochs * validation
+        validation, step = len(job.validation or job.search), 2 * job.chunk
         fewest = validation + step
+        most = validation + _iterations(job) * (step + validation)
         if rollouts is not None:
             fewest, most = min(fewest, rollouts), min(most, rollouts)
         calls = 1 if self._plain else 2
@@ -106,6 +106,11 @@ class GepaEngine:
         if search.error is not None:
             raise search.error
         return search.candidates()
+
+
+def _iterations(job: SearchJob) -> int:
+    """The iterations that pass over all the search's cases ``epochs`` times."""
+    return job.epochs * math.ceil(len(job.search) / job.chunk)
 
 
 class _Adapter:
@@ -181,6 +186,7 @@ class _Search(ABC):
         self._stop = False
         self._rollouts = -1
         self._stale = 0
+        self._iterations = 0
 
     def propose(
         self,
@@ -217,11 +223,12 @@ class _Search(ABC):
         """Make a new text from a prompt and what GEPA recorded of its rollouts."""
 
     def is_over(self, gepa_state: object) -> bool:  # noqa: ARG002 - GEPA passes its own idea of the state
-        """Tell GEPA to stop: on errors, without failures, when only known rollouts come."""
+        """Tell GEPA to stop: on errors, without failures, after all epochs, when nothing new comes."""
+        self._iterations += 1
         used = self._bench.meter.used.rollouts
         self._stale = self._stale + 1 if used == self._rollouts else 0
         self._rollouts = used
-        return self._stop or self._stale > _STALE
+        return self._stop or self._stale > _STALE or self._iterations > _iterations(self._job)
 
     def on_valset_evaluated(self, event: Mapping[str, Any]) -> None:
         """Take in the score of a candidate on all validation cases."""
