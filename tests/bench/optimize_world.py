@@ -78,11 +78,21 @@ class Requirement:
 
 @dataclass
 class World:
-    """One world: its requirements, cases and judge. ``seed`` makes another world."""
+    """One world: its requirements, cases and judge. ``seed`` makes another world.
+
+    Attributes:
+        helpful: Whether right rules help.
+        noise: The share of requirements that the judge misreads.
+        right: The share of right rules among those that are written for a reason.
+        objectives: Whether rollouts tell the score of each criterion, or the total alone.
+    """
 
     seed: int
     cases: int = 80
     helpful: bool = True
+    noise: float = NOISE
+    right: float = RIGHT
+    objectives: bool = True
     requirements: list[Requirement] = field(init=False)
     inputs: dict[str, TaskCase] = field(init=False)
     unseen: list[TaskCase] = field(init=False)
@@ -175,7 +185,7 @@ class World:
         seen: dict[str, dict[int, bool]] = {}
         for number, chance in self.chances(prompt, case).items():
             met = rng.random() < chance
-            misread = rng.random() < NOISE
+            misread = rng.random() < self.noise
             seen.setdefault(self.requirements[number].criterion, {})[number] = met != misread
         feedback = []
         objectives = {}
@@ -200,7 +210,7 @@ class World:
             score=sum(objectives.values()) / len(objectives),
             output=f"Dear customer, about your message ({case.input}) ...",
             feedback=tuple(feedback),
-            objectives=objectives,
+            objectives=objectives if self.objectives else {},
             trace_id=digest[:32],
             cost_usd=0.001,
         )
@@ -257,7 +267,8 @@ class SimulatedReflector:
         named = [r for r in self.world.requirements if f"does not {r.act}." in reason]
         if named:
             requirement, roll = named[0], rng.random()
-            kind = "right" if roll < RIGHT else "opposite" if roll < RIGHT + OPPOSITE else "plausible"
+            right = self.world.right
+            kind = "right" if roll < right else "opposite" if roll < right + OPPOSITE else "plausible"
         elif rng.random() < 0.5:
             requirement, kind = rng.choice(self.world.requirements), "plausible"
         else:

@@ -35,6 +35,8 @@ from .base import MAX_ERRORS, Estimate
 _FIRST, _BATCH = 12, 6
 #: Tests of each rule in the prompt: after the first epoch, for each further one, and at most.
 _TESTS, _PER_EPOCH, _MOST_TESTS = 2, 2, 8
+#: A rule about one thing among several moves the whole score by less.
+_WHOLE = 2.0
 #: Rollouts from which the regression has something to go by, and the effect below which a rule goes.
 _ENOUGH, _HARM = 60, -0.03
 
@@ -163,9 +165,9 @@ class _Search:
 
     def _compare(self, insights: Sequence[Insight], without: Scored, having: Scored) -> None:
         for insight in insights:
-            values = [_value(rollout, insight) for rollout in (without, having)]
-            if values[0] is not None and values[1] is not None:
-                self._book.test(insight.id, values[1] - values[0])
+            difference = _difference(without, having, insight.criterion or "")
+            if difference is not None:
+                self._book.test(insight.id, difference)
 
     def _is_better(self, insight: str, clashes: dict[str, list[str]]) -> bool:
         """Whether an insight is worth its line, and more so than the rules that it would replace."""
@@ -247,8 +249,10 @@ class _Search:
         return edits
 
 
-def _value(rollout: Scored, insight: Insight) -> float | None:
-    """What a rollout says about an insight: the score of its criterion, else the whole."""
-    if rollout.score is None:
+def _difference(without: Scored, having: Scored, criterion: str) -> float | None:
+    """What a rollout gained: on the criterion, else, scaled, on the whole; None when one failed."""
+    if without.score is None or having.score is None:
         return None
-    return rollout.objectives.get(insight.criterion or "", rollout.score)
+    if criterion in without.objectives and criterion in having.objectives:
+        return having.objectives[criterion] - without.objectives[criterion]
+    return max(-1.0, min(1.0, _WHOLE * (having.score - without.score)))
