@@ -56,7 +56,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: what the search does now, what it has used, the best score so far."""
+    """Progress.
+
+    Attributes:
+        step: What the search does now.
+        spend: What it has used.
+        best: The mean score of its best prompt, as last measured on the cases at hand.
+    """
 
     step: str
     spend: Spend = field(default_factory=Spend)

@@ -5,6 +5,7 @@ from .calibrate import calibrate
 from .calibrations import Calibrations
 from .live import Content, LiveSample, current, current_sample
 from .plan import NO_TASK, CasePlan, PromptRule
+from .redacted import RedactedEvaluator
 from .run import RunBook
 from .sample import Scorer, Scoring
 from .verdicts import case_verdicts, failure_text
@@ -16,6 +17,7 @@ __all__ = [
     "Content",
     "LiveSample",
     "PromptRule",
+    "RedactedEvaluator",
     "RunBook",
     "Scorer",
     "Scoring",

@@ -217,3 +217,48 @@ def test_gepa_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, simulation: Mo
     monkeypatch.setitem(sys.modules, "gepa.api", None)
     with pytest.raises(ConfigError, match=r"pip install 'pytest-kaizen\[gepa\]'"):
         run("gepa", simulation)
+
+
+class Replaces:
+    """Proposes a rule in the place of a line of the prompt."""
+
+    def __init__(self, simulation: ModuleType) -> None:
+        self.simulation = simulation
+
+    def reflect(self, request: ReflectionRequest) -> Any:
+        lesson = self.simulation.Lesson(
+            rule="Be long.",
+            criterion="good",
+            replaces="Be brief.",
+            evidence=tuple(failure.case_id for failure in request.failures),
+        )
+        return self.simulation.Lessons(lessons=(lesson,))
+
+    def relate(self, _: object) -> Any:
+        return self.simulation.Relations()
+
+    rewrite = relate
+
+
+@pytest.mark.parametrize(
+    ("later", "left"), [(0.9, "Be long."), (0.2, "Be brief.")], ids=["helps", "does not"]
+)
+def test_a_line_of_the_prompt_is_replaced_and_comes_back_when_that_was_no_good(
+    simulation: ModuleType, make_cases: Any, fake_evaluator: Any, later: float, left: str
+) -> None:
+    def score(prompt: str, case: str, sample: int) -> float:
+        if not case.endswith("[3]"):
+            return 1.0
+        # The first sample gets better with the rule, be it by luck.
+        return (0.9 if sample == 0 else later) if "Be long." in prompt else 0.2
+
+    cases = make_cases(12)
+    job = SearchJob(task="reply", prompt="Reply.\nBe brief.", search=cases, epochs=1)
+    evaluator = fake_evaluator(score=score)
+    events: list[Event] = []
+    found = ENGINES["insights"]().run(
+        job, evaluator, Replaces(simulation), MemoryLedger(), Meter(), events.append
+    )
+    prompts = {prompt for prompt, _, _ in evaluator.asked}
+    assert prompts == {"Reply.\nBe brief.", "Reply.\nBe long."}
+    assert [candidate.text for candidate in found] == (["Reply.\nBe long."] if left == "Be long." else [])

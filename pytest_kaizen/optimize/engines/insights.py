@@ -78,6 +78,8 @@ class _Search:
         self._observations: list[Observation] = []
         self._seen: set[tuple[str, str, int]] = set()
         self._force: dict[str, str] = {}
+        # The active prompt's own lines that rules replaced: they come back when the rule goes.
+        self._replaced: dict[str, str] = {}
         self._prompt = bench.job.prompt
         self._errors = 0
         self._round = 0
@@ -189,7 +191,7 @@ class _Search:
                 return
             for (case_id, number), mine in due.items():
                 case = [self._cases[case_id]]
-                without = apply_edits(self._prompt, [Edit("drop", target=i.text) for i in mine])
+                without = self._without([insight.text for insight in mine])
                 [having] = self._run(self._prompt, case, number)
                 [lacking] = self._run(without, case, number)
                 self._compare(mine, lacking, having)
@@ -201,7 +203,7 @@ class _Search:
             effects = self._effects()
             suspect = min(effects, key=lambda text: effects[text])
             self._run(self._prompt, batch)
-            self._run(apply_edits(self._prompt, [Edit("drop", target=suspect)]), batch)
+            self._run(self._without([suspect]), batch)
             self._prune()
 
     def _prune(self) -> None:
@@ -225,28 +227,49 @@ class _Search:
 
     def _add(self, insights: Sequence[Insight], clashes: dict[str, list[str]]) -> None:
         for insight in insights:
+            lines = self._clashing(insight, clashes)
             edited = apply_edits(self._prompt, self._edits([insight], clashes))
             # An edit that would touch the prompt's variables changes nothing.
             if edited != self._prompt:
                 self._prompt = edited
-                for text in clashes.get(insight.id, ()):
-                    if not has_line(edited, text):
-                        self._force.pop(text, None)
+                if lines:
+                    own = self._replaced.pop(lines[0], lines[0])
+                    if own not in self._force:
+                        self._replaced[insight.text] = own
+                for text in lines:
+                    self._force.pop(text, None)
                 self._force[insight.text] = insight.id
 
     def _drop(self, texts: Sequence[str]) -> None:
-        self._prompt = apply_edits(self._prompt, [Edit("drop", target=text) for text in texts])
+        self._prompt = self._without(texts)
         for text in texts:
             self._force.pop(text)
+            self._replaced.pop(text, None)
+
+    def _without(self, texts: Sequence[str]) -> str:
+        """Return the prompt as it would be had these rules never come."""
+        edits = [
+            Edit("change", self._replaced[text], text)
+            if text in self._replaced
+            else Edit("drop", target=text)
+            for text in texts
+        ]
+        return apply_edits(self._prompt, edits)
 
     def _edits(self, insights: Sequence[Insight], clashes: dict[str, list[str]]) -> list[Edit]:
         """Write rules as edits: one that contradicts a line of the prompt takes its place."""
         edits = []
         for insight in insights:
-            lines = [text for text in clashes.get(insight.id, ()) if has_line(self._prompt, text)]
+            lines = self._clashing(insight, clashes)
             edits.append(Edit("change", insight.text, lines[0]) if lines else Edit("add", insight.text))
             edits += [Edit("drop", target=text) for text in lines[1:]]
         return edits
+
+    def _clashing(self, insight: Insight, clashes: dict[str, list[str]]) -> list[str]:
+        """The lines that a rule replaces: our own rules, and at most one line of the active prompt."""
+        lines = [text for text in clashes.get(insight.id, ()) if has_line(self._prompt, text)]
+        own = [text for text in lines if text not in self._force]
+        return own[:1] + [text for text in dict.fromkeys(lines) if text in self._force]
 
 
 def _difference(without: Scored, having: Scored, criterion: str) -> float | None:
