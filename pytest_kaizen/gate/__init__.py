@@ -6,7 +6,16 @@ from .bars import case_gate, gate_draw, gate_test, task_gate, task_test
 from .betting import SequentialTest, Verdict, confidence_interval, sequential_verdict
 from .correction import Family, is_decided, verdict_of
 from .draws import TaskDraws
-from .drop import Pair, case_drop_gate, case_rule, drop_gate, drop_test, without_baseline
+from .drop import (
+    Pair,
+    case_drop_gate,
+    case_rule,
+    change_interval,
+    change_test,
+    drop_gate,
+    drop_test,
+    without_baseline,
+)
 from .interval import mean_interval
 from .prompt import VersionRequirement, parse_requirement, prompt_gate
 
@@ -20,6 +29,8 @@ __all__ = [
     "case_drop_gate",
     "case_gate",
     "case_rule",
+    "change_interval",
+    "change_test",
     "confidence_interval",
     "drop_gate",
     "drop_test",

@@ -20,14 +20,37 @@ _DEFAULT_CONFIDENCE = 0.95
 def drop_test(spec: GateSpec, pairs: Mapping[str, Pair], *, seed: int = 0) -> SequentialTest:
     """Run the sequential test of a ``max_drop`` gate over all pairs.
 
-    Non-inferiority: the null is that the mean over cases fell by ``max_drop`` or more. A difference
-    in [-1, 1] becomes a draw in [0, 1], where a half means no change. Cases are drawn in a random
-    order that depends on the seed and their ids alone.
+    Non-inferiority: the null is that the mean over cases fell by ``max_drop`` or more.
     """
-    test = SequentialTest(_bar(spec), spec.confidence or _DEFAULT_CONFIDENCE)
+    assert spec.max_drop is not None
+    return change_test(pairs, -spec.max_drop, spec.confidence or _DEFAULT_CONFIDENCE, seed=seed)
+
+
+def change_test(
+    pairs: Mapping[str, Pair], change: float, confidence: float, *, seed: int = 0
+) -> SequentialTest:
+    """Run the sequential test of a mean change, paired by case, over all pairs.
+
+    ``pass`` says that the mean over cases of now minus before is above ``change``, ``fail`` that it
+    is below. A difference in [-1, 1] becomes a draw in [0, 1], where a half means no change. Cases
+    are drawn in a random order that depends on the seed and their ids alone.
+
+    Args:
+        pairs: The cases.
+        change: In [-1, 1].
+        confidence: In (0, 1).
+        seed: Of the order of draws.
+    """
+    test = SequentialTest((1 + change) / 2, confidence)
     for now, before in _present(pairs, seed):
         test.update(_draw(now, before))
     return test
+
+
+def change_interval(pairs: Mapping[str, Pair], confidence: float) -> Interval:
+    """Give the anytime-valid interval of a mean change, in [-1, 1]."""
+    low, high = confidence_interval([_draw(*pair) for pair in _present(pairs, 0)], confidence)
+    return Interval(2 * low - 1, 2 * high - 1)
 
 
 def case_rule(spec: GateSpec, before: float) -> GateSpec:
@@ -197,11 +220,6 @@ def drop_gate(
             "sentence": sentence,
         }
     )
-
-
-def _bar(spec: GateSpec) -> float:
-    assert spec.max_drop is not None
-    return (1 - spec.max_drop) / 2
 
 
 def _draw(now: float, before: float) -> float:

@@ -70,7 +70,13 @@ def spread(cases: Scores) -> Spread:
 
 
 def bar_draws(
-    cases: Scores, detect: float, *, confidence: float = 0.95, power: float = 0.8, seed: int = 0
+    cases: Scores,
+    detect: float,
+    *,
+    confidence: float = 0.95,
+    power: float = 0.8,
+    seed: int = 0,
+    limit: int = LIMIT,
 ) -> int | None:
     """Say how many draws a gate on a mean needs when the mean is ``detect`` away from the bar.
 
@@ -83,9 +89,10 @@ def bar_draws(
         confidence: Of the gate.
         power: The share of plays that must come to the right verdict within the draws.
         seed: Of the plays.
+        limit: A play that has no verdict after so many draws counts as without one.
 
     Returns:
-        The draws; None when ``LIMIT`` would not do.
+        The draws; None when ``limit`` would not do.
 
     Raises:
         ValueError: No bar that far from the mean lies in (0, 1).
@@ -102,7 +109,7 @@ def bar_draws(
     def draw(rng: random.Random) -> float:
         return rng.choice(rng.choice(pools))
 
-    needs = [_draws(draw, bar, right, confidence, power, seed) for bar, right in inside]
+    needs = [_draws(draw, bar, right, confidence, power, seed, limit) for bar, right in inside]
     known = [need for need in needs if need is not None]
     return max(known) if len(known) == len(needs) else None
 
@@ -156,6 +163,7 @@ def _draws(
     confidence: float,
     power: float,
     seed: int,
+    limit: int = LIMIT,
 ) -> int | None:
     """Find the number of draws within which a share of plays comes to the right verdict."""
     wanted = math.ceil(power * _PLAYS)
@@ -165,7 +173,7 @@ def _draws(
             return None
         rng = random.Random(f"{seed}:{play}")
         test = SequentialTest(bar, confidence)
-        while test.outcome is None and len(test.draws) < LIMIT:
+        while test.outcome is None and len(test.draws) < limit:
             test.update(draw(rng))
         if test.outcome is right:
             taken.append(len(test.draws))

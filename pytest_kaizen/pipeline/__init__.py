@@ -7,6 +7,7 @@ from .calibrations import Calibrations
 from .collected import Collected
 from .live import Content, LiveSample, current, current_sample
 from .plan import NO_TASK, CasePlan, PromptRule
+from .redacted import RedactedEvaluator
 from .run import RunBook
 from .sample import Scorer, Scoring
 from .sampling import Sampling
@@ -22,6 +23,7 @@ __all__ = [
     "Content",
     "LiveSample",
     "PromptRule",
+    "RedactedEvaluator",
     "RunBook",
     "RunWriter",
     "Sampling",

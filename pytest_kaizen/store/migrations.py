@@ -162,8 +162,63 @@ def _calibrations(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX calibrations_by_rubric ON calibrations (rubric)")
 
 
+def _optimisation(connection: sqlite3.Connection) -> None:
+    statements = (
+        """CREATE TABLE rollouts (
+            prompt TEXT NOT NULL,
+            "case" TEXT NOT NULL,
+            sample INTEGER NOT NULL,
+            model TEXT NOT NULL,
+            rubric TEXT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (prompt, "case", sample, model, rubric)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE reflections (key TEXT NOT NULL PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE looks (
+            task TEXT NOT NULL,
+            prompt TEXT NOT NULL,
+            candidate TEXT NOT NULL,
+            look INTEGER NOT NULL,
+            PRIMARY KEY (task, prompt, candidate),
+            UNIQUE (task, look)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE insights (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            task TEXT NOT NULL,
+            section TEXT NOT NULL,
+            status TEXT NOT NULL,
+            created_at TEXT,
+            data TEXT NOT NULL
+        )""",
+        """CREATE TABLE jobs (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            kind TEXT NOT NULL,
+            task TEXT NOT NULL,
+            status TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            data TEXT NOT NULL
+        )""",
+        """CREATE UNIQUE INDEX one_active_job ON jobs (kind, task)
+            WHERE status IN ('queued', 'running')""",
+        """CREATE TABLE proposals (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            task TEXT NOT NULL,
+            parent_sha256 TEXT NOT NULL,
+            status TEXT NOT NULL,
+            created_at TEXT,
+            data TEXT NOT NULL
+        )""",
+        "CREATE UNIQUE INDEX one_open_proposal ON proposals (task, parent_sha256) WHERE status = 'open'",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations)
+MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

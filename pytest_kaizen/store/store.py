@@ -9,8 +9,21 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..errors import StoreError
-from ..models import AnswerKey, Calibration, Case, PromptVersion, Run, Sample, Trace
-from . import answers, calibrations, cases, prompts, runs, traces
+from ..models import (
+    AnswerKey,
+    Calibration,
+    Case,
+    Insight,
+    Job,
+    PromptVersion,
+    Proposal,
+    RolloutKey,
+    Run,
+    Sample,
+    Scored,
+    Trace,
+)
+from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
 from .database import Database
 from .lookup import find
 from .table import key
@@ -207,6 +220,83 @@ class Store:
         """Return the calibrations for rubrics of a name or for all, the newest first."""
         with self._database.read() as connection:
             return calibrations.newest(connection, rubric)
+
+    def rollout(self, key: RolloutKey) -> Scored | None:
+        """Return a rollout of an optimisation; None when there is none."""
+        with self._database.read() as connection:
+            return ledger.rollout(connection, key)
+
+    def save_rollout(self, key: RolloutKey, scored: Scored) -> None:
+        """Keep a rollout; one that is there already stays."""
+        with self._database.write() as connection:
+            ledger.add_rollout(connection, key, scored)
+
+    def reflection(self, key: str) -> Any:
+        """Return a reflection by the hash of its request, as JSON; None when there is none."""
+        with self._database.read() as connection:
+            return ledger.reflection(connection, key)
+
+    def save_reflection(self, key: str, answer: Any) -> None:
+        """Keep a reflection, as JSON; one that is there already stays."""
+        with self._database.write() as connection:
+            ledger.add_reflection(connection, key, answer)
+
+    def look(self, task: str, prompt: str, candidate: str) -> int:
+        """Note a look at a task's held-out cases and return its number, from 1.
+
+        The same candidate beside the same prompt is the same look.
+        """
+        with self._database.write() as connection:
+            return ledger.look(connection, task, prompt, candidate)
+
+    def save_insights(self, insights: Iterable[Insight]) -> None:
+        """Store insights, or what they have become, by their ids."""
+        with self._database.write() as connection:
+            for insight in insights:
+                optimisation.save(connection, optimisation.INSIGHTS, insight, insight.id)
+
+    def insights(self, task: str | None = None, status: str | None = None) -> list[Insight]:
+        """Return insights, the newest first; of one task or status only, where given."""
+        with self._database.read() as connection:
+            return optimisation.newest(connection, optimisation.INSIGHTS, task, status)
+
+    def save_job(self, job: Job) -> None:
+        """Store a job, or what it has become.
+
+        Raises:
+            StoreError: Another job of this kind is queued or running for the task.
+        """
+        with self._database.write() as connection:
+            try:
+                optimisation.save(connection, optimisation.JOBS, job, job.id)
+            except sqlite3.IntegrityError:
+                raise self._error(
+                    f"'{job.task}' has an active job of kind '{job.kind}' already; wait for it to end"
+                ) from None
+
+    def jobs(self, task: str | None = None, status: str | None = None) -> list[Job]:
+        """Return jobs, the newest first; of one task or status only, where given."""
+        with self._database.read() as connection:
+            return optimisation.newest(connection, optimisation.JOBS, task, status)
+
+    def save_proposal(self, proposal: Proposal) -> None:
+        """Store a proposal, or what it has become.
+
+        Raises:
+            StoreError: Another proposal for this prompt is open.
+        """
+        with self._database.write() as connection:
+            try:
+                optimisation.save(connection, optimisation.PROPOSALS, proposal, proposal.id)
+            except sqlite3.IntegrityError:
+                raise self._error(
+                    f"'{proposal.task}' has an open proposal for this prompt already; activate or dismiss it"
+                ) from None
+
+    def proposals(self, task: str | None = None, status: str | None = None) -> list[Proposal]:
+        """Return proposals, the newest first; of one task or status only, where given."""
+        with self._database.read() as connection:
+            return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
     def _place(self, connection: sqlite3.Connection, case: Case, *, begins: bool) -> Place:
         if begins:

@@ -50,10 +50,26 @@ def test_the_probe_sees_what_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["prompts", "score", "llm", "capture", "pipeline", "report", "store", "cli.prompts", "cli.runs"]
+    "module",
+    [
+        "prompts",
+        "score",
+        "llm",
+        "capture",
+        "pipeline",
+        "report",
+        "store",
+        "optimize",
+        "cli.prompts",
+        "cli.runs",
+    ],
 )
 def test_no_part_imports_anthropic(module: str) -> None:
     assert "anthropic" not in modules_after(f"import pytest_kaizen.{module}")
+
+
+def test_an_extra_is_imported_where_it_is_used() -> None:
+    assert "gepa" not in modules_after("import pytest_kaizen.optimize")
 
 
 def test_import_contracts_hold() -> None:

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.gate import case_drop_gate, case_rule, drop_gate, drop_test, without_baseline
+from pytest_kaizen.gate import (
+    case_drop_gate,
+    case_rule,
+    change_interval,
+    change_test,
+    drop_gate,
+    drop_test,
+    without_baseline,
+)
 from pytest_kaizen.models import GateResult, GateSpec, Outcome, Scope
 
 Pairs = dict[str, tuple[float | None, float]]
@@ -156,3 +164,14 @@ def test_no_baseline_is_undecided() -> None:
     result = without_baseline(_spec(0.05), "nobody saved one", case_id="a")
     assert (result.outcome, result.case_id) == (Outcome.UNDECIDED, "a")
     assert result.sentence == "score drop <= 0.05: undecided: nobody saved one"
+
+
+def test_a_gain_is_tested_as_a_fall_is() -> None:
+    pairs: Pairs = {f"c{number}": (0.8, 0.2) for number in range(30)}
+    assert change_test(pairs, 0.5, 0.95).verdict().outcome is Outcome.UNDECIDED
+    assert change_test(pairs, 0.1, 0.95).verdict().outcome is Outcome.PASS
+    assert change_test(pairs, 0.95, 0.95).verdict().outcome is Outcome.FAIL
+    low, high = change_interval({**pairs, "lost": (None, 0.5)}, 0.95)
+    assert 0.1 < low < 0.6 < high < 0.95
+    swapped: Pairs = {case: (before, now or 0.0) for case, (now, before) in pairs.items()}
+    assert change_interval(swapped, 0.95) == pytest.approx((-high, -low), abs=1e-3)

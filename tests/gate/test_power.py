@@ -94,6 +94,10 @@ def test_a_wrong_verdict_tells_nothing() -> None:
 
 def test_a_difference_too_small_for_the_limit() -> None:
     assert bar_draws(COINS, 0.005) is None
+    draws = bar_draws(COINS, 0.2)
+    assert draws is not None
+    assert bar_draws(COINS, 0.2, limit=draws) == draws
+    assert bar_draws(COINS, 0.2, limit=draws // 2) is None
 
 
 def test_only_bars_inside_count() -> None:

@@ -1,0 +1,133 @@
+"""Proposals: a better prompt, with the evidence that it is better."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+from .gate import Interval
+from .insight import Insight
+from .job import Spend
+
+
+class Decision(StrEnum):
+    """What the held-out cases said about a candidate.
+
+    ``UNDERPOWERED``: it looks better, but there are too few cases to say so at the wanted
+    confidence. It is proposed all the same, and only a person may activate it.
+    """
+
+    ACCEPTED = "accepted"
+    UNDERPOWERED = "underpowered"
+    REJECTED = "rejected"
+
+
+class CasePair(BaseModel):
+    """One held-out case under both prompts: its mean scores."""
+
+    case_id: str
+    before: float
+    after: float
+
+
+class CriterionPair(BaseModel):
+    """One criterion over the held-out cases that have it under both prompts.
+
+    Attributes:
+        critical: It must not fall.
+        fell: It is critical and fell, or could not be compared.
+    """
+
+    name: str
+    before: float | None
+    after: float | None
+    critical: bool = False
+    fell: bool = False
+
+
+class Acceptance(BaseModel):
+    """The verdict on one candidate, from cases that the search never saw.
+
+    Attributes:
+        before: Mean score of the active prompt over the held-out cases; None without any.
+        after: Mean score of the candidate over the same cases.
+        gain: The mean of the paired differences.
+        gain_interval: Its anytime-valid interval at ``confidence``.
+        min_gain: What the gain has to exceed.
+        confidence: One minus the error allowed over all looks.
+        look: The number of this look at the task's held-out cases, from 1.
+        level: The error allowed to this look alone.
+        detectable: The smallest gain that these cases would have shown in four tries out of five;
+            None when no gain below 1 would have.
+        missing: Held-out cases without a score under one of the prompts.
+        sentence: The verdict in one sentence.
+    """
+
+    decision: Decision
+    before: float | None = None
+    after: float | None = None
+    before_interval: Interval | None = None
+    after_interval: Interval | None = None
+    gain: float | None = None
+    gain_interval: Interval | None = None
+    min_gain: float
+    confidence: float
+    look: int
+    level: float
+    detectable: float | None = None
+    cases: list[CasePair] = Field(default_factory=list)
+    criteria: list[CriterionPair] = Field(default_factory=list)
+    missing: list[str] = Field(default_factory=list)
+    sentence: str
+
+    @property
+    def won(self) -> list[str]:
+        """The cases that score higher under the candidate."""
+        return [pair.case_id for pair in self.cases if pair.after > pair.before]
+
+    @property
+    def lost(self) -> list[str]:
+        """The cases that score lower under the candidate."""
+        return [pair.case_id for pair in self.cases if pair.after < pair.before]
+
+
+class ProposalStatus(StrEnum):
+    """What became of a proposal. An open one keeps others for the same prompt out."""
+
+    OPEN = "open"
+    ACTIVATED = "activated"
+    DISMISSED = "dismissed"
+
+
+class Proposal(BaseModel):
+    """A candidate prompt for a task.
+
+    Attributes:
+        parent_sha256: Of the prompt it is to replace; one proposal is open per task and parent.
+        sha256: Of ``text``.
+        diff: The lines of a unified diff from the parent.
+        insights: The lessons behind the changes.
+        engine: The engine that found it.
+        validation: Its mean score on the validation cases, by which it was picked.
+    """
+
+    id: str
+    task: str
+    parent_sha256: str
+    sha256: str
+    text: str
+    diff: list[str]
+    insights: list[Insight] = Field(default_factory=list)
+    engine: str
+    validation: float | None = None
+    acceptance: Acceptance
+    spend: Spend
+    status: ProposalStatus = ProposalStatus.OPEN
+    created_at: datetime | None = None
+
+    @property
+    def may_activate(self) -> bool:
+        """Whether it may become active without a person's consent."""
+        return self.acceptance.decision is Decision.ACCEPTED

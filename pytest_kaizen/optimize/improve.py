@@ -1,0 +1,236 @@
+"""Cases and a weak prompt → a proposal: split, search, validate, accept."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import BudgetExceeded, UsageError
+from ..models import Decision, Insight, Proposal, Spend
+from .acceptance import Standard, accept
+from .budget import Meter
+from .cases import DEFAULT_SHARES, Split, TaskCase, split_cases
+from .engines import DEFAULT_ENGINE, ENGINES
+from .estimate import CostEstimate, estimate
+from .evaluator import Evaluator
+from .ledger import Ledger
+from .reflector import Reflector
+from .search import Candidate, OnEvent, SearchJob
+from .workbench import Workbench, mean_score
+
+#: Candidates that are compared on the validation cases.
+_FINALISTS = 3
+
+
+@dataclass(frozen=True)
+class Improve:
+    """What is to be improved, and how.
+
+    Attributes:
+        prompt: The text of the active prompt.
+        cases: All the cases of the task.
+        model: The model that answers under the prompt.
+        rubric: The SHA-256 of what judges.
+        reflector: The model that reflects.
+        engine: One of ``ENGINES``.
+        shares: The shares of search and validation; the rest is held out.
+        standard: What the winner must reach on the held-out cases.
+        insights: The task's insights so far.
+        epochs: How often the search may pass over its cases.
+        chunk: Failures per reflection.
+        mode: How long traces are read.
+    """
+
+    task: str
+    prompt: str
+    cases: tuple[TaskCase, ...]
+    model: str = ""
+    rubric: str = ""
+    reflector: str = ""
+    engine: str = DEFAULT_ENGINE
+    shares: tuple[float, float] = DEFAULT_SHARES
+    standard: Standard = field(default_factory=Standard)
+    insights: tuple[Insight, ...] = ()
+    seed: int = 0
+    epochs: int = 8
+    chunk: int = 3
+    mode: Literal["standard", "recursive"] = "standard"
+
+
+@dataclass(frozen=True)
+class Improved:
+    """What came of it.
+
+    Attributes:
+        proposal: None when nothing better was found.
+        sentence: What came of it, in one sentence.
+        insights: The lessons of the best candidate, proposed or not.
+        spend: What counts against the budget; ``paid`` is the part that this process paid for.
+    """
+
+    proposal: Proposal | None
+    sentence: str
+    split: Split
+    insights: tuple[Insight, ...]
+    spend: Spend
+    paid: Spend
+
+
+def improve(
+    request: Improve,
+    *,
+    evaluate: Evaluator,
+    reflect: Reflector,
+    ledger: Ledger,
+    budget: Meter,
+    on_event: OnEvent,
+) -> Improved:
+    """Search for a better prompt and prove it on cases that the search never saw.
+
+    A job that was killed is resumed by calling this again with the same request and ledger. The
+    rollouts of the final comparison are kept back from the search, so that a search never ends
+    without the means to prove what it found.
+
+    Args:
+        request: What is to be improved.
+        evaluate: Runs cases.
+        reflect: Reflects on failures.
+        ledger: Remembers what was paid for.
+        budget: Refuses what would pass a cap.
+        on_event: Is told about progress.
+
+    Raises:
+        UsageError: An unknown engine, too few cases to search in, or a budget that does not even
+            cover the final comparison.
+        LLMError: The reflecting model failed again and again.
+    """
+    job, split = _plan(request)
+    final = _final_rollouts(request, split)
+    cap = budget.budget.rollouts
+    if cap is not None and cap <= final:
+        raise UsageError(
+            f"a budget of {cap} rollouts is too small for '{request.task}': comparing a candidate with the "
+            f"active prompt takes {final} of them; allow {2 * final} or more"
+        )
+    bench = Workbench(job, evaluate, reflect, ledger, budget, on_event)
+    with budget.held(final):
+        candidates = ENGINES[request.engine]().run(job, evaluate, reflect, ledger, budget, on_event)
+    insights: tuple[Insight, ...] = candidates[0].insights if candidates else ()
+
+    def done(sentence: str, proposal: Proposal | None = None) -> Improved:
+        bench.say(sentence)
+        return Improved(
+            proposal, sentence, split, insights, budget.used.model_copy(), budget.paid.model_copy()
+        )
+
+    if not candidates:
+        return done("nothing better was found")
+    try:
+        bench.say("validating")
+        best, score = _best(bench, candidates)
+        if best is None:
+            return done("no candidate scored higher than the active prompt on the validation cases")
+        insights = best.insights
+        bench.say("comparing on held-out cases")
+        verdict = accept(bench, ledger, best.text, split.held_out, request.standard)
+    except BudgetExceeded as exc:
+        return done(f"the budget ended before the comparison: {exc}")
+    if verdict.decision is Decision.REJECTED:
+        return done(verdict.sentence)
+    parent, sha256 = _sha256(request.prompt), _sha256(best.text)
+    proposal = Proposal(
+        id=_sha256(f"{request.task}\0{parent}\0{sha256}")[:16],
+        task=request.task,
+        parent_sha256=parent,
+        sha256=sha256,
+        text=best.text,
+        diff=_diff(request.prompt, best.text),
+        insights=list(best.insights),
+        engine=request.engine,
+        validation=score,
+        acceptance=verdict,
+        spend=budget.used.model_copy(),
+    )
+    return done(verdict.sentence, proposal)
+
+
+def estimate_improve(
+    request: Improve,
+    *,
+    evaluate: Evaluator,
+    reflect: Reflector,
+    ledger: Ledger,
+    budget: Meter,
+    on_event: OnEvent,
+) -> CostEstimate:
+    """Say what an improvement will cost, from a pilot of a few rollouts and one reflection.
+
+    The pilot goes through the same ledger and meter: the job that follows does not pay for it again.
+
+    Raises:
+        UsageError: As ``improve``.
+        BudgetExceeded: Not even the pilot fits.
+        LLMError: The reflecting model failed.
+    """
+    job, split = _plan(request)
+    bench = Workbench(job, evaluate, reflect, ledger, budget, on_event)
+    return estimate(bench, ENGINES[request.engine](), _final_rollouts(request, split))
+
+
+def _plan(request: Improve) -> tuple[SearchJob, Split]:
+    if request.engine not in ENGINES:
+        raise UsageError(f"unknown engine '{request.engine}'; valid: {', '.join(ENGINES)}")
+    search, validation = request.shares
+    split = split_cases(request.cases, search=search, validation=validation)
+    if not split.search:
+        raise UsageError(
+            f"'{request.task}' has {len(request.cases)} cases and none of them falls to the search; "
+            "add cases with other inputs"
+        )
+    job = SearchJob(
+        task=request.task,
+        prompt=request.prompt,
+        search=split.search,
+        validation=split.validation,
+        model=request.model,
+        rubric=request.rubric,
+        reflector=request.reflector,
+        insights=request.insights,
+        seed=request.seed,
+        epochs=request.epochs,
+        chunk=request.chunk,
+        mode=request.mode,
+    )
+    return job, split
+
+
+def _final_rollouts(request: Improve, split: Split) -> int:
+    """The rollouts of validation and acceptance, for the active prompt and one candidate."""
+    return 2 * (len(split.validation) + len(split.held_out) * request.standard.samples)
+
+
+def _best(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[Candidate | None, float | None]:
+    """Pick the candidate that scores highest on the validation cases, if any beats the active prompt."""
+    validation = bench.job.validation
+    if not validation:
+        return candidates[0], None
+    floor = mean_score(bench.run(bench.job.prompt, validation))
+    best: Candidate | None = None
+    top = floor if floor is not None else 0.0
+    for candidate in candidates[:_FINALISTS]:
+        score = mean_score(bench.run(candidate.text, validation))
+        if score is not None and score > top:
+            best, top = candidate, score
+    return best, top if best is not None else None
+
+
+def _diff(before: str, after: str) -> list[str]:
+    lines = difflib.unified_diff(before.split("\n"), after.split("\n"), "active", "candidate", lineterm="")
+    return list(lines)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
