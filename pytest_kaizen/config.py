@@ -9,12 +9,13 @@ alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from .errors import ConfigError
 from .models import Bar, GateSpec, Scope
@@ -25,6 +26,19 @@ BASELINE_FILE = "kaizen-baseline.json"
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
 #: Above this many votes the judge's noise is long averaged out, and its bias stays.
 MAX_VOTES = 25
+RecordMode = Literal["live", "replay", "new", "all"]
+RECORD_MODES: tuple[RecordMode, ...] = get_args(RecordMode)
+
+
+def _compilable(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as exc:
+        raise ValueError(f"not a regular expression: {exc}") from None
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
 
 
 class TaskConfig(BaseModel):
@@ -83,6 +97,20 @@ DEFAULT_ENDPOINTS = (
 )
 
 
+class CassettesConfig(BaseModel):
+    """``cassettes`` in ``kaizen.yaml``: what may differ between a request and its record.
+
+    Attributes:
+        ignore_fields: Paths in JSON bodies, such as ``metadata.session``; ``*`` is any key or item.
+        ignore_text: Regular expressions; what they match in texts may differ, such as a date.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ignore_fields: tuple[str, ...] = ()
+    ignore_text: tuple[Pattern, ...] = ()
+
+
 class KaizenYaml(BaseModel):
     """The whole of ``kaizen.yaml``."""
 
@@ -95,6 +123,9 @@ class KaizenYaml(BaseModel):
     store: str | None = None
     undecided: str | None = None
     baseline: str | None = None
+    record: str | None = None
+    cassettes: CassettesConfig = field(default_factory=CassettesConfig)
+    redact: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +143,8 @@ class Config:
             None for the default file, if it is there.
         save_baseline: Write the baseline file at the end of this run.
         judge_cache: Whether the judge's answers are kept in the store and used again.
+        record: What is done with the tests' calls; a marker on a test goes before it.
+        redact: The user's own patterns of what must not be kept.
     """
 
     root: Path
@@ -126,6 +159,9 @@ class Config:
     task_gates: tuple[GateSpec, ...] = ()
     baseline: str | None = None
     save_baseline: bool = False
+    record: RecordMode = "live"
+    cassettes: CassettesConfig = field(default_factory=CassettesConfig)
+    redact: tuple[str, ...] = ()
 
     @property
     def baseline_in_store(self) -> bool:
@@ -185,6 +221,9 @@ def load_config(
         judge_cache=lookup.get("judge_cache", _on_off, True),
         task_gates=tuple(_task_gates(document, file)),
         baseline=lookup.get("baseline", _baseline, None),
+        record=lookup.get("record", _one_of(*RECORD_MODES), "live"),
+        cassettes=document.cassettes,
+        redact=document.redact,
         save_baseline=bool((cli or {}).get("save_baseline")),
     )
 
@@ -256,4 +295,14 @@ def _one_of(*valid: str) -> Callable[[str], str]:
     return parse
 
 
-__all__ = ["Config", "Endpoint", "JudgeConfig", "KaizenYaml", "TaskConfig", "load_config"]
+__all__ = [
+    "RECORD_MODES",
+    "CassettesConfig",
+    "Config",
+    "Endpoint",
+    "JudgeConfig",
+    "KaizenYaml",
+    "RecordMode",
+    "TaskConfig",
+    "load_config",
+]

@@ -7,12 +7,15 @@
     │   ├── ConfigError          an option, an ini key, an environment variable or kaizen.yaml
     │   ├── MarkerError          the arguments of a marker
     │   ├── RubricError          a rubric file
-    │   └── PromptError          a prompt file, its variables, kaizen.lock
+    │   ├── PromptError          a prompt file, its variables, kaizen.lock
+    │   └── CassetteError        a cassette file: broken, of a newer release, not writable
     ├── CaptureError             a request to something that cannot be captured or is not being captured
     ├── LLMError                 a model call of our own (judge, reflection) failed
     │   └── BudgetExceeded       the spend cap was reached before the call
     ├── ScoreError               a scorer could not give a score
     └── StoreError               the database: cannot be opened, written or understood
+
+    ReplayError                  a request that a cassette cannot answer; no Exception, as it says there
 """
 
 from __future__ import annotations
@@ -59,6 +62,10 @@ class PromptError(UsageError):
     """A prompt is missing, was edited after it was locked, or does not fit its variables."""
 
 
+class CassetteError(UsageError):
+    """A cassette cannot be read, is no cassette, is of a newer release or cannot be written."""
+
+
 class CaptureError(KaizenError):
     """Something was asked of the capture that it cannot give."""
 
@@ -95,3 +102,11 @@ class StoreError(KaizenError):
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
         self.path = Path(path) if path is not None else None
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
+
+
+class ReplayError(BaseException):
+    """A request is to be replayed and cannot be.
+
+    It is no ``Exception``, as what ``pytest.fail`` raises is none: an SDK would take it for a lost
+    connection, try again and report that; and a program's own ``except Exception`` would hide it.
+    """

@@ -51,6 +51,8 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
     metadata: dict[str, Any] = {"api": facts.endpoint.api, "url": facts.url}
     if last.status is not None:
         metadata["status"] = last.status
+    if last.cassette is not None:
+        metadata["cassette"] = last.cassette
     request = _request(parser, facts.content, metadata)
     if request.parameters:
         metadata["request"] = request.parameters
@@ -72,13 +74,16 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
         "started_at": exchanges[0].started_at,
         "latency_ms": None if ended is None else (ended - exchanges[0].clock) * 1000,
         "attempts": [_attempt(exchange) for exchange in exchanges[:-1]] + [_attempt(last, reply.error)],
+        "replayed": last.record is not None,
         "error": reply.error,
         "metadata": metadata,
     }
     if _may_hold_surrogates(facts.content) or _may_hold_surrogates(body):
         span = _well_formed(span)
     made = _validated(span)
-    made.cost_usd = _cost(price, model, made.usage)
+    recorded = last.record.cost_usd if last.record is not None else None
+    made.cost_usd = _cost(price, model, made.usage) if recorded is None else recorded
+    last.cost_usd = made.cost_usd
     return made
 
 
@@ -87,7 +92,8 @@ def _validated(span: dict[str, Any]) -> Span:
         return Span.model_validate(span)
     except ValidationError as exc:
         note = f"messages left out: {exc.error_count()} fields of an unknown shape"
-        metadata = {key: span["metadata"][key] for key in ("api", "url")} | {"note": note}
+        kept = {key: value for key, value in span["metadata"].items() if key in ("api", "url", "cassette")}
+        metadata = kept | {"note": note}
         return Span.model_validate({**span, "input": [], "output": [], "usage": {}, "metadata": metadata})
 
 
@@ -151,7 +157,7 @@ def _reply(
     if exchange.status >= 400:
         return Reply(error=exchange.error or _status_error(exchange, body))
     try:
-        if _is_stream(exchange.content_type, body):
+        if sse.is_stream(exchange.content_type, body):
             reply = _streamed(parser, exchange, body, ends, metadata)
         else:
             reply = _whole(parser, exchange, body, metadata)
@@ -162,13 +168,6 @@ def _reply(
     if reply.error is not None:
         reply.error = one_line(reply.error)
     return reply
-
-
-def _is_stream(content_type: str, body: bytes) -> bool:
-    if content_type == "text/event-stream":
-        return True
-    # Some compatible servers stream under another name.
-    return content_type != "application/json" and body.lstrip()[:6].startswith((b"data:", b"event:"))
 
 
 def _streamed(

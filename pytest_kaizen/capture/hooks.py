@@ -95,14 +95,20 @@ class Capture:
             attempt = self._begin(client, request, library, asynchronous=False)
             if attempt is None:
                 return original(client, request, **kwargs)
+            stream = bool(kwargs.get("stream"))
             try:
-                response = original(client, request, **kwargs)
+                response = None
+                if attempt.is_on_tape and not client.is_closed:
+                    request.read()
+                    response = attempt.replay(stream=stream)
+                if response is None:
+                    response = original(client, request, **kwargs)
             except BaseException as exc:
                 with suppress(Exception):
                     attempt.raised(exc)
                 raise
             with suppress(Exception):
-                attempt.returned(response, stream=bool(kwargs.get("stream")))
+                attempt.returned(response, stream=stream)
             return response
 
         return send
@@ -115,14 +121,20 @@ class Capture:
             attempt = self._begin(client, request, library, asynchronous=True)
             if attempt is None:
                 return await original(client, request, **kwargs)
+            stream = bool(kwargs.get("stream"))
             try:
-                response = await original(client, request, **kwargs)
+                response = None
+                if attempt.is_on_tape and not client.is_closed:
+                    await request.aread()
+                    response = attempt.replay(stream=stream)
+                if response is None:
+                    response = await original(client, request, **kwargs)
             except BaseException as exc:
                 with suppress(Exception):
                     attempt.raised(exc)
                 raise
             with suppress(Exception):
-                attempt.returned(response, stream=bool(kwargs.get("stream")))
+                attempt.returned(response, stream=stream)
             return response
 
         return send

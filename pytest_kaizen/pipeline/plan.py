@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..config import RecordMode
 from ..gate import VersionRequirement
 from ..models import GateSpec
 from ..score import Rubric
@@ -32,6 +33,7 @@ class CasePlan:
         rubrics: What scores every sample of the case.
         gates: The case's own rules.
         task_metrics: The metrics that gates on the whole task look at.
+        record: What its marker says about its calls; None without one.
     """
 
     case_id: str
@@ -42,6 +44,7 @@ class CasePlan:
     gates: tuple[GateSpec, ...] = ()
     prompt_rules: tuple[PromptRule, ...] = ()
     task_metrics: frozenset[str] = frozenset()
+    record: RecordMode | None = None
 
     def tolerates_check(self, name: str) -> bool:
         """Whether a gate says how often a check may fail, so that one failure is no failed test."""

@@ -21,6 +21,12 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"metavar": "on|off"},
         "Keep the judge's answers in the store and use them again: on (default) or off.",
     ),
+    (
+        "record",
+        {"metavar": "live|replay|new|all"},
+        "Make the LLM calls (live, default), replay them from cassettes (replay), replay what is recorded "
+        "and record what is new (new), or record everything anew (all).",
+    ),
     ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
     (
         "baseline",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ..config import Config
+from ..config import RECORD_MODES, Config, RecordMode
 from ..errors import MarkerError
 from ..gate import parse_requirement
 from ..models import GateSpec, Scope
@@ -60,6 +60,7 @@ class Planner:
             gates=tuple(gates),
             prompt_rules=rules,
             task_metrics=frozenset(spec.metric for spec in self._config.task_gates if spec.task == task),
+            record=self._record(item),
         )
 
     def _task(self, item: pytest.Item, rules: tuple[PromptRule, ...]) -> str:
@@ -68,6 +69,16 @@ class Planner:
             return _name(item, mark, _bind(item, mark, _kaizen)["task"])
         named = {rule.task for rule in rules}
         return named.pop() if len(named) == 1 else NO_TASK
+
+    def _record(self, item: pytest.Item) -> RecordMode | None:
+        mark = item.get_closest_marker("kaizen_record")
+        if mark is None:
+            return None
+        mode = _bind(item, mark, _kaizen_record)["mode"]
+        for valid in RECORD_MODES:
+            if mode == valid:
+                return valid
+        raise _error(item, mark, f"mode: expected one of {', '.join(RECORD_MODES)} (found {mode!r})")
 
     def _prompt_rules(self, item: pytest.Item) -> tuple[PromptRule, ...]:
         rules = []
@@ -156,6 +167,9 @@ def _kaizen(task: str) -> None: ...
 
 
 def _kaizen_prompt(task: str, requirement: str) -> None: ...
+
+
+def _kaizen_record(mode: str) -> None: ...
 
 
 def _kaizen_rubric(

@@ -11,7 +11,7 @@ import pytest
 
 from ..capture import Capture, Redactor
 from ..config import load_config
-from ..errors import KaizenError, UsageError
+from ..errors import KaizenError, ReplayError, UsageError
 from ..models import Case, Outcome, Sample
 from ..pipeline import (
     NO_TASK,
@@ -32,6 +32,7 @@ from .body import within
 from .fixture import Kaizen
 from .judging import SessionJudge
 from .planning import Planner
+from .recording import SessionCassettes
 from .root import kaizen_root
 from .state import STATE, CaseState
 from .whole import left_out
@@ -87,10 +88,11 @@ class KaizenSession:
         self.capture = Capture(settings.endpoints, price=price)
         self._judge = SessionJudge(settings, prices)
         self._scoring = Scoring(
-            redactor=Redactor(os.environ),
+            redactor=Redactor(os.environ, settings.redact),
             judge=self._judge,
             on_trace=lambda trace: config.hook.pytest_kaizen_trace(trace=trace),
         )
+        self._cassettes = SessionCassettes(settings, self._scoring.redactor)
         self._plans: dict[str, CasePlan] = {}
         self._beyond: dict[str, str] = {}
         self._store: Store | None = None
@@ -147,6 +149,8 @@ class KaizenSession:
         case = Case(id=plan.case_id, run_id=run_id, task=plan.task, complete=False)
         state = CaseState(plan, case, LiveSample(plan, run_id))
         item.stash[STATE] = state
+        self._cassettes.begin(item, plan)
+        state.live.recorder.tape = self._cassettes.tape(item, state.live.number, state.live.prompts)
         with current(state.live):
             return (yield)
 
@@ -161,7 +165,11 @@ class KaizenSession:
             except BaseException as exc:
                 raised = exc
         error = raised or body.error
-        if self._conclude(state, error) and error is None:
+        failed = self._conclude(state, error)
+        trouble = self._cassettes.end(item, complete=error is None)
+        if trouble and (error is None or isinstance(error, ReplayError)):
+            pytest.fail(trouble, pytrace=False)
+        if failed and error is None:
             pytest.fail(failure_text(state.plan, state.case.samples, state.failures), pytrace=False)
         if raised is None or self._is_tolerated(state, raised):
             return
@@ -181,6 +189,7 @@ class KaizenSession:
             state = item.stash[STATE]
             if report.when == "setup":
                 self._conclude(state, call.excinfo.value if call.excinfo else None, score=False)
+                self._cassettes.end(item, complete=False)
             if state.started:
                 failed = "failed" if report.when == "call" else "error"
                 state.case.outcome = failed if report.failed else report.outcome
