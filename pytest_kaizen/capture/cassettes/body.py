@@ -12,6 +12,8 @@ from .layout import OneLine, is_restorable
 Redact = Callable[[Any], Any]
 
 _FIELD = re.compile(r"(event|data|id|retry): ?(.*)")
+#: What stands below a ``delta`` and is written in one piece.
+_NO_TEXT = frozenset({"id", "name", "role", "signature", "status", "stop_reason", "type"})
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _BLOCK = re.compile(r".*?(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
 
@@ -55,6 +57,13 @@ def decode(described: dict[str, Any]) -> list[bytes]:
     return [_encoded(described.get("text", ""))]
 
 
+def assembled(chunks: Sequence[Any]) -> list[str]:
+    """Put together the texts that a stream brings in pieces, in the order of their beginnings."""
+    events = [event for chunk in chunks if isinstance(chunk, list) for event in chunk]
+    texts = ("".join(holder[key] for holder, key in found) for found in _pieces(events).values())
+    return [text for text in texts if text]
+
+
 def _structure(text: str) -> Any:
     """Parse a JSON object or list; None for anything else."""
     if not text.lstrip()[:1].startswith(("{", "[")):
@@ -95,13 +104,12 @@ def _event(block: str) -> Any:
     if not _is_whole(block):
         return block
     fields: dict[str, Any] = {}
-    for line in _LINE_END.split(block):
+    for line in _LINE_END.split(block)[:-2]:
         match = _FIELD.fullmatch(line)
-        if line and (match is None or match[1] in fields):
+        if match is None or match[1] in fields:
             return block
-        if match is not None:
-            value = _structure(match[2]) if match[1] == "data" else None
-            fields[match[1]] = match[2] if value is None else value
+        value = _structure(match[2]) if match[1] == "data" else None
+        fields[match[1]] = match[2] if value is None else value
     return fields or block
 
 
@@ -131,17 +139,22 @@ def _redact_across(events: list[Any], redact: Redact) -> None:
     The pieces of one text stand under the same keys of events of the same kind. Where their whole
     has a secret, the first piece becomes the whole without it, and the others become empty.
     """
-    pieces: dict[tuple[Any, ...], list[tuple[dict[str, Any], str]]] = {}
-    for event in events:
-        if isinstance(event, dict) and isinstance(event.get("data"), dict):
-            for place, holder, key in _deltas(event["data"], (), within=False):
-                pieces.setdefault(place, []).append((holder, key))
-    for found in pieces.values():
+    for found in _pieces(events).values():
         whole = "".join(holder[key] for holder, key in found)
         clean = redact(whole)
         if clean != whole:
             for number, (holder, key) in enumerate(found):
                 holder[key] = "" if number else clean
+
+
+def _pieces(events: list[Any]) -> dict[tuple[Any, ...], list[tuple[dict[str, Any], str]]]:
+    """Find the pieces of each text: what holds them, under which key."""
+    pieces: dict[tuple[Any, ...], list[tuple[dict[str, Any], str]]] = {}
+    for event in events:
+        if isinstance(event, dict) and isinstance(event.get("data"), dict):
+            for place, holder, key in _deltas(event["data"], (), within=False):
+                pieces.setdefault(place, []).append((holder, key))
+    return pieces
 
 
 def _deltas(
@@ -157,7 +170,7 @@ def _deltas(
         for key, item in value.items():
             inside = within or key == "delta"
             if isinstance(item, str):
-                if inside and key != "type":
+                if inside and key not in _NO_TEXT:
                     yield (*here, key), value, key
             else:
                 yield from _deltas(item, (*here, key), within=inside)

@@ -154,7 +154,7 @@ class Cassette:
     def _explanation(self, question: Question, sample: int, number: int) -> str:
         records = self._load()
         lines = [f"no record of this request in {self._name}: {question.method} {question.url}"]
-        closest = nearest(question, [record for record in records if record.sample == sample] or records)
+        closest = nearest(question, records)
         if closest is None:
             lines.append("the cassette is empty" if self._path.exists() else "there is no such cassette yet")
         elif closest.question.key != question.key:

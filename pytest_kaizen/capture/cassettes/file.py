@@ -39,7 +39,7 @@ def read(path: Path, matcher: Matcher) -> CassetteFile | None:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as exc:
         raise CassetteError(f"cannot be read: {exc}; {_CURE}", path=path) from None

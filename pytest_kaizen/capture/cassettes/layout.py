@@ -65,9 +65,11 @@ def _laid_out(value: Any, indent: str) -> str:
     inner = indent + _STEP
     if isinstance(value, OneLine) and value:
         return "[\n" + ",\n".join(inner + _dumps(item) for item in value) + f"\n{indent}]"
+    if isinstance(value, dict) and len(value) == 1 and _LINES in value:
+        lines = (inner + _dumps(line) for line in value[_LINES])
+        return f'{{"{_LINES}": [\n' + ",\n".join(lines) + f"\n{indent}]}}"
     line = _dumps(value)
-    is_text_in_lines = isinstance(value, dict) and len(value) == 1 and _LINES in value
-    if len(indent) + len(line) <= _WIDTH and not is_text_in_lines and not _holds_lines(value):
+    if len(indent) + len(line) <= _WIDTH and not _holds_lines(value):
         return line
     if isinstance(value, dict) and value:
         items = (f"{_dumps(key)}: {_laid_out(item, inner)}" for key, item in value.items())

@@ -21,6 +21,7 @@ _HEADERS = frozenset(
     }
 )  # fmt: skip
 _RATE_LIMIT = "ratelimit"
+_WHOLE = "reads"
 
 
 @dataclass
@@ -69,7 +70,8 @@ class Record:
         if self.status is not None:
             body = self.body
             if "chunks" in body:
-                body = {"chunks": OneLine(body["chunks"])}
+                # For people: the pieces put together. Not read again.
+                body = {_WHOLE: bodies.assembled(body["chunks"]), "chunks": OneLine(body["chunks"])}
             written["response"] = {"status": self.status, "headers": dict(self.headers), **body}
         if self.error is not None:
             written["error"] = {"type": self.error[0], "message": self.error[1]}
@@ -90,6 +92,7 @@ class Record:
         request = dict(written["request"])
         question = matcher.of_record(str(request.pop("method")), str(request.pop("url")), request)
         response = dict(written.get("response") or {})
+        response.pop(_WHOLE, None)
         error = written.get("error")
         status = response.pop("status", None)
         if status is None and error is None:
