@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from ..capture import Redactor
 from ..capture.cassettes import Cassette, Matcher, Mode, Tape, cassette_path
 from ..config import Config
-from ..errors import CassetteError
+from ..errors import CassetteError, ReplayError
 from ..pipeline import CasePlan
 
 #: With its own server the test says itself what is answered.
@@ -54,26 +56,36 @@ class SessionCassettes:
         cassette = item.stash.get(_CASSETTE, None)
         return cassette.tape(sample, prompts) if cassette is not None else None
 
-    def end(self, item: pytest.Item, *, complete: bool) -> str | None:
+    def end(self, item: pytest.Item, error: BaseException | None) -> str | None:
         """Write what a test recorded, once its samples are scored.
 
         Args:
             item: The test.
-            complete: All of its samples ran to their end.
+            error: What a sample ended with, be it a skip; None when all of them ran to their end.
 
         Returns:
-            Why the test must not pass: a call that could not be replayed, which it may have hidden,
-            or a file that cannot be written. None when all is well.
+            What the test is to fail with: a call that could not be replayed, even if the test hid
+            it, or a file that cannot be written. None when there is nothing of the kind, or the test
+            fails for a reason of its own.
         """
         cassette = item.stash.get(_CASSETTE, None)
         if cassette is None:
             return None
         del item.stash[_CASSETTE]
         try:
-            cassette.finish(complete=complete)
+            cassette.finish(complete=error is None)
         except CassetteError as exc:
             return str(exc)
-        return cassette.misses[0] if cassette.misses else None
+        if not cassette.misses or not (error is None or isinstance(error, ReplayError)):
+            return None
+        return _line_of(error, item.path) + cassette.misses[0]
+
+
+def _line_of(error: BaseException | None, path: Path) -> str:
+    """Say where in the test's file an error came from; through an SDK, its traceback is long."""
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"{path.name}:{lines[-1]}: " if lines else ""
 
 
 def _test_name(item: pytest.Item) -> str:

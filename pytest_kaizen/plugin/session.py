@@ -11,7 +11,7 @@ import pytest
 
 from ..capture import Capture, Redactor
 from ..config import load_config
-from ..errors import KaizenError, ReplayError, UsageError
+from ..errors import KaizenError, UsageError
 from ..models import Case, Outcome, Sample
 from ..pipeline import (
     NO_TASK,
@@ -166,8 +166,8 @@ class KaizenSession:
                 raised = exc
         error = raised or body.error
         failed = self._conclude(state, error)
-        trouble = self._cassettes.end(item, complete=error is None)
-        if trouble and (error is None or isinstance(error, ReplayError)):
+        trouble = self._cassettes.end(item, error)
+        if trouble:
             pytest.fail(trouble, pytrace=False)
         if failed and error is None:
             pytest.fail(failure_text(state.plan, state.case.samples, state.failures), pytrace=False)
@@ -188,8 +188,9 @@ class KaizenSession:
         if ends and self._book is not None:
             state = item.stash[STATE]
             if report.when == "setup":
-                self._conclude(state, call.excinfo.value if call.excinfo else None, score=False)
-                self._cassettes.end(item, complete=False)
+                error = call.excinfo.value if call.excinfo else None
+                self._conclude(state, error, score=False)
+                self._cassettes.end(item, error)
             if state.started:
                 failed = "failed" if report.when == "call" else "error"
                 state.case.outcome = failed if report.failed else report.outcome

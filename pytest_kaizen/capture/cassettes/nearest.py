@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Sequence
 
 from .layout import render
@@ -45,4 +46,6 @@ def _shortened(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _lines(question: Question) -> list[str]:
-    return [f"{question.method} {question.url}", *render(question.body).splitlines()]
+    # Keys in one order, as they make no difference.
+    body = json.loads(json.dumps(question.body, sort_keys=True))
+    return [f"{question.method} {question.url}", *render(body).splitlines()]

@@ -231,7 +231,10 @@ def test_a_mistake_of_ours_calls_nobody(
 
 
 def test_secrets_of_the_request_are_not_kept(deck: Deck, wire: Wire) -> None:
-    wire.json(wire.message("you sent local-key-77x"), **{"x-request-id": "for local-key-77x"})
+    answer = json.dumps(wire.message("you sent local-key-77x")).encode()
+    wire.raw(
+        wire.answer(200, (answer,), {"content-type": "application/json", "x-request-id": "local-key-77x"})
+    )
 
     def body() -> Any:
         request = {"messages": [{"role": "user", "content": "my key is local-key-77x"}]}
