@@ -53,6 +53,8 @@ class Call:
         """Start the next attempt, just before its request is sent."""
         exchange = Exchange(datetime.now(UTC), time.perf_counter() + self._ahead, library=library)
         attempt = Attempt(self, exchange, request, asynchronous=asynchronous)
+        # And again once it is sent: a client's own authentication may replace what the user set.
+        self.saw_credentials_of(request)
         with self._lock:
             self._exchanges.append(exchange)
             self._under_way = True
@@ -71,7 +73,6 @@ class Call:
         tape = self._recorder.tape
         if tape is None:
             return None
-        self.saw_credentials_of(request)
         record = tape.take(request, exchange, self._recorder.secrets)
         if record is not None:
             # An answer comes at once, and counts as if it had taken its time.

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
+from ..capture import Redactor
 from ..config import Config, TaskConfig
 from ..errors import StoreError
 from ..models import Case, GateResult, Outcome, Run, Sample, TaskChanges, TaskSummary
@@ -36,10 +37,11 @@ class RunBook:
         baselines: What the tasks are compared with.
     """
 
-    def __init__(self, config: Config, store: Store, library: PromptLibrary) -> None:
+    def __init__(self, config: Config, store: Store, library: PromptLibrary, redactor: Redactor) -> None:
         self._config = config
         self._store = store
         self._library = library
+        self._redactor = redactor
         self.plans: dict[str, CasePlan] = {}
         self.beyond: Mapping[str, str] = {}
         self.baselines = Baselines()
@@ -156,7 +158,8 @@ class RunBook:
         versions = self._library.versions(task) if self._library.numbers(task) else []
         with suppress(StoreError):
             versions += self._store.prompts(task)
-        return next((version.text for version in versions if version.sha256 == sha256), None)
+        texts = (version.text for version in versions if version.sha256 == sha256)
+        return next(map(self._redactor.text, texts), None)
 
     def _partial(self, task: str, collected: int) -> str | None:
         """Say why not every case of a task ran; None when all did."""
@@ -250,7 +253,11 @@ class RunBook:
             recorded = {version.version: version.sha256 for version in self._store.prompts(task)}
             if recorded.get(number, sha256) == sha256:
                 versions = self._library.versions(task)
-                self._store.save_prompts(version for version in versions if version.version == number)
+                self._store.save_prompts(
+                    version.model_copy(update={"text": self._redactor.text(version.text)})
+                    for version in versions
+                    if version.version == number
+                )
             else:
                 # The sample says by its hash what it used; the record of the version stays as it is.
                 self._edited.append(

@@ -128,7 +128,7 @@ class KaizenSession:
         try:
             self._store = Store.open(self._settings.store)
             self._judge.use(self._store, self._scoring.redactor)
-            self._book = RunBook(self._settings, self._store, self._library)
+            self._book = RunBook(self._settings, self._store, self._library, self._scoring.redactor)
             self._book.start(self._plans.values(), self._beyond)
         except KaizenError as exc:
             raise pytest.UsageError(str(exc)) from None
