@@ -51,8 +51,9 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
     metadata: dict[str, Any] = {"api": facts.endpoint.api, "url": facts.url}
     if last.status is not None:
         metadata["status"] = last.status
-    if last.cassette is not None:
-        metadata["cassette"] = last.cassette
+    records = [exchange.cassette for exchange in exchanges if exchange.cassette is not None]
+    if records:
+        metadata["records"] = records
     request = _request(parser, facts.content, metadata)
     if request.parameters:
         metadata["request"] = request.parameters
@@ -92,7 +93,7 @@ def _validated(span: dict[str, Any]) -> Span:
         return Span.model_validate(span)
     except ValidationError as exc:
         note = f"messages left out: {exc.error_count()} fields of an unknown shape"
-        kept = {key: value for key, value in span["metadata"].items() if key in ("api", "url", "cassette")}
+        kept = {key: value for key, value in span["metadata"].items() if key in ("api", "url", "records")}
         metadata = kept | {"note": note}
         return Span.model_validate({**span, "input": [], "output": [], "usage": {}, "metadata": metadata})
 

@@ -58,7 +58,11 @@ class RunBook:
             created_at=now,
             revision=commit,
             branch=branch,
-            config={"prompt_versions": dict(config.prompt_versions), "undecided": config.undecided},
+            config={
+                "prompt_versions": dict(config.prompt_versions),
+                "undecided": config.undecided,
+                "record": config.record,
+            },
         )
 
     def start(self, plans: Iterable[CasePlan], beyond: Mapping[str, str]) -> None:

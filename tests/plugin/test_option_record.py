@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anthropic  # noqa: F401 - imported once, not by every run
 import pytest
 
+from pytest_kaizen.cli import main
 from pytest_kaizen.models import SpanKind
 
 if TYPE_CHECKING:
@@ -55,6 +56,33 @@ def test_new_records_once_and_replays_then(suite: Suite) -> None:
     assert calls(suite) == 1
     assert cassette(suite)["test"] == "test_it"
     assert "secret-key-of-the-suite" not in json.dumps(cassette(suite))
+
+
+def test_the_command_knows_what_was_used(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.write("""
+        import anthropic
+
+        def test_it(ask, request):
+            body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+            with anthropic.Anthropic() as client:
+                client.messages.create(**body)
+            ask("two" if request.config.getoption("verbose") else "one")
+    """)
+    suite.llm.fail(429, retry_after=0)
+    suite.run("--kaizen-record=new", passed=1)
+    monkeypatch.chdir(suite.root)
+    assert main(["cassettes", "check"]) == 0
+    assert "1 cassette: nothing to look at" in capsys.readouterr().out
+    assert [len(span.metadata["records"]) for span in suite.trace.spans] == [2, 1]
+    suite.run("--kaizen-record=new", "-v", passed=1)
+    capsys.readouterr()
+    assert main(["cassettes", "check"]) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "cassettes/test_it/test_it.json: exchange 2 was not used by the last run of its test",
+        "1 cassette: 1 to look at",
+    ]
 
 
 def test_the_recorded_cost_counts_when_prices_have_changed(suite: Suite) -> None:

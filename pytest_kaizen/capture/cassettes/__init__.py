@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cassette import Cassette, Mode, Tape
+from .cassette import Cassette, Mode, Tape, record_names
 from .file import CassetteFile
 from .file import read as read_cassette
 from .matching import Matcher
@@ -21,4 +21,5 @@ __all__ = [
     "answer",
     "cassette_path",
     "read_cassette",
+    "record_names",
 ]

@@ -215,6 +215,14 @@ def _merged(old: list[Record], new: list[Record], *, replace: bool, drop: bool) 
     return [record for _, _, record in sorted(joined, key=lambda item: item[:2])]
 
 
+def record_names(cassette: str, records: list[Record]) -> list[str]:
+    """Name the records of a file as the spans do that were made of them: ``metadata["records"]``."""
+    return [
+        f"{cassette}#{record.question.digest(record.sample)}.{identity[-1]}"
+        for identity, record in _identified(records)
+    ]
+
+
 def _identified(records: list[Record]) -> list[tuple[tuple[int, str, int], Record]]:
     """Name each record by its sample, its request, and how many equal ones come before it."""
     counts: dict[tuple[int, str], int] = {}
