@@ -11,7 +11,9 @@ index and this checkout, in an environment that the bench makes.
 
 Slope: the median time of a test, from the second on, as pytest's whole protocol for it takes.
 Start-up: all the rest of the process, with the first test, where lazy imports fall.
-Both are compared with cassetter's in the same round; beside them stands the processor time.
+Both are compared with cassetter's in the same round; beside them stands the processor time. Then, what
+a replayed call takes more than a live one under the same plugin: with ``--kaizen`` a live call is recorded,
+scored and stored too.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from typing import NamedTuple
 CHECKOUT = Path(__file__).resolve().parents[2]
 PEERS = ("cassetter==0.16.1", "pytest-recording==0.14.1")
 LIVE, CONTROL = "live", "live again (A/A)"
-RECORDING, CASSETTER, WITH_BODY, KAIZEN = "pytest-recording", "cassetter", "cassetter, bodies too", "--kaizen"
+RECORDING, CASSETTER, WITH_BODY = "pytest-recording", "cassetter", "cassetter, bodies too"
+KAIZEN, KAIZEN_LIVE = "--kaizen", "--kaizen, live"
 #: What a variant needs to record, and to replay.
 ARGUMENTS: dict[str, tuple[list[str], list[str]]] = {
     LIVE: ([], []),
@@ -42,6 +45,7 @@ ARGUMENTS: dict[str, tuple[list[str], list[str]]] = {
     RECORDING: (["-precording", "--record-mode=rewrite"], ["-precording", "--record-mode=none"]),
     CASSETTER: (["-pcassetter", "--record-mode=rewrite"], ["-pcassetter", "--record-mode=none"]),
     WITH_BODY: (["-pcassetter", "--record-mode=rewrite"], ["-pcassetter", "--record-mode=none"]),
+    KAIZEN_LIVE: (["-pkaizen", "--kaizen"], ["-pkaizen", "--kaizen"]),
     KAIZEN: (
         ["-pkaizen", "--kaizen", "--kaizen-record=all"],
         ["-pkaizen", "--kaizen", "--kaizen-record=replay"],
@@ -136,7 +140,7 @@ class Bench:
         for name in ARGUMENTS:
             suite = self._suite(name)
             suite.mkdir()
-            marker = 'kaizen("bench")' if name == KAIZEN else "vcr"
+            marker = 'kaizen("bench")' if name in (KAIZEN, KAIZEN_LIVE) else "vcr"
             text = SUITE.replace("MARKER", marker).replace("COUNT", str(tests))
             (suite / "test_calls.py").write_text(text, encoding="utf-8")
             (suite / "conftest.py").write_text(CONFTEST, encoding="utf-8")
@@ -217,7 +221,7 @@ def measure(bench: Bench, rounds: int, tests: int) -> dict[str, list[Taken]]:
                 before = count_of(process)
                 taken[name].append(bench.run(name, environment))
                 called = count_of(process) - before
-                if called != (tests if name in (LIVE, CONTROL) else 0):
+                if called != (tests if name in (LIVE, CONTROL, KAIZEN_LIVE) else 0):
                     sys.exit(f"not what was to be measured: {name} made {called} calls")
     return taken
 
@@ -239,6 +243,19 @@ def lines(taken: dict[str, list[Taken]], field: str) -> list[str]:
     return shown
 
 
+def added_lines(taken: dict[str, list[Taken]]) -> list[str]:
+    """Lay out what replaying a call adds to the live one, paired by round."""
+    shown = [f"{'':24}{'added ms':>10}{'95% CI':>18}"]
+    for name in (CONTROL, RECORDING, CASSETTER, WITH_BODY, KAIZEN):
+        live = taken[KAIZEN_LIVE if name == KAIZEN else LIVE]
+        added = [one.slope - other.slope for one, other in zip(taken[name], live, strict=True)]
+        draws = random.Random(0)
+        medians = sorted(statistics.median(draws.choices(added, k=len(added))) for _ in range(2000))
+        interval = f"{medians[50]:+.2f} to {medians[-51]:+.2f}"
+        shown.append(f"{name:24}{statistics.median(added):+10.2f}{interval:>18}")
+    return shown
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="What a replayed call costs, beside other recorders.")
@@ -256,6 +273,8 @@ def main() -> None:
     ):
         print(f"\n{what}; {rounds} runs each of {tests} tests")
         print("\n".join(lines(taken, field)), flush=True)
+    print(f"\nwhat replaying a call adds to a live one, by the clock; {rounds} runs each")
+    print("\n".join(added_lines(taken)), flush=True)
 
 
 if __name__ == "__main__":

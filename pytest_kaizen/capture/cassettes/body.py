@@ -48,6 +48,24 @@ def encode_stream(chunks: Sequence[bytes], redact: Redact) -> dict[str, Any]:
     return {"chunks": OneLine(texts) if json.dumps(clean) == before else clean}
 
 
+def check(described: dict[str, Any]) -> None:
+    """Check that a description can be decoded.
+
+    Raises:
+        ValueError: It is none that ``encode`` or ``encode_stream`` gives.
+    """
+    chunks = described.get("chunks", [])
+    events = [event for chunk in chunks if isinstance(chunk, list) for event in chunk]
+    if (
+        described.keys().isdisjoint({"chunks", "json", "text"})
+        or not isinstance(described.get("text", ""), str)
+        or not isinstance(chunks, list)
+        or not all(isinstance(chunk, (str, list)) for chunk in chunks)
+        or not all(isinstance(event, (str, dict)) for event in events)
+    ):
+        raise ValueError("expected a body: 'json', 'text' or 'chunks'")
+
+
 def decode(described: dict[str, Any]) -> list[bytes]:
     """Return the chunks of a body; one that is no stream has one chunk."""
     if "chunks" in described:

@@ -13,7 +13,6 @@ from ...errors import CassetteError, ReplayError
 from ..wire import Exchange
 from .file import CassetteFile, read, write
 from .matching import Matcher, Question
-from .nearest import difference, nearest
 from .record import Record, record_of
 
 Prompts = Mapping[str, tuple[int, str]]
@@ -153,6 +152,9 @@ class Cassette:
 
     def _explanation(self, question: Question, sample: int, number: int) -> str:
         records = self._load()
+        # Only needed here, and slow to import.
+        from .nearest import difference, nearest
+
         lines = [f"no record of this request in {self._name}: {question.method} {question.url}"]
         closest = nearest(question, records)
         if closest is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import CassetteError
 from ...wholefile import replace_text
-from .layout import render, restore
+from .layout import parse, render
 from .matching import Matcher
 from .record import Record
 
@@ -44,9 +44,11 @@ def read(path: Path, matcher: Matcher) -> CassetteFile | None:
     except (OSError, UnicodeDecodeError) as exc:
         raise CassetteError(f"cannot be read: {exc}; {_CURE}", path=path) from None
     try:
-        data = json.loads(text)
+        data = parse(text)
     except json.JSONDecodeError as exc:
         raise CassetteError(f"not valid JSON: {exc.msg}; {_CURE}", path=path, line=exc.lineno) from None
+    except (TypeError, RecursionError) as exc:
+        raise CassetteError(f"not understood: {exc}; {_CURE}", path=path) from None
     found = data.get(_MARK) if isinstance(data, dict) else None
     if type(found) is int and found > FORMAT:
         raise CassetteError(
@@ -87,7 +89,7 @@ def _records(data: dict[str, Any], path: Path, matcher: Matcher) -> list[Record]
     records = []
     for number, written in enumerate(exchanges):
         try:
-            records.append(Record.from_json(restore(written), matcher))
+            records.append(Record.from_json(written, matcher))
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             problem = f"{exc} is missing" if isinstance(exc, KeyError) else str(exc)
             raise CassetteError(f"exchanges.{number}: {problem}; {_CURE}", path=path) from None

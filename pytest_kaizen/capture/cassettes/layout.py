@@ -20,7 +20,7 @@ def render(value: Any) -> str:
     """Lay out a value as JSON; equal values give equal text, with keys in their order.
 
     A text of several lines becomes ``{"|": [line, …]}``, so that a change of one line is a change
-    of one line. ``restore`` undoes that.
+    of one line. ``parse`` undoes that.
     """
     return _escaped(_laid_out(_in_lines(value), ""))
 
@@ -30,20 +30,22 @@ def compact(value: Any) -> str:
     return _escaped(_dumps(value))
 
 
-def restore(value: Any) -> Any:
-    """Put the texts that ``render`` laid out in lines together again."""
-    if isinstance(value, dict):
-        lines = value.get(_LINES)
-        if len(value) == 1 and isinstance(lines, list):
-            return "\n".join(lines)
-        return {key: restore(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [restore(item) for item in value]
-    return value
+def parse(text: str) -> Any:
+    """Parse what ``render`` laid out.
+
+    Raises:
+        json.JSONDecodeError: It is no JSON.
+        TypeError: What should be lines of a text is none.
+    """
+    return json.loads(text, object_hook=_joined)
+
+
+def _joined(found: dict[str, Any]) -> Any:
+    return "\n".join(found[_LINES]) if len(found) == 1 and _LINES in found else found
 
 
 def is_restorable(value: Any) -> bool:
-    """Say whether a value survives ``render`` and ``restore``: none of its objects looks like lines."""
+    """Say whether a value survives ``render`` and ``parse``: none of its objects looks like lines."""
     if isinstance(value, dict):
         return not (len(value) == 1 and _LINES in value) and all(map(is_restorable, value.values()))
     return not isinstance(value, list) or all(map(is_restorable, value))

@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..redact import Redactor
 from . import body as bodies
@@ -67,9 +66,9 @@ class Matcher:
             for path in self._fields:
                 _remove(body["json"], path)
         compared = _substituted(body, self._patterns) if self._patterns else body
-        parts = urlsplit(url)
         text = json.dumps(compared, sort_keys=True, ensure_ascii=False)
-        return Question(method, url, body, _LABEL.sub("[redacted]", f"{method} {parts[1]}{parts[2]} {text}"))
+        key = f"{method} {url.partition('://')[2]} {text}"
+        return Question(method, url, body, _LABEL.sub("[redacted]", key) if "[redacted" in key else key)
 
 
 def _remove(value: Any, path: list[str]) -> None:

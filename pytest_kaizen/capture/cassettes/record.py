@@ -97,7 +97,10 @@ class Record:
         status = response.pop("status", None)
         if status is None and error is None:
             raise ValueError("neither a response nor an error")
-        record = cls(
+        headers = response.pop("headers", {})
+        if status is not None:
+            bodies.check(response)
+        return cls(
             sample=int(written["sample"]),
             question=question,
             prompts={
@@ -105,15 +108,13 @@ class Record:
                 for task, version in written.get("prompts", {}).items()
             },
             status=None if status is None else int(status),
-            headers={str(name): str(value) for name, value in response.pop("headers", {}).items()},
+            headers={str(name): str(value) for name, value in headers.items()},
             body=response,
             error=None if error is None else (str(error["type"]), str(error["message"])),
             latency_ms=float(written["latency_ms"]),
             arrival_ms=[float(moment) for moment in written.get("arrival_ms", [])],
             cost_usd=written.get("cost_usd"),
         )
-        bodies.decode(record.body)
-        return record
 
 
 def record_of(

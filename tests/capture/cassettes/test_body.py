@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_kaizen.capture import Redactor, sse
-from pytest_kaizen.capture.cassettes.body import assembled, decode, encode, encode_stream
-from pytest_kaizen.capture.cassettes.layout import render, restore
+from pytest_kaizen.capture.cassettes.body import assembled, check, decode, encode, encode_stream
+from pytest_kaizen.capture.cassettes.layout import parse, render
 
 KEY = "sk-ant-" + "api03-" + "Ab1_" * 10
 
@@ -20,7 +20,7 @@ def same(value: Any) -> Any:
 
 def written(value: Any) -> Any:
     """What a value is after it was written to a file and read again."""
-    return restore(json.loads(render(value).encode().decode()))
+    return parse(render(value).encode().decode())
 
 
 def delta(text: str) -> bytes:
@@ -135,6 +135,16 @@ def test_a_clean_stream_keeps_its_odd_chunks() -> None:
     chunks = [whole[:10], whole[10:]]
     described = encode_stream(chunks, Redactor({}).data)
     assert decode(written(described)) == chunks
+
+
+@pytest.mark.parametrize(
+    "described",
+    [{}, {"jsn": 1}, {"text": 1}, {"chunks": "a"}, {"chunks": [1]}, {"chunks": [[1]]}, {"chunks": None}],
+)
+def test_what_is_no_body(described: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        check(described)
+    check({"json": None})
 
 
 def test_texts_are_kept_apart() -> None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_kaizen.capture.cassettes.layout import OneLine, is_restorable, render, restore
+from pytest_kaizen.capture.cassettes.layout import OneLine, is_restorable, parse, render
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -17,7 +16,7 @@ VALUES = st.recursive(
 @given(VALUES.filter(is_restorable))
 def test_what_is_laid_out_comes_back(value: Any) -> None:
     text = render(value)
-    assert restore(json.loads(text)) == value
+    assert parse(text) == value
     text.encode()
 
 
