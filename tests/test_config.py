@@ -196,7 +196,7 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         (
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
-            "valid: baseline, endpoints, judge, prices, store, tasks, undecided",
+            "valid: baseline, cassettes, endpoints, judge, prices, record, redact, store, tasks, undecided",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",

@@ -83,7 +83,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--root",
         type=Path,
-        metavar="DIR",
+        metavar="FOLDER",
         help="the project's folder (default: the nearest one upward with a kaizen.yaml, else with a "
         "pyproject.toml or pytest.ini, else this one)",
     )
