@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import ModuleType
@@ -169,6 +170,13 @@ class Attempt:
         """Take note that ``send`` raised."""
         self._exchange.ended = self._exchange.now()
         self._exchange.error = describe(exc)
+        response = getattr(exc, "response", None)
+        if isinstance(response, self._exchange.library.Response):
+            # A hook of the user's own client refuses an answer that came, as raise_for_status does.
+            self._exchange.answered(response)
+            with suppress(Exception):
+                # It has been read, or else the library's ResponseNotRead.
+                self._exchange.chunks.append(response.content)
         self._call.saw_credentials_of(self._request)
         self._call.end(self._exchange)
         self._call.may_be_retried()

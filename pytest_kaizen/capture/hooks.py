@@ -101,6 +101,8 @@ class Capture:
                 if attempt.is_on_tape and not client.is_closed:
                     request.read()
                     response = attempt.replay(stream=stream)
+                    for hook, value in _user_hooks(client, request, response):
+                        hook(value)
                 if response is None:
                     response = original(client, request, **kwargs)
             except BaseException as exc:
@@ -127,6 +129,8 @@ class Capture:
                 if attempt.is_on_tape and not client.is_closed:
                     await request.aread()
                     response = attempt.replay(stream=stream)
+                    for hook, value in _user_hooks(client, request, response):
+                        await hook(value)
                 if response is None:
                     response = await original(client, request, **kwargs)
             except BaseException as exc:
@@ -138,3 +142,11 @@ class Capture:
             return response
 
         return send
+
+
+def _user_hooks(client: Any, request: Any, response: Any) -> list[tuple[Callable[[Any], Any], Any]]:
+    """Return the client's own event hooks, with what each is called with; none without a replayed answer."""
+    if response is None:
+        return []
+    hooks = client.event_hooks
+    return [(hook, request) for hook in hooks["request"]] + [(hook, response) for hook in hooks["response"]]

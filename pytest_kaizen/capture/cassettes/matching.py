@@ -15,6 +15,8 @@ from . import body as bodies
 #: What changes from run to run and says nothing about the answer.
 VOLATILE_FIELDS = ("metadata.user_id", "prompt_cache_key", "safety_identifier", "user")
 
+_LONG = 2000
+_BASE64 = re.compile(r"(?:data:[\w/.+;=-]*,)?[A-Za-z0-9+/_-]+=*")
 _LABEL = re.compile(r"\[redacted: [^\]\"]*\]")
 
 
@@ -58,7 +60,10 @@ class Matcher:
         url = request.url
         path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
         place = self.redactor.text(f"{url.scheme}://{url.host}{path}")
-        return self.of_record(request.method, place, self.redactor.data(bodies.encode(request.content)))
+        body = bodies.encode(request.content)
+        if len(request.content) >= _LONG:
+            body = _without_files(body)
+        return self.of_record(request.method, place, self.redactor.data(body))
 
     def of_record(self, method: str, url: str, body: dict[str, Any]) -> Question:
         """Make the question of a request that was kept."""
@@ -69,6 +74,19 @@ class Matcher:
         text = json.dumps(compared, sort_keys=True, ensure_ascii=False)
         key = f"{method} {url.partition('://')[2]} {text}"
         return Question(method, url, body, _LABEL.sub("[redacted]", key) if "[redacted" in key else key)
+
+
+def _without_files(value: Any) -> Any:
+    """Replace images and files by their hash: whoever reads a cassette can do nothing with them."""
+    if isinstance(value, str):
+        if len(value) < _LONG or not _BASE64.fullmatch(value):
+            return value
+        return f"[{len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()}]"
+    if isinstance(value, dict):
+        return {key: _without_files(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_files(item) for item in value]
+    return value
 
 
 def _remove(value: Any, path: list[str]) -> None:

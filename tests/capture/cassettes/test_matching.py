@@ -86,3 +86,15 @@ def test_secrets_alone_make_no_difference() -> None:
     one = Matcher(Redactor({"A_TOKEN": "canary-value-1"}))
     two = Matcher(Redactor({"OTHER_KEY": "canary-value-2"}))
     assert key({"m": "canary-value-1"}, matcher=one) == key({"m": "canary-value-2"}, matcher=two)
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+def test_files_are_compared_by_their_hash(prefix: str) -> None:
+    matcher = Matcher(Redactor({}))
+    one, two = ({"image": prefix + letter * 4000, "note": "word " * 1000} for letter in "AB")
+    body = matcher.of_request(httpx.Request("POST", URL, json=one)).body["json"]
+    assert body["note"] == one["note"]
+    assert body["image"].startswith(f"[{4000 + len(prefix)} characters, sha256 ")
+    assert len(body["image"]) < 100
+    assert key(one) == key(dict(one))
+    assert key(one) != key(two)

@@ -293,6 +293,38 @@ def test_other_requests_pass_untouched(deck: Deck, wire: Wire) -> None:
     assert not deck.path.exists()
 
 
+@LIBRARIES
+def test_the_hooks_of_a_client_are_called_once(deck: Deck, wire: Wire, library: Any) -> None:
+    wire.json({"error": {"message": "no"}}, status=400)
+    seen: list[str] = []
+
+    def fail(response: Any) -> None:
+        seen.append(f"{response.status_code}")
+        response.raise_for_status()
+
+    def body() -> None:
+        hooks = {"request": [lambda request: seen.append(request.method)], "response": [fail]}
+        with (
+            library.Client(verify=False, event_hooks=hooks) as client,
+            pytest.raises(library.HTTPStatusError),
+        ):
+            client.post(f"{wire.url}/v1/messages", json=ASK)
+
+    async def async_body() -> None:
+        async def note(message: Any) -> None:
+            seen.append(type(message).__name__)
+
+        hooks = {"request": [note], "response": [note]}
+        async with library.AsyncClient(verify=False, event_hooks=hooks) as client:
+            await client.post(f"{wire.url}/v1/messages", json=ASK)
+
+    deck.run("new", body)
+    deck.run("replay", body)
+    deck.run("replay", lambda: asyncio.run(async_body()))
+    assert seen == ["POST", "400", "POST", "400", "Request", "Response"]
+    assert len(wire.requests) == 1
+
+
 def test_a_closed_client_says_so(deck: Deck, wire: Wire) -> None:
     client = httpx.Client(verify=False)
     client.close()
