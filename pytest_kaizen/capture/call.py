@@ -183,7 +183,7 @@ class Attempt:
 
     def returned(self, response: Any, *, stream: bool) -> None:
         """Take note of the response that ``send`` returns; a streamed one is watched from here on."""
-        self._exchange.ended = self._exchange.now()
+        self._exchange.ended = self._exchange.now(whole=not stream)
         self._exchange.answered(response)
         self._call.saw_credentials_of(self._request)
         if stream and not response.is_closed:

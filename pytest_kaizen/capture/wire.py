@@ -58,13 +58,17 @@ class Exchange:
         """Whether it brought an exception or an error status instead of an answer."""
         return self.error is not None or (self.status is not None and self.status >= 400)
 
-    def now(self) -> float:
-        """Return the time; in an exchange that is replayed, when what comes next was recorded to come."""
+    def now(self, *, whole: bool = False) -> float:
+        """Return the time; in an exchange that is replayed, when what comes next was recorded to come.
+
+        Args:
+            whole: What comes next is all of the answer at once.
+        """
         if self.record is None:
             return time.perf_counter()
         arrivals = self.record.arrival_ms
         number = len(self.times)
-        moment = arrivals[number] if number < len(arrivals) else self.record.latency_ms
+        moment = arrivals[number] if number < len(arrivals) and not whole else self.record.latency_ms
         return self.clock + moment / 1000
 
     def answered(self, response: Any) -> None:

@@ -248,6 +248,20 @@ def test_secrets_of_the_request_are_not_kept(deck: Deck, wire: Wire) -> None:
     assert "qu3ry-key" not in deck.text
 
 
+def test_a_secret_that_is_known_later_is_not_kept_either(deck: Deck, wire: Wire) -> None:
+    wire.echo = True
+
+    def body() -> None:
+        request = {"messages": [{"role": "user", "content": "I heard of later-key-88x"}]}
+        httpx.post(f"{wire.url}/v1/messages", json=request, verify=False)
+        headers = {"x-api-key": "later-key-88x"}
+        httpx.post(f"{wire.url}/v1/messages", json={"messages": []} | request, headers=headers, verify=False)
+
+    deck.run("new", body)
+    assert "later-key-88x" not in deck.text
+    assert len(deck.exchanges) == 2
+
+
 def test_another_key_is_the_same_request(deck: Deck, wire: Wire) -> None:
     wire.json(wire.message("fine"))
 

@@ -121,6 +121,24 @@ def test_a_stream_comes_in_its_chunks(deck: Deck, wire: Wire, library: Any, enco
     )
 
 
+def test_a_stream_that_is_now_read_at_once(deck: Deck, wire: Wire) -> None:
+    wire.sse(*wire.message_events("a", "b"), pause_s=0.01)
+
+    def streamed() -> bytes:
+        with httpx.stream("POST", f"{wire.url}/v1/messages", json=ASK, verify=False) as response:
+            return response.read()
+
+    def whole() -> bytes:
+        return httpx.post(f"{wire.url}/v1/messages", json=ASK, verify=False).content
+
+    (recorded,) = deck.run("new", streamed)
+    latency = deck.spans[0].latency_ms
+    (replayed,) = deck.run("replay", whole)
+    assert replayed.count(b"\n\n") == recorded.count(b"\n\n")
+    assert deck.spans[0].text == "ab"
+    assert deck.spans[0].latency_ms == pytest.approx(latency, abs=0.06)
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_chunks_that_end_anywhere(deck: Deck, wire: Wire, size: int) -> None:
     whole = b"".join(wire.message_events("Grüße aus 東京"))
@@ -193,6 +211,11 @@ def test_retries_are_replayed(deck: Deck, wire: Wire, sdk: anthropic.Anthropic) 
     assert [a.latency_ms for a in span.attempts] == pytest.approx(recorded, abs=0.01)
     assert span.latency_ms is not None
     assert span.latency_ms >= sum(recorded) - 0.1
+    before = span.latency_ms
+    first = f'"latency_ms": {recorded[0]}'
+    deck.path.write_text(deck.text.replace(first, '"latency_ms": 60000', 1), encoding="utf-8")
+    deck.run("replay", body)
+    assert deck.spans[0].latency_ms == pytest.approx(before + 60000 - recorded[0], abs=5000)
 
 
 @pytest.mark.parametrize("kind", ["ConnectError", "ReadTimeout"])
