@@ -42,6 +42,12 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"metavar": "holm|none"},
         "holm: the stated errors hold over all gates of the run; none (default): for each gate.",
     ),
+    (
+        "record",
+        {"metavar": "live|replay|new|all"},
+        "Make the LLM calls (live, default), replay them from cassettes (replay), replay what is recorded "
+        "and record what is new (new), or record everything anew (all).",
+    ),
     ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
     (
         "baseline",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ..config import Config
+from ..config import RECORD_MODES, Config, RecordMode
 from ..errors import MarkerError
 from ..gate import parse_requirement
 from ..models import GateSpec, Scope
@@ -63,6 +63,7 @@ class Planner:
             prompt_rules=rules,
             task_metrics=frozenset(spec.metric for spec in self._config.task_gates if spec.task == task),
             **self._samples(item, gates)._asdict(),
+            record=self._record(item),
         )
 
     def _samples(self, item: pytest.Item, gates: list[GateSpec]) -> SamplePlan:
@@ -80,6 +81,16 @@ class Planner:
             return _name(item, mark, _bind(item, mark, _kaizen)["task"])
         named = {rule.task for rule in rules}
         return named.pop() if len(named) == 1 else NO_TASK
+
+    def _record(self, item: pytest.Item) -> RecordMode | None:
+        mark = item.get_closest_marker("kaizen_record")
+        if mark is None:
+            return None
+        mode = _bind(item, mark, _kaizen_record)["mode"]
+        for valid in RECORD_MODES:
+            if mode == valid:
+                return valid
+        raise _error(item, mark, f"mode: expected one of {', '.join(RECORD_MODES)} (found {mode!r})")
 
     def _prompt_rules(self, item: pytest.Item) -> tuple[PromptRule, ...]:
         rules = []
@@ -175,6 +186,9 @@ def _kaizen(
 
 
 def _kaizen_prompt(task: str, requirement: str) -> None: ...
+
+
+def _kaizen_record(mode: str) -> None: ...
 
 
 def _kaizen_rubric(

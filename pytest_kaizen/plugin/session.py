@@ -21,6 +21,7 @@ from .items import RUN, ItemHooks, Work
 from .judging import SessionJudge
 from .keeper import Keeper
 from .planning import Planner
+from .recording import SessionCassettes
 from .rounds import Rounds
 from .whole import left_out
 
@@ -67,13 +68,15 @@ class KaizenSession:
 
         self.capture = Capture(settings.endpoints, price=price)
         self._judge = SessionJudge(settings, prices)
-        self._scoring = Scoring(redactor=Redactor(os.environ), judge=self._judge)
+        redactor = Redactor(os.environ, settings.redact)
+        self._scoring = Scoring(redactor=redactor, judge=self._judge)
+        self._cassettes = SessionCassettes(settings, redactor)
         self._plans: dict[str, CasePlan] = {}
         self._beyond: dict[str, str] = {}
         self._store: Store | None = None
         self._keeper: Keeper | None = None
         if handover.given_run(config) is None:
-            self._keeper = Keeper(config, settings, self._library, self._fails)
+            self._keeper = Keeper(config, settings, self._library, redactor, self._fails)
             config.pluginmanager.register(self._keeper, "kaizen-keeper")
 
     def close(self) -> None:
@@ -112,7 +115,7 @@ class KaizenSession:
             raise self._refused(exc) from None
         scorers = [scorer for given in self._config.hook.pytest_kaizen_scorers() for scorer in given]
         self._scoring.scorers.extend(scorers)
-        hooks = ItemHooks(self._config, work, self._scoring, self._library, self._fails)
+        hooks = ItemHooks(self._config, work, self._scoring, self._library, self._cassettes, self._fails)
         self._config.pluginmanager.register(hooks, "kaizen-items")
         if self._keeper is not None and self._keeper.book is not None:
             self._config.pluginmanager.register(Rounds(self._keeper.book, hooks, work.plan), "kaizen-rounds")
@@ -144,7 +147,7 @@ class KaizenSession:
                 finished=lambda run, _: keeper.take_in(run),
             )
         assert run_id is not None
-        writer = RunWriter(store, self._library)
+        writer = RunWriter(store, self._library, self._scoring.redactor)
         unsaid = [collected]
 
         def hand_over(run: CaseRun, report: pytest.TestReport) -> None:
