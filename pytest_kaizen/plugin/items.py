@@ -151,7 +151,10 @@ class ItemHooks:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep what pytest made of the case."""
         report = yield
-        run = item.stash[RUN]
+        run = item.stash.get(RUN, None)
+        if run is None:
+            # Some plugin reports on a test that was never set up.
+            return report
         if report.when == "teardown":
             # pytest keeps items until the end of the session.
             del item.stash[RUN]
