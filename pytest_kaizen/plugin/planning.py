@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping
@@ -209,8 +210,12 @@ def _kaizen_threshold(
 ) -> None: ...
 
 
+# To read a signature takes longer than all else that is done for a marker, and there are four.
+_parameters = functools.cache(inspect.signature)
+
+
 def _bind(item: pytest.Item, mark: pytest.Mark, signature: Callable[..., None]) -> dict[str, Any]:
-    parameters = inspect.signature(signature)
+    parameters = _parameters(signature)
     try:
         bound = parameters.bind(*mark.args, **mark.kwargs)
     except TypeError as exc:
