@@ -177,3 +177,17 @@ def test_terse_reports(suite: Suite, options: list[str]) -> None:
     collecting = options == ["--collect-only"]
     suite.run_alone("-n", "2", *options, code=0 if collecting else 1)
     assert ("FAILED on a whole task: greet" in suite.last_line) is not collecting
+
+
+def test_what_json_cannot_say_stops_no_worker(suite: Suite) -> None:
+    suite.write(r"""
+        import pytest
+
+        @pytest.mark.kaizen("greet")
+        def test_it(kaizen):
+            kaizen.case(input=b"\xff", output="half a pair \ud83d")
+            kaizen.score("warmth", 1, reason="\ud83d")
+    """)
+    suite.run_alone("-n", "1", passed=1, code=0)
+    assert suite.table["greet"]["samples"] == "1"
+    assert suite.trace.output == "half a pair \ufffd"
