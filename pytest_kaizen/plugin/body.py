@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ..pipeline import LiveSample
-from .case_run import INTERRUPTS, CaseRun
+from .case_run import CaseRun
 
 Body = Callable[..., Any]
 
@@ -86,7 +86,8 @@ def _in_threads(body: Body, run: CaseRun) -> Body:
                 ended_by.append(exc)
 
         # Daemons: a body that hangs must not keep the process alive after Ctrl-C or a timeout.
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(run.plan.concurrency)]
+        workers = min(run.plan.concurrency, run.plan.max_samples)
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -118,8 +119,9 @@ def _async(body: Body, run: CaseRun) -> Body:
                         await anyio.to_thread.run_sync(run.end, live)
                     else:
                         run.end(live)
-            except INTERRUPTS as exc:
-                # A task group would wrap it, and pytest would no longer know it.
+            except BaseException as exc:
+                # A task group would wrap it, so that pytest no longer knew it, and would drop a
+                # cancellation that is not its own, as if the body had ended well.
                 ended_by.append(exc)
                 stop()
 
