@@ -133,9 +133,13 @@ def _async(body: Body, run: CaseRun) -> Body:
             # In the test's own task, as without samples.
             await work(lambda: None)
         else:
-            async with anyio.create_task_group() as tasks:
-                for _ in range(workers):
-                    tasks.start_soon(work, tasks.cancel_scope.cancel)
+            try:
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(workers):
+                        tasks.start_soon(work, tasks.cancel_scope.cancel)
+            except BaseExceptionGroup as group:
+                # What came from outside the bodies: trio raises Ctrl-C here.
+                ended_by.insert(0, group.exceptions[0])
         if ended_by:
             raise ended_by[0]
         _settle(run)

@@ -90,6 +90,31 @@ def test_ctrl_c_in_an_async_sample(suite: Suite, plugin: str) -> None:
     assert suite.stored_run.status == "interrupted"
 
 
+def test_ctrl_c_outside_the_samples_of_trio(suite: Suite) -> None:
+    suite.write(
+        COUNTED
+        + """
+    import signal
+    import anyio
+
+    @pytest.mark.anyio
+    @pytest.mark.kaizen("greet", samples=6, concurrency=2)
+    async def test_it(kaizen):
+        if next(numbers) == 4:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            await anyio.sleep(5)
+
+    @pytest.fixture(autouse=True)
+    def alarm():
+        before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        yield
+        signal.signal(signal.SIGALRM, before)
+    """
+    )
+    suite.run("-k", "trio", plugins=("kaizen", "anyio"), code=2)
+    assert suite.stored_run.status == "interrupted"
+
+
 def test_pytest_exit_in_a_sample_ends_the_session(suite: Suite) -> None:
     suite.write(
         COUNTED
