@@ -191,3 +191,25 @@ def test_what_json_cannot_say_stops_no_worker(suite: Suite) -> None:
     suite.run_alone("-n", "1", passed=1, code=0)
     assert suite.table["greet"]["samples"] == "1"
     assert suite.trace.output == "half a pair \ufffd"
+
+
+def test_what_a_worker_wrote_at_last_is_not_missing(suite: Suite) -> None:
+    suite.add_to_conftest("""
+        from pytest_kaizen.errors import StoreError
+        from pytest_kaizen.store import Store
+
+        add = Store.add_sample
+        calls = []
+
+        def failing(self, *args, **options):
+            calls.append(args)
+            if len(calls) < 3:
+                raise StoreError("disk full")
+            add(self, *args, **options)
+
+        Store.add_sample = failing
+    """)
+    suite.write(SIX)
+    suite.run_alone("-n", "1", passed=6, code=0)
+    assert "NOT STORED" not in suite.text
+    assert len(suite.cases) == 6
