@@ -169,6 +169,7 @@ class CaseRun:
         with self._lock:
             if self._running.pop(live.number, None) is None:
                 return
+            live.has_ended = True
         found = (error, self.skipped, self._errors.get(live.number), self.spoilt.get(live.number))
         sample = self._record(self, live, next((exc for exc in found if exc is not None), None))
         with self._lock:
