@@ -213,3 +213,12 @@ def test_what_a_worker_wrote_at_last_is_not_missing(suite: Suite) -> None:
     suite.run_alone("-n", "1", passed=6, code=0)
     assert "NOT STORED" not in suite.text
     assert len(suite.cases) == 6
+
+
+def test_the_errors_hold_over_the_gates_of_all_workers(suite: Suite) -> None:
+    suite.write(TASK_GATE.replace("min: 0.45", "min: 0.45, confidence: 0.95"), "kaizen.yaml")
+    gate = 'kaizen_threshold("warmth", min=0.5, confidence=0.95)\n    @pytest.mark.parametrize("number"'
+    suite.write(SIX.replace('parametrize("number"', gate).replace("number / 5", "1"))
+    suite.run_alone("-n", "2", "--kaizen-gate-correction", "holm", passed=6)
+    assert {case.gates[0].sentence[-13:] for case in suite.cases.values()} == {"over 7 gates)"}
+    assert suite.stored_run.tasks[0].gates[0].sentence.endswith("over 7 gates)")
