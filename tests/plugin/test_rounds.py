@@ -145,3 +145,10 @@ def test_a_case_that_was_collected_twice_is_drawn_once_a_round(suite: Suite) -> 
         "--kaizen-max-samples", "10", "--keep-duplicates", "test_it.py", "test_it.py", passed=12, code=0
     )
     assert [[s.trace.sample for s in case.samples] for case in suite.cases.values()] == [[0, 1, 2, 3]] * 6
+
+
+def test_no_round_for_a_gate_that_a_missing_score_keeps_from_passing(suite: Suite) -> None:
+    write(suite, "1.0 if number != 2 else 1 / 0")
+    suite.run("--kaizen-max-samples", "3", passed=5, failed=1, code=1)
+    assert gate(suite).outcome is Outcome.UNDECIDED
+    assert {len(case.samples) for case in suite.cases.values()} == {1}
