@@ -136,23 +136,22 @@ def optimize_task(
     with _job(store, search, meter) as job:
         try:
             request = _request(config, store, search, prompt.text, cases, suite)
-            evaluator = _Confirming(suite, request)
-            held = {
-                "evaluate": RedactedEvaluator(evaluator, Redactor(os.environ)),
-                "reflect": LLMReflector(CappedLLM(llm, meter, prices), config.judge.model),
-                "ledger": store,
-                "budget": meter,
-            }
+            evaluate = RedactedEvaluator(_Confirming(suite, request), Redactor(os.environ))
+            reflect = LLMReflector(CappedLLM(llm, meter, prices), config.judge.model)
 
             def hear(event: Event) -> None:
                 job.step, job.spend = event.step, event.spend
                 store.save_job(job)
                 on_event(event)
 
-            estimate = estimate_improve(request, **held, on_event=hear)
+            estimate = estimate_improve(
+                request, evaluate=evaluate, reflect=reflect, ledger=store, budget=meter, on_event=hear
+            )
             if not on_estimate(estimate):
                 return None
-            found = improve(request, **held, on_event=hear)
+            found = improve(
+                request, evaluate=evaluate, reflect=reflect, ledger=store, budget=meter, on_event=hear
+            )
         finally:
             suite.close()
             llm.close()

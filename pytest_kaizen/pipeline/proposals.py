@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..config import Config
+from ..errors import PromptError
 from ..models import Proposal, ProposalStatus
 from ..prompts import PromptLibrary, activate_version, new_version
 from ..report.proposal import proposal_markdown
@@ -41,10 +42,20 @@ def activate_proposal(config: Config, store: Store, proposal: Proposal) -> int:
         The version.
 
     Raises:
-        PromptError: A file cannot be written.
+        PromptError: Another version is active than the one it was compared with; a file cannot be
+            written.
         StoreError: The store cannot be written.
     """
-    parent = PromptLibrary(config).get(proposal.task).version
+    library = PromptLibrary(config)
+    active = library.active(proposal.task)
+    parent = next(
+        (v.version for v in library.versions(proposal.task) if v.sha256 == proposal.parent_sha256), None
+    )
+    if parent != active:
+        raise PromptError(
+            f"proposal {proposal.id} was compared with {f'version {parent}' if parent else 'another text'}, "
+            f"and version {active} of '{proposal.task}' is active: not activated"
+        )
     note = f"Found by `kaizen optimize` from version {parent}: proposal {proposal.id}."
     path = new_version(config, proposal.task, source=parent, text=proposal.text, note=note)
     number = int(path.stem)

@@ -25,6 +25,8 @@ from pydantic import BaseModel
 from ..errors import WorkerError
 from ..models import Scored
 
+#: Seconds to import and collect a suite.
+_START_S = 300.0
 _LOG_LINES = 15
 _GRACE_S = 5.0
 
@@ -59,7 +61,7 @@ class Launch:
     Attributes:
         folder: Where pytest is started.
         arguments: Its arguments, ``--kaizen`` and the worker's own aside.
-        deadline_s: Seconds after which a worker that gives no answer counts as hung.
+        deadline_s: Seconds after which a worker that is on a case counts as hung.
     """
 
     folder: Path
@@ -81,6 +83,8 @@ class WorkerProcess:
     """
 
     def __init__(self, launch: Launch) -> None:
+        if os.name != "posix":
+            raise WorkerError("a search runs the suite in processes as POSIX systems have them")
         self._launch = launch
         requests, self._to = os.pipe()
         self._from, replies = os.pipe()
@@ -102,9 +106,7 @@ class WorkerProcess:
             os.close(requests)
             os.close(replies)
         try:
-            self.suite = Suite.model_validate_json(self._line())
-            if self.suite.refused is not None:
-                raise WorkerError(f"the suite cannot be run: {self.suite.refused}{self._tail()}")
+            self.suite = self._first()
         except BaseException:
             self.kill()
             raise
@@ -119,7 +121,7 @@ class WorkerProcess:
             _write(self._to, f"{ask.model_dump_json()}\n".encode())
         except OSError:
             raise WorkerError(f"the worker died{self._tail()}") from None
-        return Scored.model_validate_json(self._line())
+        return Scored.model_validate_json(self._line(self._launch.deadline_s))
 
     def close(self) -> None:
         """Let it tear down its fixtures and end; one that does not is killed."""
@@ -143,12 +145,18 @@ class WorkerProcess:
                 os.close(descriptor)
         self._log.close()
 
-    def _line(self) -> bytes:
-        end = time.monotonic() + self._launch.deadline_s
+    def _first(self) -> Suite:
+        suite = Suite.model_validate_json(self._line(_START_S))
+        if suite.refused is not None:
+            raise WorkerError(f"the suite cannot be run: {suite.refused}{self._tail()}")
+        return suite
+
+    def _line(self, seconds: float) -> bytes:
+        end = time.monotonic() + seconds
         while b"\n" not in self._buffer:
             left = max(end - time.monotonic(), 0)
             if not select.select([self._from], [], [], left)[0]:
-                raise WorkerError(f"the worker gave no answer within {self._launch.deadline_s:g} s")
+                raise WorkerError(f"the worker gave no answer within {seconds:g} s")
             chunk = os.read(self._from, 1 << 16)
             if not chunk:
                 raise WorkerError(f"the worker died{self._tail()}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 
@@ -29,12 +30,15 @@ from .pytest_internals import run_again, tear_down_all
 WORKER = pytest.StashKey["Worker"]()
 
 #: What the command line, the ini file or the environment may ask for and a worker must not do: spread
-#: over processes, overwrite the reports of the run that started it, search again, use kept replies.
-_NEVER = {
+#: over processes, overwrite the report of the run that started it, leave out what passed in it, search
+#: again, use kept replies.
+_NEVER: dict[str, Any] = {
     "dist": "no",
     "tx": [],
     "numprocesses": None,
     "xmlpath": None,
+    "lf": False,
+    "failedfirst": False,
     "kaizen_optimize": "never",
     "kaizen_record": "live",
 }
@@ -81,7 +85,7 @@ class Worker:
         self._replies = os.fdopen(replies, "w", encoding="utf-8")
         self._plans: Mapping[str, CasePlan] = {}
         self._library: PromptLibrary | None = None
-        self._ended: tuple[CaseRun, pytest.TestReport] | None = None
+        self._ended: list[tuple[CaseRun, pytest.TestReport]] = []
 
     def close(self) -> None:
         """Close the pipes."""
@@ -94,7 +98,7 @@ class Worker:
         return Work("", plans, _Unkept(store, library), Baselines(), None, finished=self._take)
 
     def _take(self, run: CaseRun, report: pytest.TestReport) -> None:
-        self._ended = (run, report)
+        self._ended.append((run, report))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -135,7 +139,7 @@ class Worker:
         if item is None or self._library is None:
             return failed("the suite has no such case")
         self._library.override(ask.task, ask.prompt)
-        self._ended = None
+        self._ended.clear()
         hooks.going_on = ask.sample
         try:
             run_again(item)
@@ -143,9 +147,9 @@ class Worker:
             hooks.going_on = None
             item.user_properties.clear()
             item.session.shouldfail = item.session.shouldstop = False
-        if self._ended is None:
+        if not self._ended:
             return failed("the test did not run")
-        run, report = self._ended
+        [(run, report)] = self._ended
         if report.when == "setup" and report.failed:
             return failed(f"its fixtures failed: {report.longreprtext.strip().rpartition(chr(10))[2]}")
         if not run.samples or report.skipped:

@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from .habits import draw
 
-_SECTION = re.compile(r"^BEGIN ([A-Z ]+?)(?: (\d+))? (\w+)\n(.*?)\nEND \1(?: \2)? \3$", re.DOTALL | re.MULTILINE)
+_SECTION = re.compile(
+    r"^BEGIN ([A-Z ]+?)(?: (\d+))? (\w+)\n(.*?)\nEND \1(?: \2)? \3$", re.DOTALL | re.MULTILINE
+)
 _FINDING = re.compile(r"^- (?P<name>[^:\n]+): (?P<score>\d\.\d\d)(?P<told>;.*)?$", re.MULTILINE)
 _EXPECTED = re.compile(r"; expected: (.*?)(?=; observed: |; reason: |$)")
 _REASON = re.compile(r"; reason: (.*)$")
@@ -73,9 +75,7 @@ def _findings(run: str) -> list[Finding]:
     for match in _FINDING.finditer(run):
         told = match["told"] or ""
         expected, reason = _EXPECTED.search(told), _REASON.search(told)
-        found.append(
-            Finding(match["name"], expected[1] if expected else "", reason[1] if reason else "")
-        )
+        found.append(Finding(match["name"], expected[1] if expected else "", reason[1] if reason else ""))
     return found
 
 
