@@ -54,7 +54,7 @@ def _optimize(args: argparse.Namespace) -> int:
         if known is not None:
             print(f"a proposal for this prompt is open (drop it: --dismiss): {proposal_path(config, known)}")
             return _finish(config, store, known, activate=args.activate)
-        search = _search(args, store)
+        search = _search(args, config, store)
 
         def tell(estimate: CostEstimate) -> bool:
             for line in estimate_lines(args.task, estimate, search.budget):
@@ -89,12 +89,12 @@ def _finish(config: Config, store: Store, proposal: Proposal, *, activate: bool)
     return 0
 
 
-def _search(args: argparse.Namespace, store: Store) -> Search:
+def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
     if args.resume:
         given = [args.engine, args.budget_usd, args.max_rollouts, args.seed]
         if any(value is not None for value in given):
             raise UsageError("--resume goes on with the engine, the caps and the seed that the search had")
-        return unfinished(store, args.task)
+        return unfinished(config, store, args.task)
     budget = Budget(
         usd=DEFAULT_BUDGET.usd if args.budget_usd is None else args.budget_usd,
         rollouts=args.max_rollouts or DEFAULT_BUDGET.rollouts,

@@ -70,16 +70,21 @@ class Search:
         return {"engine": self.engine, "seed": self.seed, "run_id": self.run_id, **caps}
 
 
-def unfinished(store: Store, task: str) -> Search:
+def unfinished(config: Config, store: Store, task: str) -> Search:
     """Return the newest search of a task that did not come to its end, to go on with it.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none, or it was for another text than the task runs now.
     """
     jobs = [job for job in store.jobs(task) if job.kind == KIND]
     if not jobs or jobs[0].status is JobStatus.COMPLETED:
         raise UsageError(f"--resume: no search for '{task}' was broken off")
     known = jobs[0].result
+    if known["prompt_sha256"] != PromptLibrary(config).get(task).sha256:
+        raise UsageError(
+            f"--resume: the search that was broken off is for another version of '{task}'; make that one "
+            f"active, or name it: KAIZEN_PROMPT_VERSION={task}=N"
+        )
     if jobs[0].status is JobStatus.RUNNING:
         _end(store, jobs[0], JobStatus.STOPPED)
     budget = Budget(usd=known["budget_usd"], rollouts=known["max_rollouts"])
@@ -133,7 +138,7 @@ def optimize_task(
     meter = Meter(search.budget)
     llm = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
     suite = SuiteEvaluator(launch, search.task, config.concurrency or 1)
-    with _job(store, search, meter) as job:
+    with _job(store, search, prompt.sha256, meter) as job:
         try:
             request = _request(config, store, search, prompt.text, cases, suite)
             evaluate = RedactedEvaluator(_Confirming(suite, request), Redactor(os.environ))
@@ -168,7 +173,7 @@ def optimize_task(
 
 
 @contextmanager
-def _job(store: Store, search: Search, meter: Meter) -> Iterator[Job]:
+def _job(store: Store, search: Search, prompt_sha256: str, meter: Meter) -> Iterator[Job]:
     """Keep the record of a job for as long as it runs, and of how it ended."""
     now = datetime.now(UTC)
     job = Job(
@@ -179,7 +184,7 @@ def _job(store: Store, search: Search, meter: Meter) -> Iterator[Job]:
         triggered_by=search.triggered_by,
         created_at=now,
         started_at=now,
-        result=search.settings,
+        result={**search.settings, "prompt_sha256": prompt_sha256},
     )
     store.save_job(job)
     try:

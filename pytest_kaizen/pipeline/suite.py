@@ -165,7 +165,9 @@ class WorkerProcess:
         return line
 
     def _tail(self) -> str:
-        """Return the last lines that it printed, to be put behind a sentence."""
+        """Wait for its end and return the last lines that it printed, to be put behind a sentence."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").rstrip().splitlines()[-_LOG_LINES:]
         return ":\n" + "\n".join(f"  {line}" for line in lines) if lines else ""

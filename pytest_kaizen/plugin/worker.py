@@ -150,10 +150,10 @@ class Worker:
         if not self._ended:
             return failed("the test did not run")
         [(run, report)] = self._ended
-        if report.when == "setup" and report.failed:
-            return failed(f"its fixtures failed: {report.longreprtext.strip().rpartition(chr(10))[2]}")
         if not run.samples or report.skipped:
             return failed("the test was skipped")
+        if report.when == "setup":
+            return failed(f"its fixtures failed: {run.samples[0].error}")
         return rollout(ask.case, ask.sample, run.samples[0])
 
     def _say(self, message: Suite | Scored) -> None:
