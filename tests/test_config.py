@@ -197,7 +197,7 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
             "valid: baseline, concurrency, confidence, endpoints, gate_correction, judge, max_samples, "
-            "prices, samples, store, tasks, undecided",
+            "optimize, prices, samples, store, tasks, undecided",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",

@@ -236,7 +236,8 @@ class SuiteEvaluator:
             worker = worker or WorkerProcess(self._launch)
             self._busy.add(worker)
             return worker.run(ask)
-        except WorkerError as exc:
+        except (WorkerError, ValueError) as exc:
+            # A text that is no Unicode, or an answer that cannot be read.
             if worker is not None:
                 worker.kill()
                 self._busy.discard(worker)

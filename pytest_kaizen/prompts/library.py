@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pytest_kaizen.models import PromptVersion
 from .files import holds_versions, read_versions
 from .lock import LOCK_NAME, Lock
 from .prompt import Prompt
-from .text import variables_in
+from .text import sha256_of, variables_in
 
 _FOLDER_NAME = re.compile(r"\w[\w.-]*")
 
@@ -64,9 +63,9 @@ class PromptLibrary:
         Raises:
             PromptError: As ``get``.
         """
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        variables = tuple(variables_in(text))
-        self._chosen[task] = replace(self.get(task), text=text, sha256=digest, variables=variables)
+        self._chosen[task] = replace(
+            self.get(task), text=text, sha256=sha256_of(text), variables=variables_in(text)
+        )
 
     def _choose(self, task: str, prompts: dict[int, Prompt]) -> Prompt:
         wanted = self._config.prompt_versions.get(task)
