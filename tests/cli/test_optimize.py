@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anthropic  # noqa: F401 - imported once, not by every command
 import pytest
 
 from pytest_kaizen.cli import main
-from pytest_kaizen.models import JobStatus, ProposalStatus
-from pytest_kaizen.optimize import Event
+from pytest_kaizen.models import (
+    Acceptance,
+    Decision,
+    Job,
+    JobStatus,
+    Proposal,
+    ProposalStatus,
+    Spend,
+)
+from pytest_kaizen.optimize import Event, TaskCase, split_cases
 from pytest_kaizen.pipeline.suite import Launch, WorkerProcess
+from pytest_kaizen.prompts.text import sha256_of
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.store import Store
 
@@ -30,6 +40,7 @@ def test_greeting(kaizen, number):
         "max_tokens": 50,
         "system": kaizen.prompt("greet").text,
         "messages": [{"role": "user", "content": f"person {number}"}],
+        "metadata": {"user_id": str(os.getpid())},
     }
     reply = httpx.post(os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", json=request, trust_env=False)
     text = reply.json()["content"][0]["text"]
@@ -155,6 +166,28 @@ def test_finds_proposes_and_activates(
     assert "Begin with Dear." in evidence.read_text()
     assert evidence.with_suffix(".txt").read_text().rstrip() == proposal.text
 
+    # Each prompt is compared on the held-out cases in a process of its own.
+    cases = [TaskCase(f"test_greet.py::test_greeting[{n}]", f"person {n}") for n in range(40)]
+    held_out = {case.input for case in split_cases(cases).held_out}
+    processes: dict[tuple[str, bool], set[str]] = {}
+    for request in llm.record[40:]:
+        if request.system in ("You greet people.", proposal.text):
+            seen = processes.setdefault((request.system, request.last_user_text in held_out), set())
+            seen.add(request.body["metadata"]["user_id"])
+    before, after = (processes[text, True] for text in ("You greet people.", proposal.text))
+    assert (len(before), len(after)) == (1, 1)
+    assert before.isdisjoint(after | processes["You greet people.", False])
+    assert after.isdisjoint(processes[proposal.text, False])
+
+    # It was compared with version 1, and says nothing about another one.
+    (root / "prompts/greet/2.md").write_text("Say hello.\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAIZEN_PROMPT_VERSION", "greet=1")
+        status, out, err = after_a_run("--activate")
+    assert status == 2
+    assert "was compared with version 1, and version 2 of 'greet' is active: not activated" in err
+    (root / "prompts/greet/2.md").unlink()
+
     # The open proposal is shown again, at no cost, and may be activated.
     asked = len(llm.record)
     status, out, _ = after_a_run("--activate")
@@ -186,6 +219,56 @@ def test_what_it_refuses_before_any_call(
     (pytester.path / "prompts/greet/1.md").unlink()
     assert "no prompt of 'greet' here" in command()[2]
     assert llm.record == []
+
+
+def test_an_open_proposal_is_shown_activated_only_if_proved_or_dropped(
+    command: Command, pytester: pytest.Pytester
+) -> None:
+    verdict = Acceptance(
+        decision=Decision.UNDERPOWERED,
+        min_gain=0.02,
+        confidence=0.95,
+        look=1,
+        level=0.03,
+        sentence="underpowered: too few",
+    )
+    proposal = Proposal(
+        id="0123",
+        task="greet",
+        parent_sha256=sha256_of("You greet people."),
+        sha256=sha256_of("Dear you."),
+        text="Dear you.",
+        diff=["+Dear you."],
+        engine="insights",
+        acceptance=verdict,
+        spend=Spend(),
+    )
+    with _store(pytester.path) as store:
+        store.save_proposal(proposal)
+    status, out, _ = command()
+    assert (status, "underpowered: too few" in out) == (0, True)
+    status, out, _ = command("--activate")
+    assert status == 1
+    assert out.endswith("not activated: it is not proved to be better, so that is for a person to decide\n")
+    assert not (pytester.path / "prompts/greet/2.md").exists()
+    status, _, err = command("--dismiss")
+    assert (status, "no run in the store" in err) == (2, True)
+    with _store(pytester.path) as store:
+        assert [found.status for found in store.proposals()] == [ProposalStatus.DISMISSED]
+
+
+def test_one_search_at_a_time(command: Command, pytester: pytest.Pytester) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    known = {"prompt_sha256": "another", "engine": "insights", "seed": 0, "run_id": "r"}
+    job = Job(id="j", kind="optimize", task="greet", status=JobStatus.RUNNING, created_at=now, result=known)
+    with _store(pytester.path) as store:
+        store.save_job(job)
+    status, _, err = command()
+    assert status == 2
+    assert "under way since 2026-01-02 00:00:00 UTC; if its process is gone, go on with it" in err
+    status, _, err = command("--resume")
+    assert status == 2
+    assert "is for another version of 'greet'; make that one active, or name it" in err
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ TEST = """
     @pytest.mark.parametrize("number", range(40))
     def test_greeting(kaizen, ask, number):
         text = ask(f"person {number}", system=kaizen.prompt("greet").text)
-        kaizen.case(input=f"person {number}", output=text)
         kaizen.check("warm", float("Dear" in text), "there is no Dear in it")
 """
 
@@ -75,6 +74,10 @@ def test_proposes_and_activates(weak: Suite, monkeypatch: pytest.MonkeyPatch) ->
     assert "accepted: the candidate gained 1.00 " in weak.text
     assert "+- Begin with Dear." in weak.text
     assert weak.last_line == FAILED
+    # A case's input is what it was given beside the prompt, which the reflecting model sees once.
+    shown = [request.last_user_text for request in weak.llm.record if request.schema]
+    assert shown
+    assert all(text.count("You greet people.") == 1 for text in shown)
     with weak.store as store:
         [proposal] = store.proposals()
         [run] = store.runs()
