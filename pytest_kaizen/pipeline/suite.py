@@ -28,7 +28,8 @@ from ..models import Scored
 #: Seconds to import and collect a suite.
 _START_S = 300.0
 _LOG_LINES = 15
-_GRACE_S = 5.0
+#: Seconds to tear down and end.
+_GRACE_S = 10.0
 
 
 class Suite(BaseModel):

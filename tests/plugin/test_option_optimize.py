@@ -101,8 +101,10 @@ def test_proposes_and_activates(weak: Suite, monkeypatch: pytest.MonkeyPatch) ->
 def test_not_when_it_is_not_the_whole_task_or_may_be_a_stranger(
     weak: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weak.run("--kaizen-optimize=propose", "-k", "1", code=0)
+    weak.write(TEST.replace("@pytest", '@pytest.mark.kaizen_threshold("warm", min=0.9)\n    @pytest', 1))
+    weak.run("--kaizen-optimize=propose", "-k", "1", code=1)
     assert "a search takes" not in weak.text
+    weak.write(TEST)
     asked = len(weak.llm.record)
     monkeypatch.setenv("CIRCLECI", "true")
     monkeypatch.setenv("CIRCLE_PR_NUMBER", "7")
