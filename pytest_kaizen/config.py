@@ -9,12 +9,13 @@ alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from .errors import ConfigError
 from .models import Bar, GateSpec, Scope
@@ -32,6 +33,19 @@ MAX_VOTES = 25
 DEFAULT_MAX_SAMPLES = 40
 #: Samples of an async test under way at once, where nobody says otherwise.
 DEFAULT_ASYNC_CONCURRENCY = 8
+RecordMode = Literal["live", "replay", "new", "all"]
+RECORD_MODES: tuple[RecordMode, ...] = get_args(RecordMode)
+
+
+def _compilable(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as exc:
+        raise ValueError(f"not a regular expression: {exc}") from None
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
 
 
 class TaskConfig(BaseModel):
@@ -90,6 +104,20 @@ DEFAULT_ENDPOINTS = (
 )
 
 
+class CassettesConfig(BaseModel):
+    """``cassettes`` in ``kaizen.yaml``: what may differ between a request and its record.
+
+    Attributes:
+        ignore_fields: Paths in JSON bodies, such as ``metadata.session``; ``*`` is any key or item.
+        ignore_text: Regular expressions; what they match in texts may differ, such as a date.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ignore_fields: tuple[str, ...] = ()
+    ignore_text: tuple[Pattern, ...] = ()
+
+
 class KaizenYaml(BaseModel):
     """The whole of ``kaizen.yaml``."""
 
@@ -108,6 +136,9 @@ class KaizenYaml(BaseModel):
     confidence: float | None = None
     gate_correction: str | None = None
     optimize: str | None = None
+    record: str | None = None
+    cassettes: CassettesConfig = field(default_factory=CassettesConfig)
+    redact: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +165,8 @@ class Config:
         gate_correction: ``holm``: errors hold over all gates of the session; ``none``: for each.
         optimize: What follows on a task's failed gate: nothing, a search for a better prompt that
             proposes it, or one that also makes it the active version where the proof suffices.
+        record: What is done with the tests' calls; a marker on a test goes before it.
+        redact: The user's own patterns of what must not be kept.
     """
 
     root: Path
@@ -154,6 +187,9 @@ class Config:
     confidence: float | None = None
     gate_correction: Literal["holm", "none"] = "none"
     optimize: Literal["never", "propose", "activate"] = "never"
+    record: RecordMode = "live"
+    cassettes: CassettesConfig = field(default_factory=CassettesConfig)
+    redact: tuple[str, ...] = ()
 
     @property
     def baseline_in_store(self) -> bool:
@@ -214,6 +250,9 @@ def load_config(
         judge_cache=lookup.get("judge_cache", _on_off, True),
         task_gates=tuple(_task_gates(document, file, confidence)),
         baseline=lookup.get("baseline", _baseline, None),
+        record=lookup.get("record", _one_of(*RECORD_MODES), "live"),
+        cassettes=document.cassettes,
+        redact=document.redact,
         save_baseline=bool((cli or {}).get("save_baseline")),
         samples=lookup.get("samples", _count, 1),
         max_samples=lookup.get("max_samples", _count, None),
@@ -320,4 +359,14 @@ def _one_of(*valid: str) -> Callable[[str], str]:
     return parse
 
 
-__all__ = ["Config", "Endpoint", "JudgeConfig", "KaizenYaml", "TaskConfig", "load_config"]
+__all__ = [
+    "RECORD_MODES",
+    "CassettesConfig",
+    "Config",
+    "Endpoint",
+    "JudgeConfig",
+    "KaizenYaml",
+    "RecordMode",
+    "TaskConfig",
+    "load_config",
+]

@@ -7,7 +7,8 @@
     │   ├── ConfigError          an option, an ini key, an environment variable or kaizen.yaml
     │   ├── MarkerError          the arguments of a marker
     │   ├── RubricError          a rubric file
-    │   └── PromptError          a prompt file, its variables, kaizen.lock
+    │   ├── PromptError          a prompt file, its variables, kaizen.lock
+    │   └── CassetteError        a cassette file: broken, of a newer release, not writable
     ├── CaptureError             a request to something that cannot be captured or is not being captured
     ├── LLMError                 a model call of our own (judge, reflection) failed
     │   └── BudgetExceeded       the spend cap was reached before the call
@@ -23,6 +24,8 @@
         ├── KaybaAPIError        Kayba: carries a code
         ├── KalmiaError          Kalmia
         └── KateError            Kate
+
+    ReplayError                  a request that a cassette cannot answer; no Exception, as it says there
 """
 
 from __future__ import annotations
@@ -68,6 +71,10 @@ class RubricError(UsageError):
 
 class PromptError(UsageError):
     """A prompt is missing, was edited after it was locked, or does not fit its variables."""
+
+
+class CassetteError(UsageError):
+    """A cassette cannot be read, is no cassette, is of a newer release or cannot be written."""
 
 
 class CaptureError(KaizenError):
@@ -196,3 +203,11 @@ class KalmiaError(PlatformError):
 
 class KateError(PlatformError):
     """A call to Kate failed."""
+
+
+class ReplayError(BaseException):
+    """A request is to be replayed and cannot be.
+
+    It is no ``Exception``, as what ``pytest.fail`` raises is none: an SDK would take it for a lost
+    connection, try again and report that; and a program's own ``except Exception`` would hide it.
+    """

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import BudgetExceeded, LLMError
+from .errors import BudgetExceeded, LLMError, ReplayError
 from .models import Usage
 from .prices import Prices
 
@@ -172,6 +172,8 @@ class AnthropicLLM:
                 messages=[{"role": "user", "content": request.prompt}],
                 **optional,
             )
+        except ReplayError as exc:
+            raise LLMError(f"{request.model}: {exc}") from None
         except anthropic.APIStatusError as exc:
             kind = f" {exc.type}" if exc.type else ""
             detail = _without_secrets(exc.api_message or exc.message)

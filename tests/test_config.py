@@ -196,8 +196,8 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         (
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
-            "valid: baseline, concurrency, confidence, endpoints, gate_correction, judge, max_samples, "
-            "optimize, prices, samples, store, tasks, undecided",
+            "valid: baseline, cassettes, concurrency, confidence, endpoints, gate_correction, judge, "
+            "max_samples, optimize, prices, record, redact, samples, store, tasks, undecided",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",

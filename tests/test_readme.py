@@ -12,6 +12,7 @@ import pytest
 
 from pytest_kaizen.cli import main
 from pytest_kaizen.plugin import hookspecs
+from pytest_kaizen.scripted import ScriptedLLM
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w./-]+)`[^\n]*:\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
@@ -97,6 +98,25 @@ def test_commands_work(suite: pytest.Pytester, capsys: pytest.CaptureFixture[str
         assert main(command[1:]) == 0, command
     traces = json.loads(capsys.readouterr().out)
     assert len(traces) == 3
+
+
+def test_recorded_calls_read_as_shown(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = re.search(r"### Recorded calls.*?^```json\n(.*?)^```$.*?^```\n(.*?)^```$", README, re.M | re.S)
+    assert shown is not None
+    with ScriptedLLM() as llm:
+        for name, value in llm.environ.items():
+            monkeypatch.setenv(name, value)
+        llm.reply(json={"faithful": {"reason": "so it is", "score": "yes"}}, when=lambda r: bool(r.schema))
+        llm.reply(lambda request: "About the " + request.last_user_text)
+        arguments = ("--kaizen", "test_summary.py", "-p", "no:asyncio")
+        suite.runpytest(*arguments, "--kaizen-record=new").assert_outcomes(passed=2)
+        record = (suite.path / "cassettes/test_summary/test_summary-lamp.json").read_text(encoding="utf-8")
+        assert shown[1] in record
+        prompt = suite.path / "prompts/summarize_ticket/1.md"
+        prompt.write_text(prompt.read_text().replace("one sentence", "two sentences"), encoding="utf-8")
+        result = suite.runpytest(*arguments, "--kaizen-record=replay")
+    result.assert_outcomes(failed=2)
+    assert shown[2] in result.stdout.str()
 
 
 def options(parser_help: str) -> set[str]:

@@ -49,6 +49,9 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
     metadata: dict[str, Any] = {"api": facts.endpoint.api, "url": facts.url}
     if last.status is not None:
         metadata["status"] = last.status
+    records = [exchange.cassette for exchange in exchanges if exchange.cassette is not None]
+    if records:
+        metadata["records"] = records
     request = _request(parser, facts.content, metadata)
     if request.parameters:
         metadata["request"] = request.parameters
@@ -56,7 +59,6 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
     reply = _reply(parser, last, body, ends, metadata)
     metadata.update(reply.metadata)
     model = reply.model or request.model
-    usage = Usage(**reply.usage)
     ended = last.ended
     span = {
         "id": facts.span_id,
@@ -67,17 +69,21 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
         "model": model,
         "input": request.messages,
         "output": reply.messages,
-        "usage": usage,
-        "cost_usd": _cost(price, model, usage),
+        "usage": reply.usage,
         "started_at": exchanges[0].started_at,
         "latency_ms": None if ended is None else (ended - exchanges[0].clock) * 1000,
         "attempts": [_attempt(exchange) for exchange in exchanges[:-1]] + [_attempt(last, reply.error)],
+        "replayed": last.record is not None,
         "error": reply.error,
         "metadata": metadata,
     }
     if _may_hold_surrogates(facts.content) or _may_hold_surrogates(body):
         span = _well_formed(span)
-    return _validated(span)
+    made = _validated(span)
+    recorded = last.record.cost_usd if last.record is not None else None
+    made.cost_usd = _cost(price, model, made.usage) if recorded is None else recorded
+    last.cost_usd = made.cost_usd
+    return made
 
 
 def _validated(span: dict[str, Any]) -> Span:
@@ -85,8 +91,9 @@ def _validated(span: dict[str, Any]) -> Span:
         return Span.model_validate(span)
     except ValidationError as exc:
         note = f"messages left out: {exc.error_count()} fields of an unknown shape"
-        metadata = {key: span["metadata"][key] for key in ("api", "url")} | {"note": note}
-        return Span.model_validate({**span, "input": [], "output": [], "metadata": metadata})
+        kept = {key: value for key, value in span["metadata"].items() if key in ("api", "url", "records")}
+        metadata = kept | {"note": note}
+        return Span.model_validate({**span, "input": [], "output": [], "usage": {}, "metadata": metadata})
 
 
 def _may_hold_surrogates(body: bytes | None) -> bool:
@@ -150,7 +157,7 @@ def _reply(
     if exchange.status >= 400:
         return Reply(error=exchange.error or _status_error(exchange, body))
     try:
-        if _is_stream(exchange.content_type, body):
+        if sse.is_stream(exchange.content_type, body):
             reply = _streamed(parser, exchange, body, ends, metadata)
         else:
             reply = _whole(parser, exchange, body, metadata)
@@ -161,13 +168,6 @@ def _reply(
     if reply.error is not None:
         reply.error = one_line(reply.error)
     return reply
-
-
-def _is_stream(content_type: str, body: bytes) -> bool:
-    if content_type == "text/event-stream":
-        return True
-    # Some compatible servers stream under another name.
-    return content_type != "application/json" and body.lstrip()[:6].startswith((b"data:", b"event:"))
 
 
 def _streamed(

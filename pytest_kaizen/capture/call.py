@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import ModuleType
@@ -13,14 +14,13 @@ from typing import Any
 from ..config import Endpoint
 from ..models import Span, new_span_id
 from .build import Facts, Price, build_span
+from .cassettes import Record, answer
+from .credentials import credentials_of
 from .describe import describe
 from .recorder import Place, Recorder, current_kind
 from .tee import tee
 from .wire import Exchange
 
-_CREDENTIALS = frozenset(
-    {b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-goog-api-key"}
-)
 _RETRY_COUNT = "x-stainless-retry-count"
 
 # The call that failed last in this context, which an SDK may be about to try again.
@@ -47,12 +47,15 @@ class Call:
         self._exchanges: list[Exchange] = []
         self._lock = threading.Lock()
         self._under_way = False
+        self._ahead = 0.0
         self._number = self._recorder.start(self)
 
     def begin(self, request: Any, library: ModuleType, *, asynchronous: bool) -> Attempt:
         """Start the next attempt, just before its request is sent."""
-        exchange = Exchange(datetime.now(UTC), time.perf_counter(), library=library)
+        exchange = Exchange(datetime.now(UTC), time.perf_counter() + self._ahead, library=library)
         attempt = Attempt(self, exchange, request, asynchronous=asynchronous)
+        # And again once it is sent: a client's own authentication may replace what the user set.
+        self.saw_credentials_of(request)
         with self._lock:
             self._exchanges.append(exchange)
             self._under_way = True
@@ -61,6 +64,26 @@ class Call:
         if self._content is None:
             request.stream = tee(request.stream, _Upload(exchange), library, asynchronous=asynchronous)
         return attempt
+
+    def replay(self, exchange: Exchange, request: Any) -> Record | None:
+        """Find the recorded answer to an attempt; None for one that goes over the network.
+
+        Raises:
+            ReplayError: There is none, and none is to be made.
+        """
+        tape = self._recorder.tape
+        if tape is None:
+            return None
+        record = tape.take(request, exchange, self._recorder.secrets)
+        if record is not None:
+            # An answer comes at once, and counts as if it had taken its time.
+            self._ahead = exchange.clock + record.latency_ms / 1000 - time.perf_counter()
+        return record
+
+    @property
+    def has_tape(self) -> bool:
+        """Whether its sample replays or records calls."""
+        return self._recorder.tape is not None
 
     def is_retried_by(self, recorder: Recorder, client: Any, request: Any) -> bool:
         """Say whether a request is this call again."""
@@ -78,10 +101,7 @@ class Call:
 
     def saw_credentials_of(self, request: Any) -> None:
         """Remember a request's credentials, so that they are found again wherever they recur."""
-        for name, value in request.headers.raw:
-            if name.lower() in _CREDENTIALS:
-                # The scheme in front (Bearer, Basic) is no secret.
-                self._recorder.secrets.add(value.decode("latin-1").rpartition(" ")[2])
+        self._recorder.secrets.update(credentials_of(request))
 
     def is_open(self, exchange: Exchange) -> bool:
         """Say whether an attempt's answer is still awaited."""
@@ -129,17 +149,44 @@ class Attempt:
         self._request = request
         self._asynchronous = asynchronous
 
+    @property
+    def is_on_tape(self) -> bool:
+        """Whether it is to be replayed or recorded."""
+        return self._call.has_tape
+
+    def replay(self, *, stream: bool) -> Any:
+        """Make the answer that was recorded; None when the request goes over the network.
+
+        The request's body must have been read.
+
+        Raises:
+            ReplayError: There is none, and none is to be made.
+            Exception: The library's error that was recorded.
+        """
+        record = self._call.replay(self._exchange, self._request)
+        if record is None:
+            return None
+        library = self._exchange.library
+        return answer(record, self._request, library, asynchronous=self._asynchronous, stream=stream)
+
     def raised(self, exc: BaseException) -> None:
         """Take note that ``send`` raised."""
-        self._exchange.ended = time.perf_counter()
+        self._exchange.ended = self._exchange.now()
         self._exchange.error = describe(exc)
+        response = getattr(exc, "response", None)
+        if isinstance(response, self._exchange.library.Response):
+            # A hook of the user's own client refuses an answer that came, as raise_for_status does.
+            self._exchange.answered(response)
+            with suppress(Exception):
+                # It has been read, or else the library's ResponseNotRead.
+                self._exchange.chunks.append(response.content)
         self._call.saw_credentials_of(self._request)
         self._call.end(self._exchange)
         self._call.may_be_retried()
 
     def returned(self, response: Any, *, stream: bool) -> None:
         """Take note of the response that ``send`` returns; a streamed one is watched from here on."""
-        self._exchange.ended = time.perf_counter()
+        self._exchange.ended = self._exchange.now(whole=not stream)
         self._exchange.answered(response)
         self._call.saw_credentials_of(self._request)
         if stream and not response.is_closed:
@@ -154,13 +201,13 @@ class Attempt:
     def chunk(self, data: bytes) -> None:
         """Take note of a chunk of the body."""
         if self._call.is_open(self._exchange):
-            self._exchange.ended = time.perf_counter()
+            self._exchange.ended = self._exchange.now()
             self._exchange.times.append(self._exchange.ended)
             self._exchange.chunks.append(data)
 
     def failed(self, exc: BaseException) -> None:
         """Take note that the body broke off."""
-        self._exchange.ended = time.perf_counter()
+        self._exchange.ended = self._exchange.now()
         self._exchange.error = describe(exc)
 
     def closed(self) -> None:

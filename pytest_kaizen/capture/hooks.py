@@ -95,14 +95,22 @@ class Capture:
             attempt = self._begin(client, request, library, asynchronous=False)
             if attempt is None:
                 return original(client, request, **kwargs)
+            stream = bool(kwargs.get("stream"))
             try:
-                response = original(client, request, **kwargs)
+                response = None
+                if attempt.is_on_tape and not client.is_closed:
+                    request.read()
+                    response = attempt.replay(stream=stream)
+                    for hook, value in _user_hooks(client, request, response):
+                        hook(value)
+                if response is None:
+                    response = original(client, request, **kwargs)
             except BaseException as exc:
                 with suppress(Exception):
                     attempt.raised(exc)
                 raise
             with suppress(Exception):
-                attempt.returned(response, stream=bool(kwargs.get("stream")))
+                attempt.returned(response, stream=stream)
             return response
 
         return send
@@ -115,14 +123,30 @@ class Capture:
             attempt = self._begin(client, request, library, asynchronous=True)
             if attempt is None:
                 return await original(client, request, **kwargs)
+            stream = bool(kwargs.get("stream"))
             try:
-                response = await original(client, request, **kwargs)
+                response = None
+                if attempt.is_on_tape and not client.is_closed:
+                    await request.aread()
+                    response = attempt.replay(stream=stream)
+                    for hook, value in _user_hooks(client, request, response):
+                        await hook(value)
+                if response is None:
+                    response = await original(client, request, **kwargs)
             except BaseException as exc:
                 with suppress(Exception):
                     attempt.raised(exc)
                 raise
             with suppress(Exception):
-                attempt.returned(response, stream=bool(kwargs.get("stream")))
+                attempt.returned(response, stream=stream)
             return response
 
         return send
+
+
+def _user_hooks(client: Any, request: Any, response: Any) -> list[tuple[Callable[[Any], Any], Any]]:
+    """Return the client's own event hooks, with what each is called with; none without a replayed answer."""
+    if response is None:
+        return []
+    hooks = client.event_hooks
+    return [(hook, request) for hook in hooks["request"]] + [(hook, response) for hook in hooks["response"]]

@@ -11,10 +11,13 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ..models import Message, Part, Span, SpanKind, new_span_id
 from .describe import describe
+
+if TYPE_CHECKING:
+    from .cassettes import Tape
 
 T = TypeVar("T")
 
@@ -58,10 +61,12 @@ class Recorder:
 
     Attributes:
         secrets: The credentials of the requests seen, for ``Redactor.learn``.
+        tape: What calls are replayed from and recorded to; None while they are neither.
     """
 
     def __init__(self) -> None:
         self.secrets: set[str] = set()
+        self.tape: Tape | None = None
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._ended: dict[int, Span] = {}

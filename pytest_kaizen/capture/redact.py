@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -71,8 +71,8 @@ class Redactor:
         return value
 
     def data(self, value: Any) -> Any:
-        """Return plain data, as JSON has it, without its secrets."""
-        return self._redacted(value)
+        """Return plain data, as JSON has it, without its secrets; the same object when it has none."""
+        return self._cleaned(value)
 
     def trace(self, trace: Trace) -> Trace:
         """Return a trace without secrets in any of its texts; the same object when it has none.
@@ -80,17 +80,18 @@ class Redactor:
         Of what refers to itself, or is nested too deep to be searched, a mark is left.
         """
         try:
-            return self._cleaned(trace)
+            cleaned: Trace = self._cleaned(trace)
         except RecursionError:
-            unfolded: Trace = _unfolded(trace, ())
-            return self._cleaned(unfolded)
+            cleaned = self._cleaned(_unfolded(trace, ()))
+        return cleaned
 
-    def _cleaned(self, trace: Trace) -> Trace:
+    def _cleaned(self, value: Any) -> Any:
         texts: list[str] = []
-        if not _collect(trace, texts) and not self._suspects(texts):
-            return trace
-        redacted: Trace = self._redacted(trace)
-        return redacted
+        if not _collect(value, texts) and not self._suspects(texts):
+            return value
+        # What stands under the name of a secret may recur where nothing says what it is.
+        self.learn(*_named_secrets(value))
+        return self._redacted(value)
 
     def _add(self, values: Iterable[tuple[str, str]]) -> None:
         known = dict(self._values)
@@ -181,6 +182,21 @@ def _collect(value: Any, texts: list[str]) -> bool:
     else:
         return _collect(_jsonable(value), texts)
     return False
+
+
+def _named_secrets(value: Any) -> Iterator[str]:
+    """Yield the values of all fields that are named like secrets."""
+    if isinstance(value, BaseModel):
+        value = {**vars(value), **(value.__pydantic_extra__ or {})}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if _holds_secret(key, item):
+                yield item
+            else:
+                yield from _named_secrets(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _named_secrets(item)
 
 
 @lru_cache(maxsize=4096)

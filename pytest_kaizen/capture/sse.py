@@ -21,6 +21,14 @@ class Event(NamedTuple):
     end: int
 
 
+def is_stream(content_type: str, body: bytes) -> bool:
+    """Say whether a body is a stream of events, by its media type and its beginning."""
+    if content_type == "text/event-stream":
+        return True
+    # Some compatible servers stream under another name.
+    return content_type != "application/json" and body.lstrip()[:6].startswith((b"data:", b"event:"))
+
+
 def events(body: bytes) -> Iterator[Event]:
     """Yield the events that have data.
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cassettes import Record
 
 
 @dataclass(slots=True)
@@ -26,6 +30,10 @@ class Exchange:
         sent: The request's body as it went, where that is a stream.
         library: The module, httpx or httpx2, that sent it.
         encoding: The body's content encoding; a body that was read in one go is decoded already.
+        headers: The answer's headers as they came.
+        record: What it is answered with instead of over the network.
+        cassette: The cassette and the name of the record in it, where there is one or is to be one.
+        cost_usd: What the call cost that ended with it.
     """
 
     started_at: datetime
@@ -40,17 +48,35 @@ class Exchange:
     sent: list[bytes] = field(default_factory=list)
     library: Any = None
     encoding: str = ""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    record: Record | None = None
+    cassette: str | None = None
+    cost_usd: float | None = None
 
     @property
     def has_failed(self) -> bool:
         """Whether it brought an exception or an error status instead of an answer."""
         return self.error is not None or (self.status is not None and self.status >= 400)
 
+    def now(self, *, whole: bool = False) -> float:
+        """Return the time; in an exchange that is replayed, when what comes next was recorded to come.
+
+        Args:
+            whole: What comes next is all of the answer at once.
+        """
+        if self.record is None:
+            return time.perf_counter()
+        arrivals = self.record.arrival_ms
+        number = len(self.times)
+        moment = arrivals[number] if number < len(arrivals) and not whole else self.record.latency_ms
+        return self.clock + moment / 1000
+
     def answered(self, response: Any) -> None:
         """Take note of the status line and of the headers that say how the body is to be read."""
         self.status = response.status_code
+        self.headers = response.headers.raw
         # Looked up by name, each would cost as much as the whole loop.
-        for name, value in response.headers.raw:
+        for name, value in self.headers:
             field = name.lower()
             if field == b"content-type":
                 self.content_type = value.decode("latin-1").partition(";")[0].strip().lower()

@@ -32,6 +32,7 @@ class Group(NamedTuple):
 
 
 GROUPS = (
+    Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("optimize", "search for a better prompt, with the test suite as the metric", ".optimize"),
     Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
@@ -83,7 +84,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--root",
         type=Path,
-        metavar="DIR",
+        metavar="FOLDER",
         help="the project's folder (default: the nearest one upward with a kaizen.yaml, else with a "
         "pyproject.toml or pytest.ini, else this one)",
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pytest_kaizen.capture import Redactor
 from pytest_kaizen.llm import AnthropicLLM
-from pytest_kaizen.pipeline import StoredAnswers, calibrate
+from pytest_kaizen.pipeline import StoredAnswers
+from pytest_kaizen.pipeline.calibrate import calibrate
 from pytest_kaizen.prices import load_prices
 from pytest_kaizen.report.calibration import calibration_text, calibrations_table
 from pytest_kaizen.score import Judge, load_rubric, read_labels

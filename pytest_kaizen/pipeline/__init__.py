@@ -1,13 +1,15 @@
-"""The order of things: a sample, a case, a run."""
+"""The order of things: a sample, a case, a run.
+
+Here are the names that a run of tests needs. What only commands need is imported from its own
+module (``calibrate``, ``redacted``), so that no test waits for it.
+"""
 
 from .answers import StoredAnswers
 from .baseline import Baselines
-from .calibrate import calibrate
 from .calibrations import Calibrations
 from .collected import Collected
 from .live import Content, LiveSample, current, current_sample
 from .plan import NO_TASK, CasePlan, PromptRule
-from .redacted import RedactedEvaluator
 from .run import RunBook
 from .sample import Scorer, Scoring
 from .sampling import Sampling
@@ -23,14 +25,12 @@ __all__ = [
     "Content",
     "LiveSample",
     "PromptRule",
-    "RedactedEvaluator",
     "RunBook",
     "RunWriter",
     "Sampling",
     "Scorer",
     "Scoring",
     "StoredAnswers",
-    "calibrate",
     "case_verdicts",
     "current",
     "current_sample",

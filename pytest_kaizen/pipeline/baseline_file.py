@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ConfigError
 from ..models import TaskBaseline
+from ..wholefile import replace_text
 
 FORMAT = 1
 # A quote inside a string is escaped, so that this fits nothing but the object of a score.
@@ -74,11 +74,4 @@ def write_baseline(path: Path, tasks: Mapping[str, TaskBaseline]) -> None:
     text = json.dumps({"format": FORMAT, "tasks": values}, indent=2, sort_keys=True)
     # A line a score, so that a change reads as one.
     text = _MEAN.sub(r'{"mean": \1, "samples": \2}', text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        new.write_text(f"{text}\n", encoding="utf-8", newline="\n")
-        new.replace(path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    replace_text(path, f"{text}\n")

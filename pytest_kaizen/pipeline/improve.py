@@ -141,7 +141,7 @@ def optimize_task(
     with _job(store, search, prompt.sha256, meter) as job:
         try:
             request = _request(config, store, search, prompt.text, cases, suite)
-            evaluate = RedactedEvaluator(_Confirming(suite, request), Redactor(os.environ))
+            evaluate = RedactedEvaluator(_Confirming(suite, request), Redactor(os.environ, config.redact))
             reflect = LLMReflector(CappedLLM(llm, meter, prices), config.judge.model)
 
             def hear(event: Event) -> None:

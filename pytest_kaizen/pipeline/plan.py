@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..config import RecordMode
 from ..gate import VersionRequirement
 from ..models import GateSpec
 from ..score import Rubric
@@ -37,6 +38,7 @@ class CasePlan:
         most: How often at most where a gate on the whole task is undecided.
         concurrency: Samples under way at once.
         isolate: Each sample has fixtures of its own.
+        record: What its marker says about its calls; None without one.
     """
 
     case_id: str
@@ -52,6 +54,7 @@ class CasePlan:
     most: int = 1
     concurrency: int = 1
     isolate: bool = False
+    record: RecordMode | None = None
 
     def tolerates_check(self, name: str) -> bool:
         """Whether a gate says how often a check may fail, so that one failure is no failed test."""

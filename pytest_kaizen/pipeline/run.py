@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
+from ..capture import Redactor
 from ..config import Config, TaskConfig
 from ..errors import StoreError
 from ..gate import Family
@@ -35,7 +36,11 @@ def new_run(config: Config) -> Run:
         created_at=now,
         revision=commit,
         branch=branch,
-        config={"prompt_versions": dict(config.prompt_versions), "undecided": config.undecided},
+        config={
+            "prompt_versions": dict(config.prompt_versions),
+            "undecided": config.undecided,
+            "record": config.record,
+        },
     )
 
 
@@ -50,11 +55,12 @@ class RunBook:
         family: The gates of the session, if their errors are to hold over all of them.
     """
 
-    def __init__(self, config: Config, store: Store, library: PromptLibrary) -> None:
+    def __init__(self, config: Config, store: Store, library: PromptLibrary, redactor: Redactor) -> None:
         self._config = config
         self._store = store
         self._library = library
-        self.writer = RunWriter(store, library)
+        self._redactor = redactor
+        self.writer = RunWriter(store, library, redactor)
         self.collected = Collected()
         self.baselines = Baselines()
         self.family: Family | None = None
@@ -172,7 +178,8 @@ class RunBook:
         versions = self._library.versions(task) if self._library.numbers(task) else []
         with suppress(StoreError):
             versions += self._store.prompts(task)
-        return next((version.text for version in versions if version.sha256 == sha256), None)
+        texts = (version.text for version in versions if version.sha256 == sha256)
+        return next(map(self._redactor.text, texts), None)
 
     def _partial(self, task: str) -> str | None:
         """Say why not every case of a task ran; None when all did."""

@@ -79,12 +79,14 @@ class Scoring:
             error: The exception that the body ended with, as one line.
             score: False for a sample that was skipped or interrupted: it is kept, not judged.
         """
-        content = live.complete_content(live.recorder.close())
-        if score:
-            for rubric in live.plan.rubrics:
-                if rubric.name not in live.judged:
-                    live.scores += self.rubric(live, rubric, content.input, content.output, content.reference)
         spans = live.recorder.close()
+        unjudged = [rubric for rubric in live.plan.rubrics if rubric.name not in live.judged]
+        if score and unjudged:
+            content = live.complete_content(spans)
+            for rubric in unjudged:
+                live.scores += self.rubric(live, rubric, content.input, content.output, content.reference)
+            # What the judge asked a model is among them now.
+            spans = live.recorder.close()
         trace = live.trace(spans, error=error)
         if score and live.plan.asked:
             trace.scores += self._further_scores(trace)

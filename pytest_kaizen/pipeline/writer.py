@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
+from ..capture import Redactor
 from ..errors import StoreError
 from ..models import Case, Run, Sample
 from ..prompts import PromptLibrary
@@ -21,15 +22,17 @@ class RunWriter:
     Args:
         store: Where to.
         library: Has the texts of the prompt versions that samples used.
+        redactor: Takes secrets out of them.
 
     Attributes:
         unstored: Why something is not on disk; None when everything is.
         edited: Lines on prompt versions that were edited since an earlier run recorded them.
     """
 
-    def __init__(self, store: Store, library: PromptLibrary) -> None:
+    def __init__(self, store: Store, library: PromptLibrary, redactor: Redactor) -> None:
         self._store = store
         self._library = library
+        self._redactor = redactor
         self._lock = threading.RLock()
         self._pending: list[Callable[[], None]] = []
         self._begun: dict[str, Case] = {}
@@ -86,7 +89,11 @@ class RunWriter:
             recorded = {version.version: version.sha256 for version in self._store.prompts(task)}
             if recorded.get(number, sha256) == sha256:
                 versions = self._library.versions(task)
-                self._store.save_prompts(version for version in versions if version.version == number)
+                self._store.save_prompts(
+                    version.model_copy(update={"text": self._redactor.text(version.text)})
+                    for version in versions
+                    if version.version == number
+                )
             else:
                 # The sample says by its hash what it used; the record of the version stays as it is.
                 self.edited.append(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from ..errors import ReplayError
 from ..models import Case, GateResult, Sample
 from ..pipeline import LiveSample, Sampling, current
 
@@ -17,7 +18,7 @@ SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 #: What ends the whole session.
 INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception)
 #: What makes a sample a failed one; interrupts and cancellation go through.
-_FAILURES = (Exception, pytest.fail.Exception)
+_FAILURES = (Exception, pytest.fail.Exception, ReplayError)
 #: How pytest-timeout says that an item's time is up; its limit is for all samples together.
 _TIMEOUT = "from pytest-timeout"
 
@@ -28,6 +29,7 @@ class CaseRun:
     Args:
         sampling: Says whether another sample is needed.
         run_id: The run it belongs to.
+        make: Makes a sample by its number.
         record: Scores and stores a sample whose body has ended with this exception, or without.
         case: The case, where this is no attempt of its own but one more sample of an earlier one.
 
@@ -45,6 +47,7 @@ class CaseRun:
         self,
         sampling: Sampling,
         run_id: str,
+        make: Callable[[int], LiveSample],
         record: Callable[[CaseRun, LiveSample, BaseException | None], Sample | None],
         case: Case | None = None,
     ) -> None:
@@ -53,13 +56,13 @@ class CaseRun:
         self.goes_on = case is not None
         self.case = case or Case(id=self.plan.case_id, run_id=run_id, task=self.plan.task, complete=False)
         self._begun = self.plan.samples - 1 if self.goes_on else 0
-        self.upcoming = LiveSample(self.plan, run_id, self._begun)
+        self.upcoming = make(self._begun)
         self.is_case = self.plan.asked
         self.is_over = False
         self.ended: list[LiveSample] = []
         self.failures: list[GateResult] = []
         self.skipped: BaseException | None = None
-        self._run_id = run_id
+        self._make = make
         self._record = record
         self._lock = threading.Lock()
         self._stopped = False
@@ -102,8 +105,7 @@ class CaseRun:
                 return None
             number = self._begun
             self._begun += 1
-            prepared = self.upcoming.number == number
-            live = self.upcoming if prepared else LiveSample(self.plan, self._run_id, number)
+            live = self.upcoming if self.upcoming.number == number else self._make(number)
             self._running[number] = live
             return live
 
@@ -115,7 +117,7 @@ class CaseRun:
         with self._lock:
             if self._stopped or not self.sampling.wants(self._begun):
                 return None
-            self.upcoming = LiveSample(self.plan, self._run_id, self._begun)
+            self.upcoming = self._make(self._begun)
             return self.upcoming
 
     @contextmanager

@@ -25,6 +25,7 @@ from ..prompts import PromptLibrary
 from .body import sampled
 from .case_run import INTERRUPTS, SKIPS, CaseRun
 from .pytest_internals import set_up_again
+from .recording import SessionCassettes
 
 RUN = pytest.StashKey[CaseRun]()
 
@@ -63,6 +64,7 @@ class ItemHooks:
         work: What is to be run.
         scoring: What every sample is put through.
         library: The prompts.
+        cassettes: Replay and record the calls.
         fails: Whether a gate's result fails its test.
     """
 
@@ -72,6 +74,7 @@ class ItemHooks:
         work: Work,
         scoring: Scoring,
         library: PromptLibrary,
+        cassettes: SessionCassettes,
         fails: Callable[[GateResult], bool],
     ) -> None:
         self._hook = config.hook
@@ -80,6 +83,7 @@ class ItemHooks:
         self._baselines = work.baselines
         self._scoring = scoring
         self._library = library
+        self._cassettes = cassettes
         self._fails = fails
         self._cases: dict[str, Case] = {}
         #: Set while cases that have come to their outcome get one more sample: its number.
@@ -98,7 +102,14 @@ class ItemHooks:
             count = self.going_on + 1
             once = replace(plan, samples=count, max_samples=count, gates=(), concurrency=1, isolate=False)
             sampling = Sampling(once, self._baselines)
-        run = CaseRun(sampling, self._work.run_id, self._record, case)
+
+        def make(number: int) -> LiveSample:
+            live = LiveSample(plan, self._work.run_id, number)
+            live.recorder.tape = self._cassettes.tape(item, number, live.prompts)
+            return live
+
+        self._cassettes.begin(item, plan)
+        run = CaseRun(sampling, self._work.run_id, make, self._record, case)
         item.stash[RUN] = run
         with current(run.upcoming):
             return (yield)
@@ -116,12 +127,16 @@ class ItemHooks:
             raised = exc
         run.end_all(raised)
         run.is_over = True
+        error = raised or run.error
         if run.goes_on:
+            self._cassettes.end(item, error, whole=False)
             if isinstance(raised, INTERRUPTS):
                 raise raised
             return
-        error = raised or run.error
-        if self._decide(run, error) and error is None:
+        failed = self._decide(run, error)
+        if trouble := self._cassettes.end(item, error):
+            pytest.fail(trouble, pytrace=False)
+        if failed and error is None:
             pytest.fail(failure_text(run.plan, run.case.samples, run.failures), pytrace=False)
         if raised is None or self._is_tolerated(run, raised):
             return
@@ -138,13 +153,18 @@ class ItemHooks:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep what pytest made of the case."""
         report = yield
-        run = item.stash[RUN]
+        run = item.stash.get(RUN, None)
+        if run is None:
+            # Some plugin reports on a test that was never set up.
+            return report
         if report.when == "teardown":
             # pytest keeps items until the end of the session.
             del item.stash[RUN]
         elif run.is_over or report.outcome != "passed":
             if report.when == "setup":
-                run.end_all(call.excinfo.value if call.excinfo else None)
+                error = call.excinfo.value if call.excinfo else None
+                run.end_all(error)
+                self._cassettes.end(item, error)
             if run.goes_on:
                 self._work.finished(run, report)
             elif run.is_case:

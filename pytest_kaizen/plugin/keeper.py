@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError
 from ..models import Case, GateResult, Run
@@ -27,6 +28,7 @@ class Keeper:
         config: pytest's configuration.
         settings: Ours.
         library: The prompts.
+        redactor: Takes secrets out of what the run keeps of them.
         fails: Whether a gate's result makes the session fail.
 
     Attributes:
@@ -38,11 +40,13 @@ class Keeper:
         config: pytest.Config,
         settings: Config,
         library: PromptLibrary,
+        redactor: Redactor,
         fails: Callable[[GateResult], bool],
     ) -> None:
         self._config = config
         self._settings = settings
         self._library = library
+        self._redactor = redactor
         self._fails = fails
         self._store: Store | None = None
         self._book_store: Store | None = None
@@ -61,7 +65,7 @@ class Keeper:
         Raises:
             StoreError: The store cannot be written.
         """
-        self.book = RunBook(self._settings, store, self._library)
+        self.book = RunBook(self._settings, store, self._library, self._redactor)
         self._book_store = store
         reporter = self._reporter
         # A log that nobody watches has no use for it.

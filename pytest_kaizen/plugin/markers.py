@@ -15,6 +15,10 @@ _SIGNATURES = {
         "kaizen_prompt(task, requirement): the version of the task's prompt that the test uses must be "
         "'==3', '>=2,<4', 'active', 'locked' or 'sha256:...'"
     ),
+    "kaizen_record": (
+        "kaizen_record(mode): what is done with the test's LLM calls, instead of --kaizen-record: 'live', "
+        "'replay', 'new' or 'all'"
+    ),
     "kaizen_rubric": (
         "kaizen_rubric(path, min=0.8, each={criterion: min}, confidence=None): score the output by a "
         "rubric; its total and single criteria must reach their bars"

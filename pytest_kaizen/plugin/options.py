@@ -48,6 +48,12 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         "When a gate of a task fails, search for a better prompt, which costs money: never (default), "
         "propose it, or activate it if it is proved to be better.",
     ),
+    (
+        "record",
+        {"metavar": "live|replay|new|all"},
+        "Make the LLM calls (live, default), replay them from cassettes (replay), replay what is recorded "
+        "and record what is new (new), or record everything anew (all).",
+    ),
     ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
     (
         "baseline",

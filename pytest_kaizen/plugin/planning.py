@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ..config import Config
+from ..config import RECORD_MODES, Config, RecordMode
 from ..errors import MarkerError
 from ..gate import parse_requirement
 from ..models import GateSpec, Scope
@@ -63,6 +64,7 @@ class Planner:
             prompt_rules=rules,
             task_metrics=frozenset(spec.metric for spec in self._config.task_gates if spec.task == task),
             **self._samples(item, gates)._asdict(),
+            record=self._record(item),
         )
 
     def _samples(self, item: pytest.Item, gates: list[GateSpec]) -> SamplePlan:
@@ -80,6 +82,16 @@ class Planner:
             return _name(item, mark, _bind(item, mark, _kaizen)["task"])
         named = {rule.task for rule in rules}
         return named.pop() if len(named) == 1 else NO_TASK
+
+    def _record(self, item: pytest.Item) -> RecordMode | None:
+        mark = item.get_closest_marker("kaizen_record")
+        if mark is None:
+            return None
+        mode = _bind(item, mark, _kaizen_record)["mode"]
+        for valid in RECORD_MODES:
+            if mode == valid:
+                return valid
+        raise _error(item, mark, f"mode: expected one of {', '.join(RECORD_MODES)} (found {mode!r})")
 
     def _prompt_rules(self, item: pytest.Item) -> tuple[PromptRule, ...]:
         rules = []
@@ -177,6 +189,9 @@ def _kaizen(
 def _kaizen_prompt(task: str, requirement: str) -> None: ...
 
 
+def _kaizen_record(mode: str) -> None: ...
+
+
 def _kaizen_rubric(
     path: str,
     min: float = 0.8,  # noqa: A002
@@ -195,8 +210,12 @@ def _kaizen_threshold(
 ) -> None: ...
 
 
+# To read a signature takes longer than all else that is done for a marker, and there are four.
+_parameters = functools.cache(inspect.signature)
+
+
 def _bind(item: pytest.Item, mark: pytest.Mark, signature: Callable[..., None]) -> dict[str, Any]:
-    parameters = inspect.signature(signature)
+    parameters = _parameters(signature)
     try:
         bound = parameters.bind(*mark.args, **mark.kwargs)
     except TypeError as exc:

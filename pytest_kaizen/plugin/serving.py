@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 
+from ..capture import Redactor
 from ..models import Case, Sample, Scored
 from ..pipeline import Baselines, CasePlan, RunWriter
 from ..pipeline.rollouts import rollout
@@ -49,10 +51,14 @@ class Worker:
         self._requests.close()
         self._replies.close()
 
-    def work(self, store: Store, library: PromptLibrary, plans: Mapping[str, CasePlan]) -> Work:
-        """Say what the hooks around each test are to do: run it, and hand it over here."""
-        self._plans, self._library = plans, library
-        return Work("", plans, _Unkept(store, library), Baselines(), None, finished=self._take)
+    def work(
+        self, store: Store, library: PromptLibrary, redactor: Redactor, plans: Mapping[str, CasePlan]
+    ) -> Work:
+        """Say what the hooks around each test are to do: run it live, and hand it over here."""
+        self._plans = {case: replace(plan, record="live") for case, plan in plans.items()}
+        self._library = library
+        writer = _Unkept(store, library, redactor)
+        return Work("", self._plans, writer, Baselines(), None, finished=self._take)
 
     def _take(self, run: CaseRun, report: pytest.TestReport) -> None:
         self._ended.append((run, report))

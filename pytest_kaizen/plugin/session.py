@@ -21,6 +21,7 @@ from .items import RUN, ItemHooks, Work
 from .judging import SessionJudge
 from .keeper import Keeper
 from .planning import Planner
+from .recording import SessionCassettes
 from .rounds import Rounds
 from .whole import left_out
 from .worker import WORKER
@@ -68,14 +69,16 @@ class KaizenSession:
 
         self.capture = Capture(settings.endpoints, price=price)
         self._judge = SessionJudge(settings, prices)
-        self._scoring = Scoring(redactor=Redactor(os.environ), judge=self._judge)
+        redactor = Redactor(os.environ, settings.redact)
+        self._scoring = Scoring(redactor=redactor, judge=self._judge)
+        self._cassettes = SessionCassettes(settings, redactor)
         self._plans: dict[str, CasePlan] = {}
         self._beyond: dict[str, str] = {}
         self._store: Store | None = None
         self._keeper: Keeper | None = None
         self._worker = config.stash.get(WORKER, None)
         if handover.given_run(config) is None and self._worker is None:
-            self._keeper = Keeper(config, settings, self._library, self._fails)
+            self._keeper = Keeper(config, settings, self._library, redactor, self._fails)
             config.pluginmanager.register(self._keeper, "kaizen-keeper")
 
     def close(self) -> None:
@@ -114,7 +117,7 @@ class KaizenSession:
             raise self._refused(exc) from None
         scorers = [scorer for given in self._config.hook.pytest_kaizen_scorers() for scorer in given]
         self._scoring.scorers.extend(scorers)
-        hooks = ItemHooks(self._config, work, self._scoring, self._library, self._fails)
+        hooks = ItemHooks(self._config, work, self._scoring, self._library, self._cassettes, self._fails)
         self._config.pluginmanager.register(hooks, "kaizen-items")
         if self._keeper is not None and self._keeper.book is not None:
             self._config.pluginmanager.register(Rounds(self._keeper.book, hooks, work.plan), "kaizen-rounds")
@@ -133,7 +136,7 @@ class KaizenSession:
     def _work(self, store: Store, collected: Collected) -> Work:
         """Say what this process is to run: the whole of a run of its own, or a part of a controller's."""
         if self._worker is not None:
-            return self._worker.work(store, self._library, self._plans)
+            return self._worker.work(store, self._library, self._scoring.redactor, self._plans)
         run_id = handover.given_run(self._config)
         if self._keeper is not None:
             keeper = self._keeper
@@ -148,7 +151,7 @@ class KaizenSession:
                 finished=lambda run, _: keeper.take_in(run),
             )
         assert run_id is not None
-        writer = RunWriter(store, self._library)
+        writer = RunWriter(store, self._library, self._scoring.redactor)
         unsaid = [collected]
 
         def hand_over(run: CaseRun, report: pytest.TestReport) -> None:

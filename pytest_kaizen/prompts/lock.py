@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_kaizen.errors import PromptError
+from pytest_kaizen.wholefile import replace_text
 from pytest_kaizen.yamlfile import read_yaml
 
 from .prompt import Prompt
@@ -116,20 +115,6 @@ class Lock:
         }
         content = _HEADER + yaml.safe_dump({"tasks": tasks}, allow_unicode=True, default_flow_style=False)
         try:
-            _replace(self.path, content)
+            replace_text(self.path, content)
         except OSError as exc:
             raise PromptError(f"cannot be written: {exc}", path=self.path) from None
-
-
-def _replace(path: Path, content: str) -> None:
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tabulate import tabulate
-
 from .plain import plain
 
 _NUMBER = re.compile(r"[-+$<~]*\d[\d,.]*\s?(%|ms|s)?")
@@ -20,6 +18,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     are aligned to the right. Control characters are shown, not sent to the terminal: cells may hold
     what a model wrote.
     """
+    # Needed at the end of a run, not at its start.
+    from tabulate import tabulate
+
     cells = [[_cell(value) for value in row] for row in rows]
     columns = list(zip(*cells, strict=True)) or [()] * len(headers)
     # tabulate's own detection would also rewrite numbers (007, 1e5).

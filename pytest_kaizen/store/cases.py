@@ -27,15 +27,17 @@ PLACE = (
 OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
 
 
-def start(connection: sqlite3.Connection, run: int, case: Case) -> None:
-    """Store that a case has begun, or has begun again.
+def start(connection: sqlite3.Connection, run: int, case: Case) -> Place:
+    """Store that a case has begun, or has begun again; return where its samples belong.
 
     It counts as incomplete until it is finished, so that a crash does not leave it looking done.
     """
     connection.execute(_START, (run, *_CASES.row(case.model_copy(update={"complete": False}))))
     where = place(connection, case)
-    if where is not None and where.attempt > 1:
+    assert where is not None
+    if where.attempt > 1:
         gates.replace_of_case(connection, where.case, [])
+    return where
 
 
 def place(connection: sqlite3.Connection, case: Case) -> Place | None:

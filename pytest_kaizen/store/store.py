@@ -303,7 +303,7 @@ class Store:
             number = runs.number_of(connection, case.run_id)
             if number is None:
                 raise self._error(f"run {case.run_id!r} was never started")
-            cases.start(connection, number, case)
+            return cases.start(connection, number, case)
         place = cases.place(connection, case)
         if place is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

@@ -192,6 +192,39 @@ def test_only_a_field_named_like_a_secret() -> None:
     }
 
 
+def test_a_named_secret_is_found_where_nothing_names_it() -> None:
+    redacted = Redactor({}).trace(
+        trace(input="use tr0ub4dor-3", metadata={"deep": [{"api_key": "tr0ub4dor-3"}], "password": "hello"})
+    )
+    assert redacted.input == "use [redacted: request credential]"
+    assert redacted.metadata["password"] == "[redacted: password]"
+    data = {"password": "tr0ub4dor-3", "note": "tr0ub4dor-3, hello"}
+    assert Redactor({}).data(data)["note"] == "[redacted: request credential], hello"
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({"Authorization": "Basic bWU6cGFzc3dvcmQtOTktbG9uZw=="}, "/v1/messages"),
+        ({}, "/v1/messages?access_token=password-99-long"),
+        ({}, "/v1/messages?key=password-99-long"),
+    ],
+)
+def test_credentials_of_header_and_url(
+    wire: Wire, recorder: Recorder, headers: dict[str, str], url: str
+) -> None:
+    wire.json(wire.message("password-99-long"))
+    httpx.post(wire.url + url, json={"messages": []}, headers=headers, verify=False)
+    assert "password-99-long" in recorder.secrets
+
+
+def test_the_password_of_a_url(wire: Wire, recorder: Recorder) -> None:
+    wire.json(wire.message("ok"))
+    url = wire.url.replace("://", "://me:password-99-long@")
+    httpx.post(f"{url}/v1/messages", json={}, headers={"authorization": "Bearer replaced-77"}, verify=False)
+    assert {"password-99-long", "replaced-77"} <= recorder.secrets
+
+
 @given(st.text(max_size=200))
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     redactor = Redactor({"A_TOKEN": "hunter2-hunter2"})

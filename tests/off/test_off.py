@@ -46,6 +46,14 @@ CONFIGURED = THIN | {
     "pytest_kaizen.plugin.root",
     "pytest_kaizen.plugin.start",
 }
+#: What no ordinary test needs.
+ASIDE = (
+    "pytest_kaizen.cli",
+    "pytest_kaizen.optimize",
+    "pytest_kaizen.pipeline.calibrate",
+    "pytest_kaizen.platforms",
+    "pytest_kaizen.scripted",
+)
 HEAVY = ("pydantic", "pydantic_core", "httpx", "httpx2", "anthropic", "yaml", "tabulate", "sqlite3", "anyio")
 SDKS = ("anthropic", "openai", "httpx", "httpx2")
 #: No plugin but ours, so that what is loaded is ours to answer for.
@@ -176,7 +184,7 @@ def test_on_with_an_empty_suite_still_refuses_a_broken_configuration(suite: Suit
     assert suite.run(*ALONE, "--kaizen").status == pytest.ExitCode.USAGE_ERROR
 
 
-def test_on_loads_no_sdk_that_the_tests_do_not_use(suite: Suite) -> None:
+def test_on_loads_nothing_that_the_tests_do_not_use(suite: Suite) -> None:
     suite.write(
         "test_local.py",
         'def test_local(kaizen):\n    kaizen.check("adds up", True)\n    kaizen.score("local", 0.5)\n',
@@ -184,6 +192,7 @@ def test_on_loads_no_sdk_that_the_tests_do_not_use(suite: Suite) -> None:
     session = suite.run(*ALONE, "--kaizen")
     assert session.status == 0
     assert "pytest_kaizen.plugin.session" in session.modules
+    assert [module for module in session.modules if module.startswith(ASIDE)] == []
     assert session.loaded(*SDKS) == set()
     assert session.network == []
     assert ".kaizen/kaizen.db" in session.files

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpcore  # noqa: F401
+import httpcore2  # noqa: F401
 import httpx  # noqa: F401
 import httpx2  # noqa: F401
 import pytest

@@ -41,6 +41,8 @@ def refused(suite: Suite, *parts: str) -> None:
         ("judge: {max_tokens: 0}", 1, "judge.max_tokens: "),
         ("judge: {timeout_s: soon}", 1, "judge.timeout_s: "),
         ("endpoints: [{api: cohere, path: /v1}]", 1, "endpoints.0.api: "),
+        ("redact:\n  - 'a('", 2, "redact.0: not a regular expression: "),
+        ("redact: ['']", 1, "redact.0: "),
     ],
 )
 def test_a_broken_project_file(suite: Suite, text: str, line: int, message: str) -> None:

@@ -39,6 +39,7 @@ def test_markers_are_listed_with_their_arguments(suite: Suite) -> None:
     assert [line.partition(":")[0] for line in lines] == [
         "@pytest.mark.kaizen(task, samples=None, max_samples=None, concurrency=None, isolate=False)",
         "@pytest.mark.kaizen_prompt(task, requirement)",
+        "@pytest.mark.kaizen_record(mode)",
         "@pytest.mark.kaizen_rubric(path, min=0.8, each={criterion",
         "@pytest.mark.kaizen_threshold(metric, min=None, max=None, share=None, max_drop=None, "
         "confidence=None)",

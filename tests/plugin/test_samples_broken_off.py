@@ -118,7 +118,7 @@ def test_a_timeout_is_for_all_samples_of_an_item(suite: Suite, concurrency: int)
         time.sleep(0.02 if next(numbers) < 4 else 5)
     """
     )
-    suite.run(plugins=("kaizen", "timeout"), failed=1, code=1)
+    suite.run_alone(failed=1, code=1)
     assert "Timeout (>1.5s) from pytest-timeout" in suite.text
     kept = errors(suite)
     assert len(kept) < 10
@@ -140,7 +140,7 @@ def test_a_timeout_ends_async_samples(suite: Suite) -> None:
         await anyio.sleep(0.01 if next(numbers) < 4 else 5)
     """
     )
-    suite.run(plugins=("kaizen", "timeout", "anyio"), failed=1, code=1)
+    suite.run_alone(failed=1, code=1)
     assert "Timeout (>1.5s) from pytest-timeout" in suite.text
     assert [sample.passed for sample in suite.cases["test_it[asyncio]"].samples][:3] == [True] * 3
 

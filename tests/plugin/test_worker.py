@@ -36,6 +36,7 @@ TESTS = """
         kaizen.check("warm", 0.25 if "cold" in text else 1.0, "it is cold")
         kaizen.check("again", True, f"shared {len(shared)}, fresh {len(fresh)}")
 
+    @pytest.mark.kaizen_record("replay")
     @pytest.mark.kaizen("greet")
     def test_plain(kaizen, ask):
         assert "Dear" in ask("Bob", system=kaizen.prompt("greet").text), "no greeting"
