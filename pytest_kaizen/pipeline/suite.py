@@ -189,6 +189,7 @@ class SuiteEvaluator:
         self._count = workers
         self._workers: queue.SimpleQueue[WorkerProcess | None] = queue.SimpleQueue()
         self._busy: set[WorkerProcess] = set()
+        self._closed = False
         for _ in range(workers):
             self._workers.put(None)
 
@@ -226,16 +227,24 @@ class SuiteEvaluator:
             self._workers.put(None)
 
     def close(self) -> None:
-        """End the workers, also those that are in the midst of a case."""
+        """End the workers, also those that are in the midst of a case; nothing runs any more."""
+        self._closed = True
         for worker in list(self._busy):
             worker.interrupt()
         self.restart()
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise WorkerError("the search was broken off")
+
     def _run(self, ask: Ask) -> Scored:
         worker = self._workers.get()
         try:
+            self._require_open()
             worker = worker or WorkerProcess(self._launch)
             self._busy.add(worker)
+            # Whoever closed this meanwhile did not see the worker among those that are busy.
+            self._require_open()
             return worker.run(ask)
         except (WorkerError, ValueError) as exc:
             # A text that is no Unicode, or an answer that cannot be read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -149,6 +150,20 @@ def test_one_that_dies_or_hangs_costs_its_case(project: Project) -> None:
     assert [found[cases[1]].score for found in (died, hung)] == [1.0, 1.0]
     assert str(died[cases[0]].error).startswith("the worker died")
     assert hung[cases[0]] == Scored(case_id=cases[0], sample=0, error="the worker gave no answer within 2 s")
+
+
+def test_a_search_that_is_broken_off_ends_its_workers(project: Project) -> None:
+    evaluator = SuiteEvaluator(Launch(project.root), "greet", workers=2)
+    cases = ["test_it.py::test_dangerous", "test_it.py::test_warm", "test_it.py::test_dangerous"]
+    rollouts = iter(evaluator.evaluate("hang", cases, [0]))
+    assert next(rollouts).score == 1.0
+    started = time.monotonic()
+    evaluator.close()
+    assert time.monotonic() - started < 30
+    # What was under way ends without a score, and what was still to come is not begun.
+    assert [rollout.score for rollout in rollouts] == [None, None]
+    again = list(evaluator.evaluate("hang", cases[1:2], [0]))
+    assert [rollout.error for rollout in again] == ["the search was broken off"]
 
 
 def test_a_suite_that_cannot_be_collected(project: Project) -> None:
