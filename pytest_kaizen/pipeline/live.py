@@ -33,6 +33,7 @@ class LiveSample:
         judged: The rubrics by which the output was judged already: name → sha256.
         failed_checks: Names of the checks that did not hold.
         prompts: The versions fetched: task → (version, sha256).
+        has_ended: Its body has, so that what is still said about it would count for nothing.
     """
 
     plan: CasePlan
@@ -46,6 +47,7 @@ class LiveSample:
     judged: dict[str, str] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
     prompts: dict[str, tuple[int, str]] = field(default_factory=dict)
+    has_ended: bool = False
 
     def trace(self, spans: list[Span] | None = None, *, error: str | None = None) -> Trace:
         """Make the trace of what is known by now.

@@ -66,7 +66,7 @@ class RunBook:
         self.family: Family | None = None
         self._tallies: dict[str, TaskTally] = {}
         self._replies: dict[str, Replies] = {}
-        self._unstored_elsewhere: str | None = None
+        self._unstored_elsewhere: dict[str, str | None] = {}
         self.run = new_run(config)
         self._store.start_run(self.run)
 
@@ -84,11 +84,11 @@ class RunBook:
     @property
     def unstored(self) -> str | None:
         """Why something of this run is not on disk; None when everything is."""
-        return self.writer.unstored or self._unstored_elsewhere
+        return self.writer.unstored or next(filter(None, self._unstored_elsewhere.values()), None)
 
-    def hear(self, unstored: str | None, edited: Sequence[str]) -> None:
-        """Take in what another process that works for this run says of its own writer."""
-        self._unstored_elsewhere = unstored or self._unstored_elsewhere
+    def hear(self, source: str, unstored: str | None, edited: Sequence[str]) -> None:
+        """Take in what another process that works for this run says last of its own writer."""
+        self._unstored_elsewhere[source] = unstored
         self.writer.edited += [line for line in edited if line not in self.writer.edited]
 
     def count(self, case: Case) -> None:

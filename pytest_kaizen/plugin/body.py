@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ..pipeline import LiveSample
-from .case_run import INTERRUPTS, CaseRun
+from .case_run import CaseRun
 
 Body = Callable[..., Any]
 
@@ -86,7 +86,8 @@ def _in_threads(body: Body, run: CaseRun) -> Body:
                 ended_by.append(exc)
 
         # Daemons: a body that hangs must not keep the process alive after Ctrl-C or a timeout.
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(run.plan.concurrency)]
+        workers = min(run.plan.concurrency, run.plan.max_samples)
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -118,8 +119,9 @@ def _async(body: Body, run: CaseRun) -> Body:
                         await anyio.to_thread.run_sync(run.end, live)
                     else:
                         run.end(live)
-            except INTERRUPTS as exc:
-                # A task group would wrap it, and pytest would no longer know it.
+            except BaseException as exc:
+                # A task group would wrap it, so that pytest no longer knew it, and would drop a
+                # cancellation that is not its own, as if the body had ended well.
                 ended_by.append(exc)
                 stop()
 
@@ -131,9 +133,13 @@ def _async(body: Body, run: CaseRun) -> Body:
             # In the test's own task, as without samples.
             await work(lambda: None)
         else:
-            async with anyio.create_task_group() as tasks:
-                for _ in range(workers):
-                    tasks.start_soon(work, tasks.cancel_scope.cancel)
+            try:
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(workers):
+                        tasks.start_soon(work, tasks.cancel_scope.cancel)
+            except BaseExceptionGroup as group:
+                # What came from outside the bodies: trio raises Ctrl-C here.
+                ended_by.insert(0, group.exceptions[0])
         if ended_by:
             raise ended_by[0]
         _settle(run)

@@ -38,9 +38,14 @@ class CaseRun:
         upcoming: The sample that calls in the test's fixtures belong to.
         goes_on: Its one sample belongs to an attempt that has come to its outcome.
         is_case: It is to be stored: the test asked for something, or called a model.
+        is_running: pytest is in the midst of the body.
         is_over: The body has run as often as it is going to.
+        is_unrun: It ended before its body began.
         ended: The samples whose bodies have ended, in the order in which they did.
         failures: The gates because of which the test fails.
+        skipped: The skip that ended the case.
+        broken: What went wrong with a sample other than its body.
+        spoilt: Exceptions that bodies went on after, as with subtests, by the samples' numbers.
     """
 
     def __init__(
@@ -58,16 +63,20 @@ class CaseRun:
         self._begun = self.plan.samples - 1 if self.goes_on else 0
         self.upcoming = make(self._begun)
         self.is_case = self.plan.asked
+        self.is_running = False
         self.is_over = False
+        self.is_unrun = False
         self.ended: list[LiveSample] = []
         self.failures: list[GateResult] = []
         self.skipped: BaseException | None = None
+        self.broken: Exception | None = None
         self._make = make
         self._record = record
         self._lock = threading.Lock()
         self._stopped = False
         self._running: dict[int, LiveSample] = {}
         self._errors: dict[int, BaseException] = {}
+        self.spoilt: dict[int, BaseException] = {}
         self._samples: dict[int, Sample] = {}
 
     @property
@@ -78,25 +87,39 @@ class CaseRun:
     @property
     def error(self) -> BaseException | None:
         """What the test ends with: a skip, or the exception of the sample with the lowest score."""
-        if self.skipped is not None or not self._errors:
+        if self.skipped is not None:
             return self.skipped
+        if self.broken is not None or not self._errors:
+            return self.broken
         return self._errors[self._worst]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the case has at least the samples that it was to have, and nothing skipped it."""
+        return self.skipped is None and len(self._samples) >= max(self.plan.samples, 1)
 
     @property
     def worst_of(self) -> str | None:
         """Say which of several samples the failure is of; None when there is only one, or none raised."""
-        if not self._errors or len(self._samples) < 2:
+        if self.broken is not None or not self._errors or len(self._samples) < 2:
             return None
         raised = f"{len(self._errors)} of {len(self._samples)} samples raised an exception"
         return f"{raised}; the one shown is of sample {self._worst + 1}"
 
     @property
     def _worst(self) -> int:
-        def score(number: int) -> float:
+        def rank(number: int) -> tuple[bool, float]:
             sample = self._samples.get(number)
-            return sample.metrics.get("score", 0.0) if sample else 0.0
+            # One that is expected to fail must not hide one that is not.
+            expected = isinstance(self._errors[number], pytest.xfail.Exception)
+            return expected, sample.metrics.get("score", 0.0) if sample else 0.0
 
-        return min(sorted(self._errors), key=score)
+        return min(sorted(self._errors), key=rank)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the upcoming sample has begun."""
+        return self._begun > self.upcoming.number
 
     def begin(self) -> LiveSample | None:
         """Begin the next sample; None when no more are needed."""
@@ -133,9 +156,10 @@ class CaseRun:
             self._stopped = True
             raise
         except _FAILURES as exc:
-            self._errors[live.number] = exc
-            if _TIMEOUT in str(exc):
+            if _TIMEOUT in message_of(exc):
                 self._stopped = True
+                raise
+            self._errors[live.number] = exc
         except BaseException:
             self._stopped = True
             raise
@@ -145,7 +169,9 @@ class CaseRun:
         with self._lock:
             if self._running.pop(live.number, None) is None:
                 return
-        sample = self._record(self, live, error or self.skipped or self._errors.get(live.number))
+            live.has_ended = True
+        found = (error, self.skipped, self._errors.get(live.number), self.spoilt.get(live.number))
+        sample = self._record(self, live, next((exc for exc in found if exc is not None), None))
         with self._lock:
             self.ended.append(live)
             if sample is not None:
@@ -153,17 +179,24 @@ class CaseRun:
         if sample is not None:
             self.sampling.add(live.number, sample)
 
-    def fail(self, live: LiveSample, error: Exception) -> None:
-        """Let a sample fail by something else than its body."""
-        self._errors.setdefault(live.number, error)
+    def fail(self, error: Exception) -> None:
+        """Let the case fail by something else than a body, which no gate allows for."""
+        self.broken = self.broken or error
+
+    def spoil(self, live: LiveSample, error: BaseException) -> None:
+        """Count a sample as failed by an exception that its body went on after."""
+        self.spoilt.setdefault(live.number, error)
 
     def end_all(self, error: BaseException | None) -> None:
         """Begin no more samples, and end those that an exception from outside their bodies broke off."""
-        if self._begun == self.upcoming.number:
+        if not self.has_begun:
             # pytest never came to the body, or runs it by other means than its function.
+            self.is_unrun = True
             self.begin()
-        self._stopped = True
-        for live in list(self._running.values()):
+        with self._lock:
+            self._stopped = True
+            running = list(self._running.values())
+        for live in running:
             self.end(live, error)
 
     def settle(self) -> None:
@@ -174,3 +207,11 @@ class CaseRun:
         """
         if self.error is not None:
             raise self.error
+
+
+def message_of(error: BaseException) -> str:
+    """Return an exception's message; one whose ``str`` breaks has none."""
+    try:
+        return str(error)
+    except Exception:
+        return ""

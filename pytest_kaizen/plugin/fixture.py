@@ -94,19 +94,20 @@ class Kaizen:
             reason: Why, for the report.
 
         Raises:
-            ScoreError: A number outside [0, 1].
+            ScoreError: A number outside [0, 1], or the body has ended.
         """
         # Comparisons in numpy and pandas give booleans of their own.
+        sample = self._open_sample(name)
         is_verdict = isinstance(passed_or_score, bool) or type(passed_or_score).__name__.startswith("bool")
         if is_verdict and not passed_or_score:
-            self._sample.failed_checks.append(name)
+            sample.failed_checks.append(name)
         self._keep(name, passed_or_score, reason, ScoreSource.CHECK)
 
     def score(self, name: str, value: float, reason: str | None = None) -> None:
         """Record a score in [0, 1] that the test worked out itself.
 
         Raises:
-            ScoreError: A value that is no number in [0, 1].
+            ScoreError: A value that is no number in [0, 1], or the body has ended.
         """
         self._keep(name, value, reason, ScoreSource.SDK)
 
@@ -130,8 +131,9 @@ class Kaizen:
 
         Raises:
             RubricError: The rubric is missing or broken.
+            ScoreError: The body has ended.
         """
-        sample = self._sample
+        sample = self._open_sample(str(rubric))
         scores = self._scoring.rubric(sample, load_rubric(self._root / rubric), input, output, reference)
         sample.scores += scores
         return Verdict(scores)
@@ -186,6 +188,16 @@ class Kaizen:
         """
         return self._sample.recorder.span(name, SpanKind(kind))
 
+    def _open_sample(self, name: str) -> LiveSample:
+        """Return the sample, unless its body has ended and its gates may have been decided."""
+        sample = self._sample
+        if sample.has_ended:
+            raise ScoreError(
+                f"'{name}' came after the end of the test's body, too late to count; "
+                "give it in the body, or in a fixture before its yield"
+            )
+        return sample
+
     def _keep(self, name: str, value: float, reason: str | None, source: ScoreSource) -> None:
         try:
             number = float(value)
@@ -193,4 +205,4 @@ class Kaizen:
             raise ScoreError(f"'{name}': expected a number in [0, 1] (found {value!r})") from None
         if not 0 <= number <= 1:
             raise ScoreError(f"'{name}': a score lies in [0, 1] (found {value!r})")
-        self._sample.scores.append(Score(name=name, value=number, source=source, reason=reason))
+        self._open_sample(name).scores.append(Score(name=name, value=number, source=source, reason=reason))

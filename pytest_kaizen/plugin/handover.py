@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from ..models import Case
 from ..pipeline import Collected
 from ..score import load_rubric
+from ..store.table import storable_json
 
 #: The attribute of a report, and the key in what a worker is given and gives back.
 _KEY = "kaizen"
@@ -58,7 +59,7 @@ class Handover(BaseModel):
 
     def attach(self, report: pytest.TestReport) -> None:
         """Let a worker's report take this along."""
-        vars(report)[_KEY] = self.model_dump_json()
+        vars(report)[_KEY] = storable_json(self)
 
     @classmethod
     def take(cls, report: pytest.TestReport) -> Handover | None:

@@ -19,11 +19,12 @@ from ..pipeline import (
     Scoring,
     case_verdicts,
     current,
+    current_sample,
     failure_text,
 )
 from ..prompts import PromptLibrary
 from .body import sampled
-from .case_run import INTERRUPTS, SKIPS, CaseRun
+from .case_run import INTERRUPTS, SKIPS, CaseRun, message_of
 from .pytest_internals import set_up_again
 from .recording import SessionCassettes
 
@@ -119,15 +120,18 @@ class ItemHooks:
         """Run the body as the case's samples; then decide the case's gates."""
         run = item.stash[RUN]
         raised: BaseException | None = None
+        run.is_running = True
         try:
             with sampled(item, run), current(run.upcoming):
                 yield
             self._draw_isolated(item, run)
         except BaseException as exc:
             raised = exc
+        run.is_running = False
         run.end_all(raised)
+        raised = run.broken if raised is None else raised
         run.is_over = True
-        error = raised or run.error
+        error = run.error if raised is None else raised
         if run.goes_on:
             self._cassettes.end(item, error, whole=False)
             if isinstance(raised, INTERRUPTS):
@@ -140,7 +144,7 @@ class ItemHooks:
             pytest.fail(failure_text(run.plan, run.case.samples, run.failures), pytrace=False)
         if raised is None or self._is_tolerated(run, raised):
             return
-        notes = [run.worst_of] if run.worst_of else []
+        notes = [run.worst_of] if run.worst_of and raised is run.error else []
         if run.failures:
             notes.append(failure_text(run.plan, run.case.samples, run.failures))
         if notes:
@@ -157,7 +161,12 @@ class ItemHooks:
         if run is None:
             # Some plugin reports on a test that was never set up.
             return report
-        if report.when == "teardown":
+        if run.is_running:
+            # Of a subtest.
+            live = current_sample()
+            if report.failed and live is not None and call.excinfo is not None:
+                run.spoil(live, call.excinfo.value)
+        elif report.when == "teardown":
             # pytest keeps items until the end of the session.
             del item.stash[RUN]
         elif run.is_over or report.outcome != "passed":
@@ -168,8 +177,10 @@ class ItemHooks:
             if run.goes_on:
                 self._work.finished(run, report)
             elif run.is_case:
+                if run.is_unrun and not report.passed:
+                    run.case.complete = False
                 failed = "failed" if report.when == "call" else "error"
-                run.case.outcome = failed if report.failed else report.outcome
+                run.case.outcome = failed if report.failed or run.spoilt else report.outcome
                 self._writer.finish_case(run.case)
                 self._work.finished(run, report)
                 self._cases[run.case.id] = run.case
@@ -181,7 +192,8 @@ class ItemHooks:
         """Draw the further samples that are to have fixtures of their own."""
         if not run.plan.isolate:
             return
-        while (live := run.prepare()) is not None:
+        # unittest may skip a body by itself, and would do so for ever.
+        while run.has_begun and (live := run.prepare()) is not None:
             with current(live):
                 set_up_again(item)
                 with sampled(item, run):
@@ -202,14 +214,14 @@ class ItemHooks:
             self._hook.pytest_kaizen_trace(trace=sample.trace)
         except Exception as exc:
             # Somebody's hook broke: the test says so, and what was captured is kept.
-            run.fail(live, exc)
+            run.fail(exc)
         self._writer.add_sample(run.case, sample)
         return sample
 
     def _decide(self, run: CaseRun, error: BaseException | None) -> bool:
         """Decide the case's gates; return whether it fails by them or by its checks."""
         run.case.samples = run.samples
-        if not run.samples or isinstance(error, SKIPS + INTERRUPTS):
+        if not run.is_whole or isinstance(error, SKIPS + INTERRUPTS):
             return False
         run.case.complete = True
         run.case.gates = case_verdicts(run.sampling, run.samples, self._library, self._baselines)
@@ -224,13 +236,17 @@ class ItemHooks:
 
     @staticmethod
     def _is_tolerated(run: CaseRun, raised: BaseException) -> bool:
-        """Whether the case's own gate on ``pass_rate`` allows for samples that raise."""
+        """Whether the case's own gate on ``pass_rate`` allows for samples that raise.
+
+        It allows for nothing else: a timeout, a broken fixture, another plugin's complaint.
+        """
         passed = run.case.complete and not run.failures
-        return passed and run.plan.tolerates_exceptions and not isinstance(raised, SKIPS + INTERRUPTS)
+        of_sample = raised is run.error and raised is not run.broken
+        return passed and of_sample and run.plan.tolerates_exceptions
 
 
 def _line(error: BaseException | None) -> str | None:
     if error is None:
         return None
-    text = " ".join(str(error).split())
+    text = " ".join(message_of(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

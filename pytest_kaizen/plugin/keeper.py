@@ -113,7 +113,7 @@ class Keeper:
             return
         if not self.book.collected.cases and (collected := found.collected) is not None:
             self.book.start(collected)
-        self.book.hear(found.unstored, found.edited)
+        self.book.hear(getattr(report, "worker_id", ""), found.unstored, found.edited)
         self.count(found.case)
 
     @pytest.hookimpl(optionalhook=True)

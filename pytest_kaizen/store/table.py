@@ -65,7 +65,7 @@ class Table(Generic[ModelT]):
             else _column(value)
             for value in map(fields.__getitem__, self._columns)
         ]
-        values.append(_json({field: fields[field] for field in self._rest}))
+        values.append(storable_json({field: fields[field] for field in self._rest}))
         return tuple(values)
 
     def changes(self, item: ModelT) -> Row:
@@ -123,7 +123,8 @@ def _column(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def _json(values: dict[str, Any]) -> str:
+def storable_json(values: Any) -> str:
+    """Write JSON; what it cannot say is replaced by the nearest that it can."""
     try:
         return to_json(values, inf_nan_mode="constants", fallback=_name_type).decode()
     except PydanticSerializationError:

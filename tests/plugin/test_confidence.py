@@ -164,3 +164,17 @@ def test_a_missing_score_is_never_a_pass(suite: Suite) -> None:
     suite.run(failed=1, code=1)
     assert gate(suite).outcome is Outcome.UNDECIDED
     assert "missing (no score named 'warmth' was given" in gate(suite).sentence
+
+
+def test_with_holm_only_gates_that_are_to_run_count(suite: Suite) -> None:
+    suite.write("""
+        import pytest
+
+        @pytest.mark.kaizen("greet")
+        @pytest.mark.kaizen_threshold("warmth", min=0.5, confidence=0.95)
+        @pytest.mark.parametrize("number", range(5))
+        def test_it(kaizen, number):
+            kaizen.score("warmth", 1)
+    """)
+    suite.run("--kaizen-gate-correction", "holm", "-k", "1 or 2", passed=2, deselected=3, code=0)
+    assert all(case.gates[0].sentence.endswith("over 2 gates)") for case in suite.cases.values())

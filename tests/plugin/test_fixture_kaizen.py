@@ -200,3 +200,22 @@ def test_an_exception_in_a_span_is_its_error(suite: Suite) -> None:
     """)
     suite.run(failed=1, code=1)
     assert suite.span.error == "KeyError: 'gone'"
+
+
+@pytest.mark.parametrize("call", ["check('late', False)", "score('late', 1)", "judge('x', rubric='late')"])
+def test_what_comes_after_the_body_is_refused_as_too_late(suite: Suite, call: str) -> None:
+    suite.write(f"""
+        import pytest
+
+        @pytest.fixture
+        def late(kaizen):
+            yield
+            assert kaizen.trace.scores == []
+            kaizen.{call}
+
+        @pytest.mark.kaizen("greet", samples=2)
+        def test_it(late):
+            pass
+    """)
+    suite.run(passed=1, errors=1, code=1)
+    assert "ScoreError: 'late' came after the end of the test's body, too late to count" in suite.text

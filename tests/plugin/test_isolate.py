@@ -136,3 +136,47 @@ def test_what_unittest_runs_by_itself_is_refused(suite: Suite) -> None:
     """)
     suite.run(code=4)
     assert "3 samples: unittest runs the body of an IsolatedAsyncioTestCase by itself" in suite.errors
+
+
+def test_a_gate_on_the_pass_rate_allows_for_no_fixture_that_breaks(suite: Suite) -> None:
+    suite.write("""
+        import itertools
+        import pytest
+        numbers = itertools.count(1)
+
+        @pytest.fixture
+        def own():
+            if next(numbers) == 2:
+                raise RuntimeError("no second one")
+
+        @pytest.mark.kaizen("greet", samples=3, isolate=True)
+        @pytest.mark.kaizen_threshold("pass_rate", min=0.5)
+        def test_it(kaizen, own):
+            pass
+    """)
+    suite.run(failed=1, code=1)
+    assert "RuntimeError: no second one" in suite.text
+    assert suite.cases["test_it"].complete is False
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("where", ["in a decorator", "in set up"])
+def test_a_body_that_unittest_skips_is_no_case_that_ran(suite: Suite, isolate: bool, where: str) -> None:
+    suite.write("tasks: {greet: {gate: [{metric: pass_rate, min: 1.0}]}}", "kaizen.yaml")
+    suite.write(f"""
+        import unittest
+        import pytest
+
+        @pytest.mark.kaizen("greet", samples=3, isolate={isolate})
+        class TestIt(unittest.TestCase):
+            def setUp(self):
+                if "set up" in {where!r}:
+                    self.skipTest("not now")
+
+            @unittest.skipIf("decorator" in {where!r}, "no")
+            def test_it(self):
+                raise RuntimeError("never")
+    """)
+    suite.run(skipped=1, code=0)
+    assert suite.cases["test_it"].complete is False
+    assert suite.table["greet"]["cases"] == "0 of 1"

@@ -137,3 +137,11 @@ def test_ctrl_c_in_a_further_round_keeps_what_was_drawn(suite: Suite) -> None:
     assert suite.stored_run.status == "interrupted"
     assert [len(case.samples) for case in suite.cases.values()] == [3, 3, 2]
     assert [sample.passed for sample in suite.cases["test_it[1]"].samples] == [True, True, None]
+
+
+def test_a_case_that_was_collected_twice_is_drawn_once_a_round(suite: Suite) -> None:
+    write(suite)
+    suite.run(
+        "--kaizen-max-samples", "10", "--keep-duplicates", "test_it.py", "test_it.py", passed=12, code=0
+    )
+    assert [[s.trace.sample for s in case.samples] for case in suite.cases.values()] == [[0, 1, 2, 3]] * 6

@@ -90,6 +90,26 @@ def test_ctrl_c_in_an_async_sample(suite: Suite, plugin: str) -> None:
     assert suite.stored_run.status == "interrupted"
 
 
+def test_ctrl_c_outside_the_samples_of_trio(suite: Suite) -> None:
+    suite.write(
+        COUNTED
+        + """
+    import signal
+    import threading
+    import anyio
+
+    @pytest.mark.anyio
+    @pytest.mark.kaizen("greet", samples=6, concurrency=2)
+    async def test_it(kaizen):
+        if next(numbers) == 4:
+            threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+            await anyio.sleep(5)
+    """
+    )
+    suite.run_alone("-k", "trio", code=2)
+    assert suite.stored_run.status == "interrupted"
+
+
 def test_pytest_exit_in_a_sample_ends_the_session(suite: Suite) -> None:
     suite.write(
         COUNTED
@@ -183,3 +203,136 @@ def test_a_hook_that_breaks_fails_the_test_and_keeps_the_trace(suite: Suite) -> 
     suite.run(failed=1, code=1)
     assert "RuntimeError: somebody's hook" in suite.text
     assert len(errors(suite)) == 2
+
+
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+def test_a_cancellation_of_one_async_sample_is_no_pass(suite: Suite, plugin: str) -> None:
+    suite.write("[pytest]\nasyncio_default_fixture_loop_scope = function", "pytest.ini")
+    suite.write(
+        COUNTED
+        + f"""
+    import asyncio
+
+    @pytest.mark.{plugin}
+    @pytest.mark.kaizen("greet", samples=4)
+    async def test_it(kaizen):
+        number = next(numbers)
+        await asyncio.sleep(number / 100)
+        if number == 2:
+            raise asyncio.CancelledError
+    """
+    )
+    suite.run("-k", "not trio", plugins=("kaizen", plugin), code=1)
+    assert suite.result.parseoutcomes()["failed"] == 1
+    (case,) = suite.cases.values()
+    assert [sample.passed for sample in case.samples][:2] == [True, False]
+
+
+BODIES = {
+    "one by one": ("samples=9", "def test_it(kaizen): wait()"),
+    "in threads": ("samples=9, concurrency=2", "def test_it(kaizen): wait()"),
+    "async": ("samples=9, concurrency=2", "async def test_it(kaizen): await await_()"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_gate_on_the_pass_rate_allows_for_no_timeout(suite: Suite, body: str) -> None:
+    arguments, function = BODIES[body]
+    suite.write("[pytest]\nasyncio_default_fixture_loop_scope = function\nasyncio_mode = auto", "pytest.ini")
+    suite.write(
+        COUNTED
+        + f"""
+    import asyncio
+
+    def wait(): time.sleep(0.01 if next(numbers) < 4 else 5)
+    async def await_(): await asyncio.sleep(0.01 if next(numbers) < 4 else 5)
+
+    @pytest.mark.timeout(0.7)
+    @pytest.mark.kaizen("greet", {arguments})
+    @pytest.mark.kaizen_threshold("pass_rate", min=0.1)
+    {function}
+    """
+    )
+    suite.run(plugins=("kaizen", "timeout", "asyncio"), failed=1, code=1)
+    (case,) = suite.cases.values()
+    # Six samples were never drawn, so the case decides nothing, also not for its task.
+    assert (case.complete, case.gates) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        ("def pytest_kaizen_trace(trace): raise RuntimeError('a hook on traces')", "a hook on traces"),
+        (
+            "@pytest.hookimpl(trylast=True)\ndef pytest_runtest_call(item): raise RuntimeError('a leak')",
+            "a leak",
+        ),
+    ],
+)
+def test_a_gate_on_the_pass_rate_allows_for_nothing_but_samples(
+    suite: Suite, hook: str, message: str
+) -> None:
+    suite.add_to_conftest(hook)
+    suite.write("""
+        import pytest
+
+        @pytest.mark.kaizen("greet", samples=2)
+        @pytest.mark.kaizen_threshold("pass_rate", min=0.0)
+        def test_it(kaizen):
+            pass
+    """)
+    suite.run(failed=1, code=1)
+    assert f"RuntimeError: {message}" in suite.text
+
+
+def test_an_exception_without_a_message_is_a_failed_sample(suite: Suite) -> None:
+    suite.write("""
+        import pytest
+
+        class Mute(Exception):
+            def __str__(self): raise RuntimeError("no words")
+
+        @pytest.mark.kaizen("greet", samples=2)
+        def test_it(kaizen):
+            raise Mute
+    """)
+    suite.run(failed=1, code=1)
+    assert errors(suite) == ["Mute", "Mute"]
+
+
+def test_an_expected_failure_of_one_sample_hides_no_other(suite: Suite) -> None:
+    suite.write(
+        COUNTED
+        + """
+    @pytest.mark.kaizen("greet", samples=2)
+    def test_it(kaizen):
+        if next(numbers) == 1:
+            kaizen.score("warmth", 0.0)
+            pytest.xfail("known")
+        kaizen.score("warmth", 0.9)
+        raise RuntimeError("not known")
+    """
+    )
+    suite.run(failed=1, code=1)
+    assert "RuntimeError: not known" in suite.text
+
+
+def test_subtests_count_once_and_fail_their_sample(suite: Suite) -> None:
+    suite.write(
+        COUNTED
+        + """
+    @pytest.mark.kaizen("greet", samples=2)
+    def test_it(kaizen, subtests):
+        number = next(numbers)
+        for part in range(3):
+            with subtests.test(part=part):
+                assert (number, part) != (1, 1)
+        kaizen.score("warmth", 1)
+    """
+    )
+    suite.run(code=1)
+    case = suite.cases["test_it"]
+    assert (case.outcome, case.complete) == ("failed", True)
+    assert [sample.passed for sample in case.samples] == [False, True]
+    assert str(case.samples[0].error).startswith("AssertionError: assert (1, 1) != (1, 1)")
+    assert suite.table["greet"]["pass"] == "50%"

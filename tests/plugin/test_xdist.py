@@ -177,3 +177,48 @@ def test_terse_reports(suite: Suite, options: list[str]) -> None:
     collecting = options == ["--collect-only"]
     suite.run_alone("-n", "2", *options, code=0 if collecting else 1)
     assert ("FAILED on a whole task: greet" in suite.last_line) is not collecting
+
+
+def test_what_json_cannot_say_stops_no_worker(suite: Suite) -> None:
+    suite.write(r"""
+        import pytest
+
+        @pytest.mark.kaizen("greet")
+        def test_it(kaizen):
+            kaizen.case(input=b"\xff", output="half a pair \ud83d")
+            kaizen.score("warmth", 1, reason="\ud83d")
+    """)
+    suite.run_alone("-n", "1", passed=1, code=0)
+    assert suite.table["greet"]["samples"] == "1"
+    assert suite.trace.output == "half a pair \ufffd"
+
+
+def test_what_a_worker_wrote_at_last_is_not_missing(suite: Suite) -> None:
+    suite.add_to_conftest("""
+        from pytest_kaizen.errors import StoreError
+        from pytest_kaizen.store import Store
+
+        add = Store.add_sample
+        calls = []
+
+        def failing(self, *args, **options):
+            calls.append(args)
+            if len(calls) < 3:
+                raise StoreError("disk full")
+            add(self, *args, **options)
+
+        Store.add_sample = failing
+    """)
+    suite.write(SIX)
+    suite.run_alone("-n", "1", passed=6, code=0)
+    assert "NOT STORED" not in suite.text
+    assert len(suite.cases) == 6
+
+
+def test_the_errors_hold_over_the_gates_of_all_workers(suite: Suite) -> None:
+    suite.write(TASK_GATE.replace("min: 0.45", "min: 0.45, confidence: 0.95"), "kaizen.yaml")
+    gate = 'kaizen_threshold("warmth", min=0.5, confidence=0.95)\n    @pytest.mark.parametrize("number"'
+    suite.write(SIX.replace('parametrize("number"', gate).replace("number / 5", "1"))
+    suite.run_alone("-n", "2", "--kaizen-gate-correction", "holm", passed=6)
+    assert {case.gates[0].sentence[-13:] for case in suite.cases.values()} == {"over 7 gates)"}
+    assert suite.stored_run.tasks[0].gates[0].sentence.endswith("over 7 gates)")
