@@ -135,6 +135,7 @@ class KaizenYaml(BaseModel):
     concurrency: int | None = None
     confidence: float | None = None
     gate_correction: str | None = None
+    optimize: str | None = None
     record: str | None = None
     cassettes: CassettesConfig = field(default_factory=CassettesConfig)
     redact: tuple[Pattern, ...] = ()
@@ -162,6 +163,8 @@ class Config:
             others.
         confidence: Of every gate on a mean or a rate that states none; None: compare means.
         gate_correction: ``holm``: errors hold over all gates of the session; ``none``: for each.
+        optimize: What follows on a task's failed gate: nothing, a search for a better prompt that
+            proposes it, or one that also makes it the active version where the proof suffices.
         record: What is done with the tests' calls; a marker on a test goes before it.
         redact: The user's own patterns of what must not be kept.
     """
@@ -183,6 +186,7 @@ class Config:
     concurrency: int | None = None
     confidence: float | None = None
     gate_correction: Literal["holm", "none"] = "none"
+    optimize: Literal["never", "propose", "activate"] = "never"
     record: RecordMode = "live"
     cassettes: CassettesConfig = field(default_factory=CassettesConfig)
     redact: tuple[str, ...] = ()
@@ -255,6 +259,7 @@ def load_config(
         concurrency=lookup.get("concurrency", _count, None),
         confidence=confidence,
         gate_correction=lookup.get("gate_correction", _one_of("holm", "none"), "none"),
+        optimize=lookup.get("optimize", _one_of("never", "propose", "activate"), "never"),
     )
 
 

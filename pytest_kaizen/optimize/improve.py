@@ -107,14 +107,7 @@ def improve(
             cover the final comparison.
         LLMError: The reflecting model failed again and again.
     """
-    job, split = _plan(request)
-    final = _final_rollouts(request, split)
-    cap = budget.budget.rollouts
-    if cap is not None and cap <= final:
-        raise UsageError(
-            f"a budget of {cap} rollouts is too small for '{request.task}': comparing a candidate with the "
-            f"active prompt takes {final} of them; allow {2 * final} or more"
-        )
+    job, split, final = _plan(request, budget)
     bench = Workbench(job, evaluate, reflect, ledger, budget, on_event)
     with budget.held(final):
         candidates = ENGINES[request.engine]().run(job, evaluate, reflect, ledger, budget, on_event)
@@ -175,12 +168,13 @@ def estimate_improve(
         BudgetExceeded: Not even the pilot fits.
         LLMError: The reflecting model failed.
     """
-    job, split = _plan(request)
+    job, _, final = _plan(request, budget)
     bench = Workbench(job, evaluate, reflect, ledger, budget, on_event)
-    return estimate(bench, ENGINES[request.engine](), _final_rollouts(request, split))
+    return estimate(bench, ENGINES[request.engine](), final)
 
 
-def _plan(request: Improve) -> tuple[SearchJob, Split]:
+def _plan(request: Improve, budget: Meter) -> tuple[SearchJob, Split, int]:
+    """Split the cases, and say how many rollouts the final comparison takes."""
     if request.engine not in ENGINES:
         raise UsageError(f"unknown engine '{request.engine}'; valid: {', '.join(ENGINES)}")
     search, validation = request.shares
@@ -189,6 +183,13 @@ def _plan(request: Improve) -> tuple[SearchJob, Split]:
         raise UsageError(
             f"'{request.task}' has {len(request.cases)} cases and none of them falls to the search; "
             "add cases with other inputs"
+        )
+    final = _final_rollouts(request, split)
+    cap = budget.budget.rollouts
+    if cap is not None and cap <= final:
+        raise UsageError(
+            f"a budget of {cap} rollouts is too small for '{request.task}': comparing a candidate with the "
+            f"active prompt takes {final} of them; allow {2 * final} or more"
         )
     job = SearchJob(
         task=request.task,
@@ -204,7 +205,7 @@ def _plan(request: Improve) -> tuple[SearchJob, Split]:
         chunk=request.chunk,
         mode=request.mode,
     )
-    return job, split
+    return job, split, final
 
 
 def _final_rollouts(request: Improve, split: Split) -> int:

@@ -97,7 +97,9 @@ class ItemHooks:
         case = None
         sampling = Sampling(plan, self._baselines, self._work.family)
         if self.going_on is not None:
-            case = self._cases[plan.case_id]
+            case = self._cases.get(plan.case_id) or Case(
+                id=plan.case_id, run_id=self._work.run_id, task=plan.task
+            )
             count = self.going_on + 1
             once = replace(plan, samples=count, max_samples=count, gates=(), concurrency=1, isolate=False)
             sampling = Sampling(once, self._baselines)

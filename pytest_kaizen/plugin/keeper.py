@@ -11,7 +11,7 @@ import pytest
 from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError
-from ..models import Case, GateResult
+from ..models import Case, GateResult, Run
 from ..pipeline import RunBook
 from ..prompts import PromptLibrary
 from ..report import closing_line, summary_lines
@@ -49,6 +49,7 @@ class Keeper:
         self._redactor = redactor
         self._fails = fails
         self._store: Store | None = None
+        self._book_store: Store | None = None
         self.book: RunBook | None = None
         self._progress: Progress | None = None
         self._interrupted = False
@@ -65,6 +66,7 @@ class Keeper:
             StoreError: The store cannot be written.
         """
         self.book = RunBook(self._settings, store, self._library, self._redactor)
+        self._book_store = store
         reporter = self._reporter
         # A log that nobody watches has no use for it.
         if reporter is not None and reporter.isatty and reporter.verbosity >= 0:
@@ -141,8 +143,20 @@ class Keeper:
         if run.exit_status != session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         outcome = yield
+        if self._settings.optimize != "never" and not interrupted:
+            self._optimize(run)
         self._say(closing_line(run, self.book.decided_gates, [r for r in results if self._fails(r)]))
         return outcome
+
+    def _optimize(self, run: Run) -> None:
+        # What it needs is of no use to a run without the option.
+        from .optimizing import Optimizing
+
+        assert self._book_store is not None
+        watched = self._progress is not None
+        Optimizing(self._config, self._settings, self._say, watched=watched).after(
+            run, self._book_store, self._fails
+        )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of tasks and the sentences of their gates."""

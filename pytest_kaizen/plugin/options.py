@@ -43,6 +43,12 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         "holm: the stated errors hold over all gates of the run; none (default): for each gate.",
     ),
     (
+        "optimize",
+        {"metavar": "never|propose|activate"},
+        "When a gate of a task fails, search for a better prompt, which costs money: never (default), "
+        "propose it, or activate it if it is proved to be better.",
+    ),
+    (
         "record",
         {"metavar": "live|replay|new|all"},
         "Make the LLM calls (live, default), replay them from cassettes (replay), replay what is recorded "

@@ -45,6 +45,8 @@ def tear_down_all(session: pytest.Session) -> None:
 def _forget_fixtures(item: pytest.Item) -> None:
     private = _private(item)
     private.funcargs = None
+    # What was printed is shown with the report of one sample, and would pile up over hundreds.
+    private._report_sections = []
     # The instance of the test's class, and the method bound to it, belong to one sample.
     for name in ("_instance", "_obj"):
         item.__dict__.pop(name, None)

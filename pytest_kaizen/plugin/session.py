@@ -24,6 +24,7 @@ from .planning import Planner
 from .recording import SessionCassettes
 from .rounds import Rounds
 from .whole import left_out
+from .worker import WORKER
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -75,7 +76,8 @@ class KaizenSession:
         self._beyond: dict[str, str] = {}
         self._store: Store | None = None
         self._keeper: Keeper | None = None
-        if handover.given_run(config) is None:
+        self._worker = config.stash.get(WORKER, None)
+        if handover.given_run(config) is None and self._worker is None:
             self._keeper = Keeper(config, settings, self._library, redactor, self._fails)
             config.pluginmanager.register(self._keeper, "kaizen-keeper")
 
@@ -133,6 +135,8 @@ class KaizenSession:
 
     def _work(self, store: Store, collected: Collected) -> Work:
         """Say what this process is to run: the whole of a run of its own, or a part of a controller's."""
+        if self._worker is not None:
+            return self._worker.work(store, self._library, self._scoring.redactor, self._plans)
         run_id = handover.given_run(self._config)
         if self._keeper is not None:
             keeper = self._keeper

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pytest_kaizen.models import PromptVersion
 from .files import holds_versions, read_versions
 from .lock import LOCK_NAME, Lock
 from .prompt import Prompt
+from .text import sha256_of, variables_in
 
 _FOLDER_NAME = re.compile(r"\w[\w.-]*")
 
@@ -54,6 +56,16 @@ class PromptLibrary:
                 self.lock.verify(prompt)
             self._chosen[task] = self._choose(task, prompts)
         return self._chosen[task]
+
+    def override(self, task: str, text: str) -> None:
+        """Let a task run a text that is in no file, in the place of the version that it runs.
+
+        Raises:
+            PromptError: As ``get``.
+        """
+        self._chosen[task] = replace(
+            self.get(task), text=text, sha256=sha256_of(text), variables=variables_in(text)
+        )
 
     def _choose(self, task: str, prompts: dict[int, Prompt]) -> Prompt:
         wanted = self._config.prompt_versions.get(task)

@@ -7,12 +7,20 @@ from pathlib import Path
 import anthropic
 import pytest
 
-from examples.support_bot.simulator import grade, simulated_model, write_summary
+from examples.support_bot.simulator import (
+    draw_lessons,
+    grade,
+    relate_rules,
+    simulated_model,
+    write_summary,
+)
 from examples.support_bot.simulator.ticket import read_ticket
 from examples.support_bot.support_bot.summarizer import summarize
 from examples.support_bot.support_bot.tickets import Ticket, load_tickets
 from pytest_kaizen.llm import AnthropicLLM
-from pytest_kaizen.models import Score
+from pytest_kaizen.models import Feedback, Score
+from pytest_kaizen.optimize import Failure, ReflectionRequest, RelateRequest
+from pytest_kaizen.optimize.reflect_prompts import reflect_text, relate_text
 from pytest_kaizen.prices import load_prices
 from pytest_kaizen.score import Judge, Rubric, load_rubric
 from pytest_kaizen.scripted import ScriptedLLM
@@ -132,6 +140,52 @@ class TestGrader:
     def test_problem_told_in_part(self) -> None:
         value = _judge("The kettle switches itself off.", KETTLE, self.rubric)["summary.problem"].value
         assert value == 0.5
+
+
+def _rules(*feedback: Feedback, prompt: str = "Summarize.", ticket: str = KETTLE.text) -> list[str]:
+    failure = Failure(case_id="case", input=ticket, output="Hm.", score=0.5, feedback=feedback)
+    request = ReflectionRequest(task="summarize", prompt=prompt, failures=(failure,))
+    return [lesson["rule"] for lesson in json.loads(draw_lessons(reflect_text(request)))["lessons"]]
+
+
+class TestReflector:
+    def test_it_says_as_a_rule_what_a_run_is_said_to_lack(self) -> None:
+        expected = "States only what is there. Promises nothing and invents no facts."
+        faithful = Feedback(criterion="summary.faithful", score=0, expected=expected, reason="It promises.")
+        short = Feedback(criterion="summary.short", score=0, expected="at most 360 characters")
+        assert _rules(faithful, short) == [
+            "State only what is there. Promise nothing and invent no facts.",
+            "Keep the answer short: at most 360 characters.",
+        ]
+
+    def test_other_criteria_other_rules(self) -> None:
+        assert _rules(Feedback(criterion="rhymes", score=0, expected="Uses rhymes.")) == ["Use rhymes."]
+
+    def test_it_knows_nothing_but_what_it_is_shown(self) -> None:
+        assert _rules() == []
+        assert _rules(Feedback(criterion="quality", score=0)) == ["Keep the answer quality."]
+
+    def test_nothing_that_the_prompt_says(self) -> None:
+        said = Feedback(criterion="rhymes", score=0, expected="Uses rhymes.")
+        assert _rules(said, prompt="Summarize.\n- Use rhymes.") == []
+
+    def test_now_and_then_it_learns_from_one_ticket_too_much(self) -> None:
+        said = Feedback(criterion="rhymes", score=0, expected="Uses rhymes.")
+        rules = [_rules(said, ticket=ticket.text)[0] for ticket in load_tickets()]
+        odd = [rule for rule in rules if rule != "Use rhymes."]
+        assert 3 <= len(odd) <= 20
+        assert all(rule.startswith("If the ticket is about ") for rule in odd)
+
+    def test_rules_of_the_same_words_are_the_same(self) -> None:
+        request = RelateRequest(
+            task="summarize", new=("Name the product.", "Use rhymes."), known=("Always name the product.",)
+        )
+        text = relate_text(request)
+        assert json.loads(relate_rules(text))["relations"] == []
+        same = request.model_copy(update={"new": ("State only facts of the ticket.",)})
+        same = same.model_copy(update={"known": ("Be kind.", "State the facts of the ticket.")})
+        found = json.loads(relate_rules(relate_text(same)))["relations"]
+        assert found == [{"new": 1, "known": 2, "kind": "same"}]
 
 
 def test_criterion_that_it_does_not_know_is_graded_by_common_words() -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_kaizen.config import load_config
+from pytest_kaizen.prompts import activate_version, new_version
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_bot"
 SIMULATOR = "support_bot: answers come from a model SIMULATOR; set ANTHROPIC_API_KEY to use the real API"
 
@@ -39,12 +42,26 @@ def test_active_version_passes_in_seconds(example: Path) -> None:
     assert time.perf_counter() - started < 60
 
 
-def test_weak_version_fails_its_gates(example: Path) -> None:
-    result = _run(example, "--kaizen", "--kaizen-prompt-version", "summarize_ticket=1")
+def test_weak_version_fails_its_gates_and_a_better_one_is_found(example: Path) -> None:
+    started = time.perf_counter()
+    result = _run(
+        example, "--kaizen", "--kaizen-prompt-version", "summarize_ticket=1", "--kaizen-optimize=propose"
+    )
     assert result.returncode == 1, result.stdout
     assert "61 passed" in result.stdout
     last = result.stdout.splitlines()[-1]
     assert last.startswith("kaizen: FAILED on a whole task: summarize_ticket: summary 0.30 ")
+    assert "\naccepted: the candidate gained 0.60 " in result.stdout
+    assert time.perf_counter() - started < 120
+
+    [text] = (example / ".kaizen/proposals").glob("*.txt")
+    config = load_config(example, env={})
+    new_version(config, "summarize_ticket", text=text.read_text(encoding="utf-8"))
+    activate_version(config, "summarize_ticket", 3)
+    result = _run(example, "--kaizen")
+    assert result.returncode == 0, result.stdout
+    assert "summarize_ticket: summary 0.96 " in result.stdout
+    assert "124 gates decided over 60 cases: all passed" in result.stdout.splitlines()[-1]
 
 
 def test_without_kaizen_the_cases_are_skipped(example: Path) -> None:

@@ -162,6 +162,17 @@ def test_the_comparison_is_kept_back_from_the_search(simulation: ModuleType) -> 
     assert len(done.proposal.acceptance.cases) == len(split.held_out)
     with pytest.raises(UsageError, match=f"takes {final} of them; allow {2 * final} or more"):
         run(simulation, simulation.World(5), rollouts=final)
+    world = simulation.World(5)
+    with pytest.raises(UsageError, match=f"takes {final} of them; allow {2 * final} or more"):
+        estimate_improve(
+            Improve("reply", simulation.BASE, tuple(world.inputs.values())),
+            evaluate=world,
+            reflect=simulation.SimulatedReflector(world),
+            ledger=MemoryLedger(),
+            budget=Meter(Budget(rollouts=final)),
+            on_event=ignore,
+        )
+    assert world.evaluations == 0
 
 
 def test_an_unknown_engine_is_named_before_anything_runs(simulation: ModuleType) -> None:

@@ -43,6 +43,18 @@ def test_get_reads_once(write: Write, library: Library) -> None:
 
 
 @pytest.mark.usefixtures("two_versions")
+def test_a_text_in_the_place_of_the_version_that_runs(library: Library) -> None:
+    opened = library()
+    opened.override("t", "three {{ y }}")
+    found = opened.get("t")
+    assert (found.version, found.sha256, found.variables) == (2, sha256_of("three {{ y }}"), ("y",))
+    assert found.render(y=1) == "three 1"
+    opened.override("t", "four")
+    assert opened.get("t").text == "four"
+    assert [version.text for version in opened.versions("t")] == ["one", "two {{ x }}"]
+
+
+@pytest.mark.usefixtures("two_versions")
 def test_versions(library: Library) -> None:
     assert library().versions("t") == [
         PromptVersion(task="t", version=1, sha256=sha256_of("one"), text="one", variables=()),

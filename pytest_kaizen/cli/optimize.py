@@ -1,0 +1,128 @@
+"""``kaizen optimize``: search for a better prompt, with the suite as the metric."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from pytest_kaizen.config import Config
+from pytest_kaizen.errors import UsageError
+from pytest_kaizen.models import Proposal, ProposalStatus
+from pytest_kaizen.optimize import DEFAULT_ENGINE, ENGINES, Budget, CostEstimate, Event
+from pytest_kaizen.pipeline.improve import DEFAULT_BUDGET, Search, open_proposal, optimize_task, unfinished
+from pytest_kaizen.pipeline.proposals import activate_proposal, proposal_path, write_proposal
+from pytest_kaizen.pipeline.search_lines import estimate_lines, event_line
+from pytest_kaizen.pipeline.suite import Launch
+from pytest_kaizen.report.proposal import proposal_lines
+from pytest_kaizen.report.text import safe_text
+from pytest_kaizen.store import Store
+
+from .context import config_for
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser.add_argument("task", metavar="TASK", help="the task whose active prompt is to be improved")
+    parser.add_argument("--engine", choices=list(ENGINES), help=f"how to search (default: {DEFAULT_ENGINE})")
+    parser.add_argument(
+        "--budget-usd", type=_usd, metavar="X", help=f"spend no more (default: {DEFAULT_BUDGET.usd:g})"
+    )
+    parser.add_argument(
+        "--max-rollouts",
+        type=_count,
+        metavar="N",
+        help=f"run no more cases (default: {DEFAULT_BUDGET.rollouts})",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of all that is random (default: 0)")
+    parser.add_argument("--dry-run", action="store_true", help="say what it would cost, from a small pilot")
+    parser.add_argument("--resume", action="store_true", help="go on with a search that was broken off")
+    parser.add_argument(
+        "--activate", action="store_true", help="make it the active version, if it is proved to be better"
+    )
+    parser.add_argument("--dismiss", action="store_true", help="drop the open proposal before the search")
+    parser.set_defaults(run=_optimize)
+
+
+def _optimize(args: argparse.Namespace) -> int:
+    config = config_for(args)
+    with Store.open(config.store) as store:
+        known = open_proposal(config, store, args.task)
+        if known is not None and args.dismiss:
+            store.save_proposal(known.model_copy(update={"status": ProposalStatus.DISMISSED}))
+            known = None
+        if known is not None:
+            print(f"a proposal for this prompt is open (drop it: --dismiss): {proposal_path(config, known)}")
+            return _finish(config, store, known, activate=args.activate)
+        search = _search(args, config, store)
+
+        def tell(estimate: CostEstimate) -> bool:
+            for line in estimate_lines(args.task, estimate, search.budget):
+                print(safe_text(line), file=sys.stdout if args.dry_run else sys.stderr)
+            return not args.dry_run
+
+        found = optimize_task(
+            config, store, search, Launch(config.root), on_estimate=tell, on_event=_progress
+        )
+        if found is None:
+            return 0
+        if found.proposal is None:
+            print(safe_text(f"{args.task}: {found.sentence}"))
+            return 1
+        write_proposal(config, found.proposal)
+        return _finish(config, store, found.proposal, activate=args.activate)
+
+
+def _finish(config: Config, store: Store, proposal: Proposal, *, activate: bool) -> int:
+    """Show a proposal, and activate it where that is asked for and allowed."""
+    print("\n".join(proposal_lines(proposal)))
+    path = proposal_path(config, proposal)
+    if not activate:
+        print(f"evidence: {path}\nto use it:")
+        print(f"  kaizen prompts new {proposal.task} --text {path.with_suffix('.txt')}")
+        print(f"  kaizen prompts activate {proposal.task} N")
+        return 0
+    if not proposal.may_activate:
+        print("not activated: it is not proved to be better, so that is for a person to decide")
+        return 1
+    print(f"{proposal.task}: version {activate_proposal(config, store, proposal)} is active")
+    return 0
+
+
+def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
+    if args.resume:
+        given = [args.engine, args.budget_usd, args.max_rollouts, args.seed]
+        if any(value is not None for value in given):
+            raise UsageError("--resume goes on with the engine, the caps and the seed that the search had")
+        return unfinished(config, store, args.task)
+    budget = Budget(
+        usd=DEFAULT_BUDGET.usd if args.budget_usd is None else args.budget_usd,
+        rollouts=args.max_rollouts or DEFAULT_BUDGET.rollouts,
+    )
+    return Search(args.task, args.engine or DEFAULT_ENGINE, budget, args.seed or 0)
+
+
+def _progress(event: Event) -> None:
+    # A log that nobody watches has no use for it.
+    if sys.stderr.isatty():
+        print(safe_text(event_line(event)), file=sys.stderr)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        _refuse("a whole number, 1 or more", text)
+    return int(text)
+
+
+def _usd(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        _refuse("an amount in US dollars above 0", text)
+    return value
+
+
+def _refuse(expected: str, found: str) -> NoReturn:
+    raise argparse.ArgumentTypeError(f"expected {expected} (found {found!r})")

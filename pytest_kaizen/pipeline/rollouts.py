@@ -1,0 +1,73 @@
+"""A sample of a test under a candidate prompt → a rollout: a score, and why it is not higher."""
+
+from __future__ import annotations
+
+import math
+
+from ..models import Feedback, Sample, Scored, SpanKind
+from ..score.checks.base import as_text
+
+#: The criterion under which an exception of the test's body is told.
+RAISED = "test"
+
+
+def rollout(case_id: str, number: int, sample: Sample) -> Scored:
+    """Say what a sample is worth to a search.
+
+    The score is the sample's metric ``score``. A test that scores nothing counts by whether it
+    passed. One that raises is worth 0, unless a model call failed: that says nothing about the
+    prompt, and the rollout is an error.
+
+    Args:
+        case_id: The case.
+        number: The number of the sample, from 0.
+        sample: The finished sample.
+    """
+    trace = sample.trace
+    paid = [span for span in trace.spans if span.kind in (SpanKind.LLM, SpanKind.JUDGE)]
+    costs = [span.cost_usd for span in paid if span.cost_usd is not None]
+    failed = next((span.error for span in trace.llm_spans if span.error is not None), None)
+    score: float | None = None
+    error = None
+    if sample.error is not None and failed is not None:
+        error = f"a model call failed: {failed}"
+    elif sample.error is not None:
+        score = 0.0
+    elif "score" in sample.metrics or trace.scores:
+        score = sample.metrics.get("score")
+    else:
+        score = sample.metrics.get("pass_rate")
+    if score is None and error is None:
+        error = sample.missing.get("score", "the sample has no score")
+    return Scored(
+        case_id=case_id,
+        sample=number,
+        score=score,
+        output=None if trace.output is None else as_text(trace.output),
+        feedback=_feedback(sample),
+        objectives=_objectives(sample),
+        cost_usd=math.fsum(costs) if len(costs) == len(paid) else None,
+        error=error,
+    )
+
+
+def _feedback(sample: Sample) -> tuple[Feedback, ...]:
+    """Collect what each scorer found; a rubric speaks through its criteria."""
+    found = [
+        Feedback(
+            criterion=score.name,
+            score=score.value,
+            expected=score.expected,
+            reason=score.reason if score.error is None else score.error,
+        )
+        for score in sample.trace.scores
+        if score.name != score.rubric
+    ]
+    if sample.error is not None:
+        found.append(Feedback(criterion=RAISED, score=0.0, expected="does not raise", reason=sample.error))
+    return tuple(found)
+
+
+def _objectives(sample: Sample) -> dict[str, float]:
+    names = {score.name for score in sample.trace.scores}
+    return {name: sample.metrics[name] for name in sorted(names) if name in sample.metrics}
