@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .platforms.kate.client import KateClient
     from .platforms.kayba.client import KaybaClient
     from .plugin.fixture import Kaizen
+    from .pipeline.tracing.block import trace
+    from .pipeline.tracing.instrument import instrument
     from .scripted import ScriptedLLM
 
 __version__ = "0.1.0"
@@ -34,6 +36,8 @@ _HOME = {
     "ScriptedLLM": ".scripted",
     "Span": ".models",
     "Trace": ".models",
+    "instrument": ".pipeline.tracing.instrument",
+    "trace": ".pipeline.tracing.block",
 }
 
 __all__ = [
@@ -50,6 +54,8 @@ __all__ = [
     "Span",
     "Trace",
     "__version__",
+    "instrument",
+    "trace",
 ]
 
 
