@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
+    from .pipeline.tracing.block import trace
+    from .pipeline.tracing.instrument import instrument
     from .platforms.kaizen_ct.client import AsyncCTClient, CTClient
     from .platforms.kalmia.client import KalmiaClient
     from .platforms.kate.client import KateClient
     from .platforms.kayba.client import KaybaClient
     from .plugin.fixture import Kaizen
-    from .pipeline.tracing.block import trace
-    from .pipeline.tracing.instrument import instrument
     from .scripted import ScriptedLLM
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .hooks import Capture
 from .observed import ObservedCall, arguments_of, plain, texts_of
 from .recorder import Recorder, SpanHandle, current_place, current_recorder, recording, spans_are
-from .redact import Redactor
+from .redact import Redactor, named_secrets
 from .watch import Watch, watching
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "arguments_of",
     "current_place",
     "current_recorder",
+    "named_secrets",
     "plain",
     "recording",
     "spans_are",

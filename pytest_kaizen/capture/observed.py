@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from .hooks import current_price
 from .parsers import PARSERS, Reply, Request
 from .parsers.parts import compact, mapping
 from .recorder import Place, current_kind, messages_of
+from .redact import named_secrets
 from .watch import Watch, call_seen
 
 _DEEPEST = 20
@@ -49,6 +51,8 @@ class ObservedCall:
         self._clock = time.perf_counter()
         self._lock = threading.Lock()
         self._ended = False
+        # As the credentials of a request: they may recur where nothing says what they are.
+        place.recorder.secrets.update(named_secrets(self._arguments))
         self._number = place.recorder.start(self)
 
     def returned(self, value: Any) -> None:
@@ -172,12 +176,9 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {str(key): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item, depth + 1) for item in value]
-    dump = getattr(value, "model_dump", None)
-    if callable(dump):
-        try:
-            return plain(dump(), depth + 1)
-        except Exception:
-            return f"<{type(value).__name__}>"
+    with suppress(Exception):
+        # Whatever an object makes of being asked.
+        return plain(value.model_dump(), depth + 1)
     return f"<{type(value).__name__}>"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from ...capture import SpanHandle, arguments_of, current_recorder, plain
+from ...capture import SpanHandle, arguments_of, current_recorder, named_secrets, plain
 from ...errors import CaptureError
 from ...models import SpanKind
 from .open import OpenTrace, begun, joined
@@ -139,7 +139,7 @@ def trace(
 def trace(
     name: Any = None, *, task: str | None = None, kind: SpanKind | str = SpanKind.CHAIN
 ) -> TraceBlock | Any:
-    """Record a step of the program: ``with trace("answer") as step``, ``async with``, ``@trace``.
+    """Record a step of the program, as a context manager (``async`` too) or a decorator.
 
     LLM calls within it belong to it. In a test it is a span of that test's trace. Outside pytest the
     outermost step is a trace of its own, sent to a Kaizen CT server when ``KAIZEN_API_KEY`` is set
@@ -161,4 +161,7 @@ def trace(
 
 def _given(arguments: dict[str, Any]) -> Any:
     given = plain({key: value for key, value in arguments.items() if key not in ("self", "cls")})
+    recorder = current_recorder()
+    if recorder is not None:
+        recorder.secrets.update(named_secrets(given))
     return next(iter(given.values())) if len(given) == 1 else given or None
