@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .capture.otel.processor import KaizenSpanProcessor
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
     from .pipeline.tracing.block import trace
@@ -29,6 +30,7 @@ _HOME = {
     "GateResult": ".models",
     "Kaizen": ".plugin.fixture",
     "KaizenError": ".errors",
+    "KaizenSpanProcessor": ".capture.otel.processor",
     "KalmiaClient": ".platforms.kalmia.client",
     "KateClient": ".platforms.kate.client",
     "KaybaClient": ".platforms.kayba.client",
@@ -46,6 +48,7 @@ __all__ = [
     "GateResult",
     "Kaizen",
     "KaizenError",
+    "KaizenSpanProcessor",
     "KalmiaClient",
     "KateClient",
     "KaybaClient",

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..models import Span, Usage, new_span_id
+from ..models import Span, new_span_id
+from .build import cost_of
 from .describe import describe
 from .hooks import current_price
 from .parsers import PARSERS, Reply, Request
@@ -128,7 +129,7 @@ class ObservedCall:
                 "metadata": {"function": self._name, "note": note},
             }
             made = Span.model_validate(span | rest)
-        made.cost_usd = _cost(model, made.usage)
+        made.cost_usd = cost_of(current_price, model, made.usage)
         return made
 
     def _read(self, value: Any) -> tuple[Request, Reply]:
@@ -239,16 +240,6 @@ def _assembled(chunks: list[Any]) -> Any:
         name = event.get("type")
         stream.add(name if isinstance(name, str) else None, json.dumps(event))
     return stream.body()
-
-
-def _cost(model: str | None, usage: Usage) -> float | None:
-    if model is None or (usage.input_tokens is None and usage.output_tokens is None):
-        return None
-    try:
-        return current_price(model, usage)
-    except Exception:
-        # The price of others' making; a call without a price is still a call.
-        return None
 
 
 __all__ = ["ObservedCall", "arguments_of", "plain", "texts_of"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 
@@ -18,6 +18,7 @@ class Watch:
         self.seen = False
 
 
+_listeners: list[Callable[[], None]] = []
 _watches: ContextVar[tuple[Watch, ...]] = ContextVar("kaizen_watches", default=())
 
 
@@ -31,7 +32,21 @@ def watching(watch: Watch) -> Iterator[None]:
         _watches.reset(token)
 
 
+def listen(listener: Callable[[], None]) -> None:
+    """Have something called, in the context of each call, when that has a span of its own."""
+    _listeners.append(listener)
+
+
+def forget_listener(listener: Callable[[], None]) -> None:
+    """Undo ``listen``; a second time does nothing."""
+    with suppress(ValueError):
+        _listeners.remove(listener)
+
+
 def call_seen() -> None:
-    """Tell all watches of this context that a call has a span of its own."""
+    """Tell all watches of this context, and all listeners, that a call has a span of its own."""
     for watch in _watches.get():
         watch.seen = True
+    for listener in tuple(_listeners):
+        with suppress(Exception):
+            listener()

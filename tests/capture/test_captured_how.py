@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 TABLE = README.partition("### What is captured how\n\n")[2].partition("\n\n")[0]
+OTEL_EXAMPLE = README.partition("### OpenTelemetry\n")[2].partition("```python\n")[2].partition("```")[0]
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -175,6 +176,25 @@ def other_libraries(wire: Wire, recorder: Recorder) -> None:
         assert spans[-1].text.endswith("echo hi")
 
 
+def opentelemetry(wire: Wire, recorder: Recorder) -> None:
+    wire.echo = True
+    names: dict[str, Any] = {"__name__": "conftest"}
+    providers: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        # A process has one provider for good.
+        patch.setattr("opentelemetry.trace.set_tracer_provider", providers.append)
+        exec(compile(OTEL_EXAMPLE, "conftest.py", "exec"), names)
+    (provider,) = providers
+    tracer = provider.get_tracer("other")
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    with tracer.start_as_current_span("elsewhere", attributes=attributes):
+        pass
+    with tracer.start_as_current_span("seen", attributes=attributes):
+        httpx.post(f"{wire.url}/v1/messages", json=ASKED)
+    provider.shutdown()
+    assert [span.name for span in recorder.close()] == ["elsewhere", "chat claude-test"]
+
+
 async def _echo_socket(request: aiohttp.web.Request) -> aiohttp.web.WebSocketResponse:
     socket = aiohttp.web.WebSocketResponse()
     await socket.prepare(request)
@@ -213,6 +233,7 @@ ROWS: dict[str, Callable[[Wire, Recorder], None]] = {
     "images and files": images,
     "litellm; a function of your own": functions,
     "requests, aiohttp, botocore, WebSocket sessions": other_libraries,
+    "OpenTelemetry spans with GenAI attributes that other instrumentation emits": opentelemetry,
 }
 
 
