@@ -12,7 +12,7 @@ from typing import Any
 import anthropic
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.trace import StatusCode, Tracer
+from opentelemetry.trace import StatusCode, Tracer, set_span_in_context
 
 from pytest_kaizen import KaizenSpanProcessor, instrument
 from pytest_kaizen.capture import Capture, Recorder, recording, spans_are
@@ -145,6 +145,13 @@ def test_nested_spans(tracer: Tracer, recorder: Recorder) -> None:
     ]
     assert [span.parent_id for span in (agent, sdk, called)] == [step.id, agent.id, agent.id]
     assert called.output[0].text == "42"
+
+
+def test_nested_spans_that_are_never_current(tracer: Tracer, recorder: Recorder) -> None:
+    outer = tracer.start_span("framework", attributes=CHAT)
+    tracer.start_span("sdk", context=set_span_in_context(outer), attributes=CHAT).end()
+    outer.end()
+    assert [span.name for span in recorder.close()] == ["sdk"]
 
 
 def test_a_span_within_an_instrumented_function(tracer: Tracer, recorder: Recorder) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anthropic
 import pytest
+import trio
 
 from pytest_kaizen import instrument, trace
 from pytest_kaizen.errors import CaptureError, ScoreError
@@ -139,6 +140,16 @@ def test_a_cancelled_block_is_kept(outside: Outside) -> None:
 
     asyncio.run(main())
     assert outside.trace.error == "CancelledError"
+
+
+def test_a_block_that_trio_cancels_is_kept(outside: Outside) -> None:
+    async def main() -> None:
+        with trio.move_on_after(0.01):
+            async with trace("slow"):
+                await trio.sleep(9)
+
+    trio.run(main)
+    assert str(outside.trace.error).startswith("Cancelled")
 
 
 def test_within_pytest_but_outside_a_case_nothing_is_kept() -> None:

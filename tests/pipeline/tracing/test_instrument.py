@@ -258,6 +258,17 @@ def test_nested_calls_are_counted_where_they_are_made(live: LiveSample, llm: Scr
     assert [span.text for span in live.recorder.close()] == ["hi", "Hello!"]
 
 
+def test_a_call_within_a_generator_is_counted_once(live: LiveSample, llm: ScriptedLLM) -> None:
+    @instrument
+    def answers(client: anthropic.Anthropic) -> Iterator[str]:
+        yield "first"
+        client.messages.create(**ASKED, max_tokens=9)
+
+    with anthropic.Anthropic(api_key="k", base_url=llm.url) as client:
+        assert list(answers(client)) == ["first"]
+    assert [span.text for span in live.recorder.close()] == ["Hello!"]
+
+
 def test_what_cannot_be_read_does_not_harm(live: LiveSample) -> None:
     class Odd:
         def __getattr__(self, name: str) -> Any:
