@@ -10,8 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .capture.otel.processor import KaizenSpanProcessor
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
+    from .pipeline.tracing.block import trace
+    from .pipeline.tracing.instrument import instrument
     from .platforms.kaizen_ct.client import AsyncCTClient, CTClient
     from .platforms.kalmia.client import KalmiaClient
     from .platforms.kate.client import KateClient
@@ -27,6 +30,7 @@ _HOME = {
     "GateResult": ".models",
     "Kaizen": ".plugin.fixture",
     "KaizenError": ".errors",
+    "KaizenSpanProcessor": ".capture.otel.processor",
     "KalmiaClient": ".platforms.kalmia.client",
     "KateClient": ".platforms.kate.client",
     "KaybaClient": ".platforms.kayba.client",
@@ -34,6 +38,8 @@ _HOME = {
     "ScriptedLLM": ".scripted",
     "Span": ".models",
     "Trace": ".models",
+    "instrument": ".pipeline.tracing.instrument",
+    "trace": ".pipeline.tracing.block",
 }
 
 __all__ = [
@@ -42,6 +48,7 @@ __all__ = [
     "GateResult",
     "Kaizen",
     "KaizenError",
+    "KaizenSpanProcessor",
     "KalmiaClient",
     "KateClient",
     "KaybaClient",
@@ -50,6 +57,8 @@ __all__ = [
     "Span",
     "Trace",
     "__version__",
+    "instrument",
+    "trace",
 ]
 
 

@@ -81,7 +81,7 @@ def build_span(facts: Facts, exchanges: Sequence[Exchange], price: Price) -> Spa
         span = _well_formed(span)
     made = _validated(span)
     recorded = last.record.cost_usd if last.record is not None else None
-    made.cost_usd = _cost(price, model, made.usage) if recorded is None else recorded
+    made.cost_usd = cost_of(price, model, made.usage) if recorded is None else recorded
     last.cost_usd = made.cost_usd
     return made
 
@@ -112,7 +112,8 @@ def _well_formed(value: Any) -> Any:
     return value
 
 
-def _cost(price: Price, model: str | None, usage: Usage) -> float | None:
+def cost_of(price: Price, model: str | None, usage: Usage) -> float | None:
+    """Return what a usage costs in USD; None where model, usage or price is not known."""
     if model is None or (usage.input_tokens is None and usage.output_tokens is None):
         return None
     try:

@@ -19,6 +19,7 @@ from .credentials import credentials_of
 from .describe import describe
 from .recorder import Place, Recorder, current_kind
 from .tee import tee
+from .watch import call_seen
 from .wire import Exchange
 
 _RETRY_COUNT = "x-stainless-retry-count"
@@ -49,6 +50,7 @@ class Call:
         self._under_way = False
         self._ahead = 0.0
         self._number = self._recorder.start(self)
+        call_seen()
 
     def begin(self, request: Any, library: ModuleType, *, asynchronous: bool) -> Attempt:
         """Start the next attempt, just before its request is sent."""

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from ..config import Endpoint
+from ..models import Usage
 from .build import Price
 from .call import Attempt, Call, failed_call
 from .endpoints import Endpoints, is_in_process
@@ -20,6 +21,7 @@ from .threads import carry_context
 
 _LIBRARIES = ("httpx", "httpx2")
 _MARK = "_kaizen_capture"
+_installed: list[Capture] = []
 
 
 class Capture:
@@ -36,7 +38,7 @@ class Capture:
 
     def __init__(self, endpoints: Sequence[Endpoint], *, price: Price) -> None:
         self._endpoints = Endpoints(endpoints)
-        self._price = price
+        self.price = price
         self._patches = Patches()
         self._watch: ImportWatch | None = None
 
@@ -54,6 +56,7 @@ class Capture:
             if module is not None:
                 self._hook(module)
         carry_context(self._patches)
+        _installed.append(self)
 
     def uninstall(self) -> None:
         """Put everything back as it was before ``install``."""
@@ -62,6 +65,7 @@ class Capture:
         with suppress(ValueError):
             sys.meta_path.remove(self._watch)
         self._watch = None
+        _installed.remove(self)
         self._patches.undo()
 
     def _hook(self, library: ModuleType) -> None:
@@ -85,7 +89,7 @@ class Capture:
             endpoint = self._endpoints.match(request)
             if endpoint is not None and not is_in_process(client, request.url):
                 call = failed_call(place.recorder, client, request)
-                call = call or Call(place, endpoint, client, request, self._price)
+                call = call or Call(place, endpoint, client, request, self.price)
                 return call.begin(request, library, asynchronous=asynchronous)
         return None
 
@@ -142,6 +146,11 @@ class Capture:
             return response
 
         return send
+
+
+def current_price(model: str, usage: Usage) -> float | None:
+    """Return what a usage costs in USD as the capture that is installed has it; None without one."""
+    return _installed[-1].price(model, usage) if _installed else None
 
 
 def _user_hooks(client: Any, request: Any, response: Any) -> list[tuple[Callable[[Any], Any], Any]]:

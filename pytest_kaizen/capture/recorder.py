@@ -156,6 +156,11 @@ class Recorder:
             if resumable is not None:
                 self._resumable[number] = resumable
 
+    def forget(self, number: int) -> None:
+        """Drop something that was started and has no span of its own."""
+        with self._lock:
+            self._open.pop(number, None)
+
     def resume(self, number: int, entry: OpenSpan) -> None:
         """Take note that something that had ended goes on, as a call does that is tried again."""
         with self._lock:
@@ -195,8 +200,8 @@ class _Step:
             parent_id=self._parent_id,
             name=self._name,
             kind=self._kind,
-            input=_messages(self.handle.input, "user"),
-            output=_messages(self.handle.output, output_role),
+            input=messages_of(self.handle.input, "user"),
+            output=messages_of(self.handle.output, output_role),
             started_at=self._started_at,
             latency_ms=(time.perf_counter() - self._clock) * 1000,
             error=self.error,
@@ -204,7 +209,8 @@ class _Step:
         )
 
 
-def _messages(value: Any, role: str) -> list[Message]:
+def messages_of(value: Any, role: str) -> list[Message]:
+    """Make messages of whatever a step was given, or came to: one of text unless it is messages."""
     if value is None:
         return []
     if isinstance(value, Message):

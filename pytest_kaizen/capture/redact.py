@@ -90,7 +90,7 @@ class Redactor:
         if not _collect(value, texts) and not self._suspects(texts):
             return value
         # What stands under the name of a secret may recur where nothing says what it is.
-        self.learn(*_named_secrets(value))
+        self.learn(*named_secrets(value))
         return self._redacted(value)
 
     def _add(self, values: Iterable[tuple[str, str]]) -> None:
@@ -184,7 +184,7 @@ def _collect(value: Any, texts: list[str]) -> bool:
     return False
 
 
-def _named_secrets(value: Any) -> Iterator[str]:
+def named_secrets(value: Any) -> Iterator[str]:
     """Yield the values of all fields that are named like secrets."""
     if isinstance(value, BaseModel):
         value = {**vars(value), **(value.__pydantic_extra__ or {})}
@@ -193,10 +193,10 @@ def _named_secrets(value: Any) -> Iterator[str]:
             if _holds_secret(key, item):
                 yield item
             else:
-                yield from _named_secrets(item)
+                yield from named_secrets(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _named_secrets(item)
+            yield from named_secrets(item)
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from pytest_kaizen.capture.otel.export import otlp_json
 from pytest_kaizen.report.listing import trace_text, traces_table
 from pytest_kaizen.report.trace_json import trace_json
 from pytest_kaizen.store import Store
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument("--task", metavar="TASK", help="of this task only")
     add_list_options(listing)
+    listing.add_argument("--otlp", action="store_true", help="as OTLP/JSON, for a collector's /v1/traces")
     listing.set_defaults(run=_list)
 
     show = commands.add_parser("show", help="show a trace with its scores, messages and tool calls")
@@ -35,9 +37,12 @@ def _list(args: argparse.Namespace) -> int:
     with Store.open(config_for(args).store, readonly=True) as store:
         run_id = None if args.run_id is None else store.run(args.run_id).id
         traces = store.traces(run_id=run_id, task=args.task, limit=args.limit)
-    print(
-        json.dumps([trace_json(trace) for trace in traces], indent=2) if args.json else traces_table(traces)
-    )
+    if args.otlp:
+        print(json.dumps(otlp_json(traces)))
+    elif args.json:
+        print(json.dumps([trace_json(trace) for trace in traces], indent=2))
+    else:
+        print(traces_table(traces))
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -97,12 +97,14 @@ class Run(BaseModel):
     """One session.
 
     Attributes:
+        kind: ``tests`` for a pytest session; ``traces`` for what one process recorded outside pytest.
         status: ``running`` until the session ended; a run that was killed stays so.
         revision: The commit; None outside git.
         config: The options in force.
     """
 
     id: str
+    kind: Literal["tests", "traces"] = "tests"
     created_at: datetime
     finished_at: datetime | None = None
     status: str = "running"

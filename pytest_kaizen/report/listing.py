@@ -222,7 +222,8 @@ def _facts(*facts: tuple[str, object]) -> str:
 
 
 def _status(run: Run) -> str:
-    return run.status if run.exit_status is None else f"{run.status}, exit {run.exit_status}"
+    status = run.status if run.kind == "tests" else f"{run.kind}, {run.status}"
+    return status if run.exit_status is None else f"{status}, exit {run.exit_status}"
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -10,11 +10,14 @@ from .table import key
 
 _SHOWN = 5
 _LAST_CHARACTER = "\U0010ffff"
+#: What a program recorded outside pytest is none of the sessions that ``last`` is the last one of.
+_IS_SESSION = "COALESCE(json_extract(data, '$.kind'), 'tests') = 'tests'"
 
 
 def newest_query(table: str) -> str:
-    """Make the query for the newest ids; its parameter is a limit."""
-    return f"SELECT number, id FROM {table} ORDER BY created_at DESC, number DESC LIMIT ?"
+    """Make the query for the newest ids, of runs those of test sessions; its parameter is a limit."""
+    which = f"WHERE {_IS_SESSION} " if table == "runs" else ""
+    return f"SELECT number, id FROM {table} {which}ORDER BY created_at DESC, number DESC LIMIT ?"
 
 
 def beginning_query(table: str) -> str:

@@ -20,6 +20,7 @@ from ..models import (
     RolloutKey,
     Run,
     Sample,
+    Score,
     Scored,
     Trace,
 )
@@ -200,6 +201,15 @@ class Store:
         """
         with self._database.read() as connection:
             return traces.one(connection, find(connection, self._database.path, "traces", trace_id))
+
+    def add_score(self, trace_id: str, score: Score) -> None:
+        """Store one more score of a stored trace; what its sample was judged by stays as it was.
+
+        Raises:
+            StoreError: There is no such trace.
+        """
+        with self._database.write() as connection:
+            traces.add_score(connection, find(connection, self._database.path, "traces", trace_id), score)
 
     def save_answer(self, key: AnswerKey, answer: Any) -> None:
         """Keep a judge's answer, as JSON; one that is there already stays."""

@@ -74,6 +74,14 @@ def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> 
         _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
 
 
+def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None:
+    """Store one more score of the trace with a row number."""
+    position: int = connection.execute(
+        "SELECT COALESCE(MAX(position) + 1, 0) FROM scores WHERE trace = ?", (number,)
+    ).fetchone()[0]
+    connection.execute(_SCORES.insert, (number, position, *_SCORES.row(score)))
+
+
 def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
     """Return the samples of an attempt at a case, in the order of their numbers."""
     rows = connection.execute(SAMPLES, place).fetchall()

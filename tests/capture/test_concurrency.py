@@ -112,6 +112,25 @@ def test_tasks(wire: Wire, recorder: Recorder, library: Any, backend: str) -> No
     assert_own_texts(recorder, 256)
 
 
+def test_threads_and_tasks_at_once(wire: Wire, recorder: Recorder) -> None:
+    wire.echo = True
+    url = f"{wire.url}/v1/messages"
+
+    async def tasks() -> None:
+        limits = httpx2.Limits(max_connections=64)
+        async with httpx2.AsyncClient(timeout=60, limits=limits) as client:
+            await asyncio.gather(*(aask(client, url, number) for number in range(64, 320)))
+
+    with httpx.Client(timeout=60) as client:
+        threads = [threading.Thread(target=ask, args=(client, url, number)) for number in range(64)]
+        for thread in threads:
+            thread.start()
+        asyncio.run(tasks())
+        for thread in threads:
+            thread.join()
+    assert_own_texts(recorder, 320)
+
+
 def test_two_recorders_at_once_keep_apart(wire: Wire, capture: Capture) -> None:
     wire.echo = True
     recorders = [Recorder(), Recorder()]

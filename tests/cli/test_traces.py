@@ -78,6 +78,17 @@ def test_list(command: Command, arguments: tuple[str, ...], expected: list[str])
 
 
 @pytest.mark.usefixtures("database")
+def test_list_for_a_collector(command: Command) -> None:
+    status, output, _ = command("list", "--run", "two", "--otlp")
+    (resource,) = json.loads(output)["resourceSpans"]
+    roots = [span for span in resource["scopeSpans"][0]["spans"] if "parentSpanId" not in span]
+    assert status == 0
+    assert [root["attributes"][0] for root in roots] == [
+        {"key": "kaizen.trace_id", "value": {"stringValue": trace_id}} for trace_id in ("b4", "b3")
+    ]
+
+
+@pytest.mark.usefixtures("database")
 def test_show(command: Command) -> None:
     status, output, error = command("show", "b3")
     assert (status, error) == (0, "")

@@ -43,6 +43,16 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, 
         wire.TaskCreate,
         wire.Task,
     ),
+    "log_trace": (
+        ("summarize_ticket", "Summarise: I cannot log in.", "A login issue.", "gpt-4o-mini", 41, 512.5),
+        {
+            "source_file": "app/prompts.py",
+            "source_variable": "SUMMARIZE_TICKET",
+            "metadata": {"ticket": 17},
+        },
+        wire.TraceCreate,
+        wire.TraceResult,
+    ),
     "score": ((TRACE, 0.85), {"scored_by": "human-review"}, wire.ScoreRequest, wire.TraceResult),
 }
 

@@ -20,6 +20,7 @@ from .wire import (
     Task,
     TaskCreate,
     TaskList,
+    TraceCreate,
     TraceResult,
 )
 
@@ -192,6 +193,49 @@ class CTCalls(PlatformClient):
         path = self._path("/api/v1/traces/{}/score", trace_id)
         body = self._body(ScoreRequest, score=score, scored_by=scored_by)
         return await self._ask("POST", path, body=body, reads=TraceResult)
+
+    @Twin
+    async def log_trace(
+        self,
+        task_id: str,
+        prompt_text: str | None = None,
+        response_text: str | None = None,
+        model: str | None = None,
+        tokens: int | None = None,
+        latency_ms: float | None = None,
+        source_file: str | None = None,
+        source_variable: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> TraceResult:
+        """Store a trace of one LLM call.
+
+        Args:
+            task_id: The task's UUID or name.
+            prompt_text: What the model was sent.
+            response_text: What it answered.
+            model: The model.
+            tokens: Of input and output together.
+            latency_ms: How long it took, in milliseconds.
+            source_file: The file that holds the prompt.
+            source_variable: The variable there.
+            metadata: Anything else that JSON can hold.
+
+        Raises:
+            CTError: The trace was not stored.
+        """
+        body = self._body(
+            TraceCreate,
+            task_id=task_id,
+            prompt_text=prompt_text,
+            response_text=response_text,
+            model=model,
+            tokens=tokens,
+            latency_ms=latency_ms,
+            source_file=source_file,
+            source_variable=source_variable,
+            metadata=metadata,
+        )
+        return await self._ask("POST", "/api/v1/traces", body=body, reads=TraceResult)
 
     def _error(self, failure: Failure) -> CTError:
         status = failure.status_code or 0

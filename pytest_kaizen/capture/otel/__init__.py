@@ -1,0 +1,1 @@
+"""OpenTelemetry: spans of other instrumentation come in, traces go out as OTLP."""

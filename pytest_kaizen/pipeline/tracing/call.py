@@ -1,0 +1,116 @@
+"""One call of something that is instrumented, from its start to the end of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ...capture import ObservedCall, Watch, arguments_of, current_place, texts_of, watching
+from .open import OpenTrace, Server, begun, joined
+from .origin import find_origin
+
+#: The name of the scores that ``ct_score`` gives.
+SCORE_NAME = "ct_score"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How calls are traced outside tests; see ``instrument``."""
+
+    task_map: Mapping[str, str] = field(default_factory=dict)
+    ignore_unmapped: bool = False
+    server: Server = (None, None)
+
+
+class TracedCall:
+    """A call under way: what it belongs to, and what is known of it.
+
+    Args:
+        function: What is called.
+        args: With what, by position.
+        kwargs: And by name.
+        options: How.
+    """
+
+    def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any, options: Options) -> None:
+        self._watch = Watch()
+        self._observed: ObservedCall | None = None
+        self.trace = OpenTrace(None)
+        # Arguments may be anything, and the program comes first.
+        with suppress(Exception):
+            self._begin(function, arguments_of(function, args, kwargs), options)
+
+    def _begin(self, function: Callable[..., Any], arguments: dict[str, Any], options: Options) -> None:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        self.trace = joined() or _begun(name, arguments, options)
+        with self.trace.entered():
+            place = current_place()
+            if place is not None:
+                self._observed = ObservedCall(place, name, arguments, self._watch)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let what happens in a block of code belong to the call."""
+        with self.trace.entered(), watching(self._watch):
+            yield
+
+    def returned(self, value: Any) -> Any:
+        """Take note of an answer that came at once, and hand it on."""
+        self._note(lambda observed: observed.returned(value))
+        self.trace.finish(None)
+        return self._marked(value)
+
+    def raised(self, error: BaseException) -> None:
+        """Take note of the exception that ended it."""
+        self._note(lambda observed: observed.raised(error))
+        self.trace.finish(error)
+
+    async def awaited(self, coming: Awaitable[Any]) -> Any:
+        """Wait for the answer of an asynchronous call, and hand it on."""
+        from .stream import TracedStream, is_stream
+
+        try:
+            with self.running():
+                value = await coming
+        except BaseException as exc:
+            self._note(partial(ObservedCall.raised, error=exc))
+            await self.trace.afinish(exc)
+            raise
+        if is_stream(value):
+            return TracedStream(value, self)
+        self._note(lambda observed: observed.returned(value))
+        await self.trace.afinish(None)
+        return self._marked(value)
+
+    def streamed(self, chunks: list[Any], error: BaseException | None, *, complete: bool) -> None:
+        """Take note of the end of a streamed answer; the trace is to be finished then."""
+        self._note(lambda observed: observed.streamed(chunks, complete=complete, error=error))
+
+    def score(self, score: float) -> None:
+        """Give the trace a score in [0, 1]."""
+        self.trace.score(score, SCORE_NAME)
+
+    def _note(self, what: Callable[[ObservedCall], None]) -> None:
+        if self._observed is not None:
+            # What is returned may be anything, and the program comes first.
+            with suppress(Exception):
+                what(self._observed)
+
+    def _marked(self, value: Any) -> Any:
+        """Let an answer say which trace it is in, where it is an object that can."""
+        with suppress(Exception):
+            # Past pydantic, for which these would be fields of the answer.
+            object.__setattr__(value, "ct_trace_id", self.trace.trace_id)
+            object.__setattr__(value, "ct_score", partial(TracedCall.score, self))
+        return value
+
+
+def _begun(name: str, arguments: dict[str, Any], options: Options) -> OpenTrace:
+    origin = find_origin(texts_of(arguments), options.task_map)
+    task = options.task_map.get(origin.variable or "")
+    if task is None and options.ignore_unmapped:
+        return OpenTrace(None)
+    return begun(name, task or origin.task, origin, options.server)

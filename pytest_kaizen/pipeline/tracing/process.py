@@ -1,0 +1,158 @@
+"""What a process outside pytest records with: opened by its first trace, closed when it ends."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...capture import Capture, Redactor
+from ...config import load_config
+from ...models import Trace
+from ...platforms.kaizen_ct.client import CTClient
+from ...prices import load_prices
+from ...store import Store
+from ..live import LiveSample
+from ..plan import NO_TASK, CasePlan
+from ..run import new_run
+from .origin import Origin
+from .sinks import CTSink, Kept, LocalSink, Sink
+
+_log = logging.getLogger("pytest_kaizen")
+#: Set by pytest while a session runs; there only the calls of cases are recorded.
+_IN_PYTEST = "PYTEST_VERSION"
+#: A program waits for its trace to be sent; what a server does not take in this time stays local.
+_SEND_TIMEOUT_S = 10.0
+
+
+class Process:
+    """Records the traces of one process, by the ``kaizen.yaml`` of the folder that it works in.
+
+    Args:
+        root: That folder.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.pid = os.getpid()
+        self._config = load_config(root)
+        self._redactor = Redactor(os.environ, self._config.redact)
+        self._capture = Capture(self._config.endpoints, price=load_prices(self._config.prices).cost)
+        self._lock = threading.RLock()
+        self._numbers = itertools.count()
+        self._store: Store | None = None
+        self._local: LocalSink | None = None
+        self._remote: dict[tuple[str | None, str | None], CTSink] = {}
+        self._clients: list[CTClient] = []
+        self._run = new_run(self._config).model_copy(update={"kind": "traces"})
+        self._capture.install()
+
+    def begin(self, name: str, task: str | None) -> LiveSample:
+        """Begin a trace."""
+        plan = CasePlan(case_id=name, name=name, task=task or NO_TASK)
+        return LiveSample(plan, self._run.id, next(self._numbers))
+
+    def keep(
+        self,
+        live: LiveSample,
+        error: str | None,
+        origin: Origin | None,
+        server: tuple[str | None, str | None],
+    ) -> Kept | None:
+        """Keep a trace that has ended, without its secrets; None when it could not be kept.
+
+        Args:
+            live: The trace.
+            error: The exception that ended it.
+            origin: Where its prompt stands.
+            server: The key and URL that were given for it.
+        """
+        try:
+            trace = self._finished(live, error)
+            with self._lock:
+                sink = self._sink(server)
+            return sink.keep(trace, origin)
+        except Exception as exc:
+            # The program comes first: it goes on without its trace.
+            _log.warning("a trace was lost: %s", exc)
+            return None
+
+    def close(self) -> None:
+        """End the run and close what is open."""
+        with self._lock:
+            self._capture.uninstall()
+            for client in self._clients:
+                client.close()
+            self._clients, self._remote = [], {}
+            if self._store is not None:
+                self._run.finished_at, self._run.status = datetime.now(UTC), "completed"
+                self._store.finish_run(self._run)
+                self._store.close()
+            self._store = self._local = None
+
+    def _finished(self, live: LiveSample, error: str | None) -> Trace:
+        spans = live.recorder.close()
+        self._redactor.learn(*live.recorder.secrets)
+        return self._redactor.trace(live.trace(spans, error=error))
+
+    def _sink(self, server: tuple[str | None, str | None]) -> Sink:
+        key, url = server
+        if not (key or os.environ.get(CTClient.key_variable)):
+            return self._local_sink()
+        if server not in self._remote:
+            client = CTClient(key, url, timeout=_SEND_TIMEOUT_S)
+            self._clients.append(client)
+            self._remote[server] = CTSink(client, self._local_sink)
+        return self._remote[server]
+
+    def _local_sink(self) -> LocalSink:
+        with self._lock:
+            if self._local is None:
+                self._store = Store.open(self._config.store)
+                self._store.start_run(self._run)
+                self._local = LocalSink(self._store, self._run.id)
+            return self._local
+
+
+_lock = threading.Lock()
+_process: Process | None = None
+_refused: tuple[int, Path] | None = None
+
+
+def current_process() -> Process | None:
+    """Return what this process records with; None within pytest, and when the configuration is wrong."""
+    global _process, _refused
+    if _IN_PYTEST in os.environ:
+        return None
+    with _lock:
+        # A process that was forked has connections and a run of its own.
+        if _process is not None and _process.pid == os.getpid():
+            return _process
+        here = (os.getpid(), Path.cwd())
+        if _refused == here:
+            return None
+        try:
+            _process = Process(here[1])
+        except Exception as exc:
+            _refused = here
+            _log.warning("no traces are recorded: %s", exc)
+            return None
+        return _process
+
+
+def close_process() -> None:
+    """End what this process records with; its next trace opens it anew."""
+    global _process
+    with _lock:
+        process, _process = _process, None
+    if process is not None and process.pid == os.getpid():
+        process.close()
+
+
+atexit.register(close_process)
