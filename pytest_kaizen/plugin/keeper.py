@@ -125,6 +125,7 @@ class Keeper:
 
     # --- the end
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:
         """Remember that the session was broken off, by the user or by ``pytest.exit``."""
         self._interrupted = True

@@ -36,4 +36,5 @@ class Progress:
         if self._clock() - self._last >= EVERY_S:
             self._last = self._clock()
             spent = f", ${math.fsum(self._costs):.2f}" if self._costs else ""
-            self._say(f"kaizen: {len(self._cases)} of {collected} cases, {self._samples} samples{spent}")
+            samples = f"{self._samples} sample{'s' * (self._samples != 1)}"
+            self._say(f"kaizen: {len(self._cases)} of {collected} cases, {samples}{spent}")
