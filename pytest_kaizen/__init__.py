@@ -1,7 +1,7 @@
 """Evaluation-driven prompt regression for pytest.
 
 The public names are resolved when they are first used (PEP 562), so that an installed but unused
-plugin costs a pytest run nothing.
+plugin costs a pytest run nothing. PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Everything here and in the modules it imports at the top is loaded by every pytest run on a machine
 where the package is installed, so it imports pytest and nothing heavy. With ``--kaizen``,
 ``pytest_configure`` loads the rest and registers one session object.
+
+pytest rewrites what a plugin imports, which would be most of what it costs to have it installed: the
+siblings are imported plainly, and this module is left as it is by PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import hookspecs, markers, options
+from .plain_imports import plain_imports
+
+with plain_imports():
+    from . import hookspecs, markers, options
 
 if TYPE_CHECKING:
     from ..scripted import ScriptedLLM

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
+from .plain_imports import PlainImports
+
 if TYPE_CHECKING:
     from ..config import Config
-
-_PACKAGE = __name__.partition(".")[0]
-
-
-class PlainImports:
-    """Finds this package's modules before pytest's assertion rewriter does.
-
-    pytest rewrites the assertions of a plugin's whole distribution, which takes seconds where
-    bytecode is not kept; this package's modules have no assertions that need it.
-    """
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Find a module of this package; leave every other one to the finders behind."""
-        if not fullname.startswith(f"{_PACKAGE}."):
-            return None
-        return PathFinder.find_spec(fullname, path, target)
 
 
 class FirstTest:

@@ -36,6 +36,7 @@ THIN = {
     "pytest_kaizen.plugin.hookspecs",
     "pytest_kaizen.plugin.markers",
     "pytest_kaizen.plugin.options",
+    "pytest_kaizen.plugin.plain_imports",
 }
 #: What looking at the configuration adds; the rest comes with the first test.
 CONFIGURED = THIN | {
