@@ -95,8 +95,9 @@ class ItemHooks:
         """Begin the case: calls that its fixtures make belong to its first sample."""
         plan = self._work.plan(item)
         case = None
-        sampling = Sampling(plan, self._baselines, self._work.family)
-        if self.going_on is not None:
+        if self.going_on is None:
+            sampling = Sampling(plan, self._baselines, self._work.family)
+        else:
             case = self._cases.get(plan.case_id) or Case(
                 id=plan.case_id, run_id=self._work.run_id, task=plan.task
             )

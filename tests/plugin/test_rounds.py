@@ -64,6 +64,22 @@ def test_rounds_go_on_until_the_gate_is_decided(suite: Suite) -> None:
     assert sent == "case 0, 0 before"
 
 
+def test_further_rounds_leave_the_family_what_its_cases_have_shown(suite: Suite) -> None:
+    suite.write(GATE, "kaizen.yaml")
+    suite.write("""
+        import pytest
+
+        @pytest.mark.kaizen("greet")
+        @pytest.mark.kaizen_threshold("warmth", min=0.2, confidence=0.95)
+        @pytest.mark.parametrize("number", range(2))
+        def test_it(kaizen, number):
+            kaizen.score("warmth", 1)
+    """)
+    suite.run("--kaizen-max-samples", "30", "--kaizen-gate-correction", "holm", passed=2, code=0)
+    # Both cases are sure, so that the task has all of the error to itself: 20 draws, not the 26 of a third.
+    assert "pass after 20 of 20 samples (error <= 5% over 3 gates)" in gate(suite).sentence
+
+
 def test_no_round_without_a_number_that_was_given(suite: Suite) -> None:
     write(suite)
     suite.run(passed=6, code=1)
