@@ -260,4 +260,4 @@ def test_a_clean_trace_costs_little() -> None:
         assert redactor.trace(clean) is clean
         times.append(time.perf_counter() - start)
     # Some 20 µs; the bar leaves room for a busy machine.
-    assert sorted(times)[len(times) // 2] < 200e-6
+    assert sorted(times)[len(times) // 2] < 500e-6

@@ -41,6 +41,10 @@ THIN = {
 #: What looking at the configuration adds; the rest comes with the first test.
 CONFIGURED = THIN | {
     "pytest_kaizen.config",
+    "pytest_kaizen.config.document",
+    "pytest_kaizen.config.load",
+    "pytest_kaizen.config.parse",
+    "pytest_kaizen.config.settings",
     "pytest_kaizen.errors",
     "pytest_kaizen.models",
     "pytest_kaizen.models.gate",

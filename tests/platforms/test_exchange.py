@@ -116,7 +116,7 @@ def test_retry_after_is_obeyed(
     loopback.answer(200, NO_TASKS)
     watch = stopwatch()
     client.list_tasks()
-    assert 1.0 <= watch.seconds < 3.0
+    assert 1.0 <= watch.seconds < 10.0
 
 
 def test_a_wait_beyond_the_limit_is_not_begun(
@@ -126,7 +126,7 @@ def test_a_wait_beyond_the_limit_is_not_begun(
     watch = stopwatch()
     with pytest.raises(CTError) as error:
         client.list_tasks()
-    assert watch.seconds < 2.0
+    assert watch.seconds < 4.0
     assert error.value.retry_after == 3600.0
     assert error.value.transient
 
@@ -176,7 +176,7 @@ def test_a_slow_drip_ends_at_the_total_limit(
     watch = stopwatch()
     with pytest.raises(CTError, match=r"no whole answer within 0\.4 s") as error:
         CTClient(KEY, loopback.url, timeout=0.4).list_tasks()
-    assert 0.4 <= watch.seconds < 2.0
+    assert 0.4 <= watch.seconds < 4.0
     assert error.value.transient
 
 
@@ -186,7 +186,7 @@ def test_silence_ends_at_the_read_limit(loopback: Loopback, stopwatch: Callable[
     watch = stopwatch()
     client = CTClient(KEY, loopback.url, timeout=Timeouts(connect=1.0, read=0.2, total=5.0))
     assert client.list_tasks() == []
-    assert 0.2 <= watch.seconds < 2.0
+    assert 0.2 <= watch.seconds < 4.0
 
 
 def test_the_last_failure_is_told_with_the_limit(loopback: Loopback) -> None:
@@ -205,7 +205,7 @@ async def test_the_limit_holds_for_async_clients(
     async with AsyncCTClient(KEY, loopback.url, timeout=0.3) as client:
         with pytest.raises(CTError, match=r"no whole answer within 0\.3 s"):
             await client.list_tasks()
-    assert watch.seconds < 2.0
+    assert watch.seconds < 4.0
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

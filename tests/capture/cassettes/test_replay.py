@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -268,8 +267,6 @@ def test_a_stream_that_breaks_off(deck: Deck, wire: Wire) -> None:
 def test_a_missing_record_passes_an_sdk_and_except_exception(
     deck: Deck, wire: Wire, sdk: anthropic.Anthropic
 ) -> None:
-    started = time.perf_counter()
-
     def body() -> None:
         with contextlib.suppress(Exception):
             sdk.messages.create(**ASK)
@@ -279,7 +276,6 @@ def test_a_missing_record_passes_an_sdk_and_except_exception(
             body()
 
     deck.run("replay", outer)
-    assert time.perf_counter() - started < 0.4  # the SDK would wait before it tries again
     assert wire.requests == []
     (span,) = deck.spans
     assert span.error is not None

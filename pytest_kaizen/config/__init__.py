@@ -1,0 +1,40 @@
+"""Configuration: one frozen ``Config``, resolved once from all the places where a setting may stand."""
+
+from .document import (
+    DEFAULT_ENDPOINTS,
+    DEFAULT_JUDGE_MODEL,
+    MAX_VOTES,
+    CassettesConfig,
+    Endpoint,
+    JudgeConfig,
+    KaizenYaml,
+    TaskConfig,
+)
+from .load import KAIZEN_YAML, load_config
+from .settings import (
+    BASELINE_FILE,
+    DEFAULT_ASYNC_CONCURRENCY,
+    DEFAULT_MAX_SAMPLES,
+    RECORD_MODES,
+    Config,
+    RecordMode,
+)
+
+__all__ = [
+    "BASELINE_FILE",
+    "DEFAULT_ASYNC_CONCURRENCY",
+    "DEFAULT_ENDPOINTS",
+    "DEFAULT_JUDGE_MODEL",
+    "DEFAULT_MAX_SAMPLES",
+    "KAIZEN_YAML",
+    "MAX_VOTES",
+    "RECORD_MODES",
+    "CassettesConfig",
+    "Config",
+    "Endpoint",
+    "JudgeConfig",
+    "KaizenYaml",
+    "RecordMode",
+    "TaskConfig",
+    "load_config",
+]

@@ -1,0 +1,92 @@
+"""What is in force: one frozen ``Config``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from ..models import GateSpec
+from .document import DEFAULT_ENDPOINTS, CassettesConfig, Endpoint, JudgeConfig, TaskConfig
+
+BASELINE_FILE = "kaizen-baseline.json"
+#: Where a gate states a confidence and nobody says how many samples it may cost. A case that always
+#: scores 1 passes a bar of 0.8 at 95 % after 20.
+DEFAULT_MAX_SAMPLES = 40
+#: Samples of an async test under way at once, where nobody says otherwise.
+DEFAULT_ASYNC_CONCURRENCY = 8
+RecordMode = Literal["live", "replay", "new", "all"]
+RECORD_MODES: tuple[RecordMode, ...] = get_args(RecordMode)
+_NO_TASK = TaskConfig()
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set, resolved.
+
+    Attributes:
+        root: The folder that relative paths start from (pytest's rootdir).
+        store: The database file.
+        prompt_versions: Versions to run instead of the active ones, by task.
+        undecided: What an undecided gate does to its test: ``fail`` or ``pass``.
+        endpoints: The user's endpoints first, then the two known APIs on any host.
+        prices: The user's price table, on top of the one that ships.
+        baseline: What scores are compared with: ``last``, ``branch:NAME`` or a file as it was given;
+            None for the default file, if it is there.
+        save_baseline: Write the baseline file at the end of this run.
+        judge_cache: Whether the judge's answers are kept in the store and used again.
+        samples: How often each case's body runs at least, where its marker does not say.
+        max_samples: How often at most, where a gate with a confidence is still undecided; None:
+            ``DEFAULT_MAX_SAMPLES`` for a gate on a case, no more than ``samples`` for one on a task.
+        concurrency: Samples of a case under way at once; None: several for async tests, one for
+            others.
+        confidence: Of every gate on a mean or a rate that states none; None: compare means.
+        gate_correction: ``holm``: errors hold over all gates of the session; ``none``: for each.
+        optimize: What follows on a task's failed gate: nothing, a search for a better prompt that
+            proposes it, or one that also makes it the active version where the proof suffices.
+        record: What is done with the tests' calls; a marker on a test goes before it.
+        redact: The user's own patterns of what must not be kept.
+    """
+
+    root: Path
+    store: Path
+    prompt_versions: Mapping[str, int] = field(default_factory=dict)
+    undecided: Literal["fail", "pass"] = "fail"
+    tasks: Mapping[str, TaskConfig] = field(default_factory=dict)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    endpoints: tuple[Endpoint, ...] = DEFAULT_ENDPOINTS
+    prices: Path | None = None
+    judge_cache: bool = True
+    task_gates: tuple[GateSpec, ...] = ()
+    baseline: str | None = None
+    save_baseline: bool = False
+    samples: int = 1
+    max_samples: int | None = None
+    concurrency: int | None = None
+    confidence: float | None = None
+    gate_correction: Literal["holm", "none"] = "none"
+    optimize: Literal["never", "propose", "activate"] = "never"
+    record: RecordMode = "live"
+    cassettes: CassettesConfig = field(default_factory=CassettesConfig)
+    redact: tuple[str, ...] = ()
+
+    @property
+    def baseline_in_store(self) -> bool:
+        """Whether the baseline is a run in the store, not a file."""
+        return self.baseline is not None and (self.baseline == "last" or self.baseline.startswith("branch:"))
+
+    @property
+    def baseline_file(self) -> Path:
+        """The file that a baseline is saved to, and read from unless it is a run in the store."""
+        return self.root / (
+            BASELINE_FILE if self.baseline is None or self.baseline_in_store else self.baseline
+        )
+
+    def task(self, name: str) -> TaskConfig:
+        """Return a task's settings; the defaults for one that ``kaizen.yaml`` does not name."""
+        return self.tasks.get(name, _NO_TASK)
+
+    def prompt_folder(self, task: str) -> Path:
+        """Return the folder that holds a task's prompt files."""
+        return self.root / (self.task(task).prompts or f"prompts/{task}")
