@@ -217,8 +217,13 @@ def _optimisation(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _job_owners(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE jobs ADD COLUMN owner TEXT")
+    connection.execute("ALTER TABLE jobs ADD COLUMN heartbeat_at TEXT")
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation)
+MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation, _job_owners)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:
