@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,9 @@ from ..store import Store
 from .case_run import CaseRun
 from .handover import Handover, give_run, refusal
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from .reports import Reports
 
 
 class Keeper:
@@ -53,6 +56,7 @@ class Keeper:
         self.book: RunBook | None = None
         self._progress: Progress | None = None
         self._interrupted = False
+        self._reports: Reports | None = None
 
     def close(self) -> None:
         """Close the store, if this object opened it."""
@@ -67,6 +71,7 @@ class Keeper:
         """
         self.book = RunBook(self._settings, store, self._library, self._redactor)
         self._book_store = store
+        self._open_reports()
         reporter = self._reporter
         # A log that nobody watches has no use for it.
         if reporter is not None and reporter.isatty and reporter.verbosity >= 0:
@@ -144,10 +149,20 @@ class Keeper:
         if run.exit_status != session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         outcome = yield
+        if self._reports is not None and self._book_store is not None:
+            self._reports.write(run, self._book_store, self.book.decided_gates, self._fails, self._say)
         if self._settings.optimize != "never" and not interrupted:
             self._optimize(run)
         self._say(closing_line(run, self.book.decided_gates, [r for r in results if self._fails(r)]))
         return outcome
+
+    def _open_reports(self) -> None:
+        if self._settings.reports or os.environ.keys() & {"GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"}:
+            # A run that nobody else reads about need not wait for it.
+            from .reports import Reports
+
+            self._reports = Reports(self._config, self._settings, self._library, os.environ)
+            self._config.pluginmanager.register(self._reports, "kaizen-reports")
 
     def _optimize(self, run: Run) -> None:
         # What it needs is of no use to a run without the option.

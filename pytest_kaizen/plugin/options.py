@@ -54,6 +54,11 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         "Make the LLM calls (live, default), replay them from cassettes (replay), replay what is recorded "
         "and record what is new (new), or record everything anew (all).",
     ),
+    (
+        "report",
+        {"action": "append", "metavar": "PATH"},
+        "Write a report of the run: Markdown (PATH ends in .md) or JSON (.json) (repeatable).",
+    ),
     ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
     (
         "baseline",
