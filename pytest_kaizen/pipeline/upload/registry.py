@@ -28,7 +28,9 @@ class BackendType:
 
 
 #: By the names in ``config.BACKENDS``.
-BACKENDS: Mapping[str, BackendType] = {}
+BACKENDS: Mapping[str, BackendType] = {
+    "kayba": BackendType(".kayba", frozenset({ParcelKind.CASE_FINISHED, ParcelKind.RUN_FINISHED})),
+}
 
 
 def recipients(config: Config) -> dict[str, frozenset[ParcelKind]]:
