@@ -111,35 +111,32 @@ class Platform:
         arguments: list[Any] = [unquote(group) for group in found.groups()]
         if route.reads is not None:
             self._compare(
-                f"{route.golden} request", route.like or golden["request"]["body"], json.loads(content)
+                f"{route.golden} request", [route.like or golden["request"]["body"]], json.loads(content)
             )
             arguments.append(route.reads.model_validate_json(content))
         try:
             answer: Any = route.handle(*arguments)
         except Refused as exc:
             return exc.status, b'{"detail": "no"}'
-        self._compare(f"{route.golden} answer", golden["response"]["body"], answer.to_json())
+        self._compare(f"{route.golden} answer", [golden["response"]["body"]], answer.to_json())
         return golden["response"]["status"], answer.to_bytes()
 
-    def _compare(self, where: str, golden: Any, actual: Any) -> None:
-        """Note keys and types that the golden JSON does not have."""
-        if isinstance(golden, dict) and isinstance(actual, dict):
-            for key in actual:
-                if key not in golden:
+    def _compare(self, where: str, golden: list[Any], actual: Any) -> None:
+        """Note keys and types that none of the golden examples has."""
+        if isinstance(actual, dict):
+            known = [example for example in golden if isinstance(example, dict)]
+            for key, value in actual.items():
+                examples = [example[key] for example in known if key in example]
+                if not examples:
                     self.wrong.append(f"{where}: unknown key {key}")
                 elif key not in FREE:
-                    self._compare(f"{where}.{key}", golden[key], actual[key])
-        elif isinstance(golden, list) and isinstance(actual, list):
+                    self._compare(f"{where}.{key}", examples, value)
+        elif isinstance(actual, list):
+            items = [item for example in golden if isinstance(example, list) for item in example]
             for item in actual:
-                likes = [like for like in golden if isinstance(item, type(like))] or golden
-                merged = (
-                    {k: v for like in reversed(likes) for k, v in like.items()}
-                    if likes and isinstance(likes[0], dict)
-                    else (likes or [item])[0]
-                )
-                self._compare(f"{where}[]", merged, item)
-        elif None not in (golden, actual) and type(golden) is not type(actual):
-            self.wrong.append(f"{where}: {type(actual).__name__} instead of {type(golden).__name__}")
+                self._compare(f"{where}[]", items, item)
+        elif actual is not None and not any(isinstance(example, type(actual) | None) for example in golden):
+            self.wrong.append(f"{where}: {actual!r}, unlike {golden}")
 
     def asked(self, pattern: str) -> int:
         """Return how often something was asked."""
