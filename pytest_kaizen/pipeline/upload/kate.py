@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Mapping
 from uuid import NAMESPACE_URL, uuid5
 
 from ...config import Config
@@ -35,6 +34,8 @@ _MINUTE_S = 60.0
 _POLL_S = 2.0
 _READS, _READ_S = 3, 0.5
 _NOT_FOUND = 404
+
+_Sample = tuple[Parcel, list[wire.NewSpan]]
 
 
 class KateBackend:
@@ -97,18 +98,21 @@ class KateBackend:
         return max(0, total - int(remote.get("spans", 0)))
 
     async def _upload(self, shipment: Shipment) -> None:
-        """Send the samples' spans in batches, but for the first that are there already."""
+        """Send the samples' spans in batches of whole samples, but for those that are there already."""
+        remote = shipment.remote
         samples = [(parcel, _spans(parcel.sample)) for parcel in shipment.rest if parcel.sample]
-        spans = [span for _, of_sample in samples for span in of_sample]
-        there = min(self._ahead, len(spans))
-        self._ahead -= there
-        _deliver(shipment, samples, there)
-        for batch in _batches(spans[there:]):
-            await self._wait_for_a_turn()
-            with idempotency_key(shipment.parcels[0].part_key(f"spans {there}")):
-                await self._client.runs.upload_spans(run_id=shipment.remote["run"], spans=batch)
-            there += len(batch)
-            _deliver(shipment, samples, there)
+        for group in _groups(samples):
+            spans = [span for _, of_sample in group for span in of_sample]
+            there = min(self._ahead, len(spans))
+            self._ahead -= there
+            for start in range(there, len(spans), _MOST_SPANS):
+                await self._wait_for_a_turn()
+                with idempotency_key(group[0][0].part_key(f"spans {start}")):
+                    await self._client.runs.upload_spans(
+                        run_id=remote["run"], spans=spans[start : start + _MOST_SPANS]
+                    )
+            shipment.done(*(parcel for parcel, _ in group))
+            remote["spans"] = remote.get("spans", 0) + len(spans)
 
     async def _wait_for_a_turn(self) -> None:
         if len(self._sent) == self._sent.maxlen:
@@ -142,28 +146,22 @@ def _spans(sample: Sample) -> list[wire.NewSpan]:
     return [whole, *wire.SpanUpload.of(trace).spans]
 
 
-def _batches(spans: Sequence[wire.NewSpan]) -> Iterator[list[wire.NewSpan]]:
-    batch: list[wire.NewSpan] = []
-    size = 0
-    for span in spans:
-        length = len(span.input_text or "") + len(span.output_text or "")
-        if batch and (len(batch) == _MOST_SPANS or size + length > _MOST_CHARACTERS):
-            yield batch
-            batch, size = [], 0
-        batch.append(span)
-        size += length
-    if batch:
-        yield batch
+def _groups(samples: list[_Sample]) -> Iterator[list[_Sample]]:
+    """Yield samples that go together, so that a sample which is refused leaves no part behind."""
+    group: list[_Sample] = []
+    for sample in samples:
+        if group and _is_too_large([*group, sample]):
+            yield group
+            group = []
+        group.append(sample)
+    if group:
+        yield group
 
 
-def _deliver(shipment: Shipment, samples: list[tuple[Parcel, list[wire.NewSpan]]], there: int) -> None:
-    """Mark the samples as delivered whose spans are all among the first ``there``."""
-    ends = list(accumulate(len(spans) for _, spans in samples))
-    delivered = {parcel.key for parcel in shipment.delivered}
-    for (parcel, spans), end in zip(samples, ends, strict=True):
-        if end <= there and parcel.key not in delivered:
-            shipment.done(parcel)
-            shipment.remote["spans"] = shipment.remote.get("spans", 0) + len(spans)
+def _is_too_large(group: list[_Sample]) -> bool:
+    spans = [span for _, of_sample in group for span in of_sample]
+    size = sum(len(span.input_text or "") + len(span.output_text or "") for span in spans)
+    return len(spans) > _MOST_SPANS or size > _MOST_CHARACTERS
 
 
 def _trigger(run: Run) -> wire.Trigger:

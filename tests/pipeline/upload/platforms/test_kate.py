@@ -194,18 +194,34 @@ async def test_a_break_in_the_middle(
     assert kate.inputs == INPUTS
 
 
+@pytest.mark.parametrize("most", [1, 5])
 @pytest.mark.asyncio
 async def test_breaks_everywhere(
-    kate: Kate, connect: Any, story: Story, monkeypatch: pytest.MonkeyPatch
+    kate: Kate, connect: Any, story: Story, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    """A batch ends within a sample, its answer is lost, and the next attempt is lost too."""
-    monkeypatch.setattr("pytest_kaizen.pipeline.upload.kate._MOST_SPANS", 5)
+    """An answer is lost, that of the next attempt too, and the third is refused; also within a sample."""
+    monkeypatch.setattr("pytest_kaizen.pipeline.upload.kate._MOST_SPANS", most)
     kate.app.faults = [(SPANS, "lost"), (SPANS, "lost"), (SPANS, 503)]
     backend = connect()
     await story.deliver(backend, story.parcels(KINDS), size=8)
     await backend.aclose()
     assert kate.inputs == INPUTS
     assert story.remote["spans"] == len(INPUTS)
+
+
+@pytest.mark.asyncio
+async def test_a_refused_sample_takes_no_part_of_another_with_it(
+    kate: Kate, connect: Any, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_kaizen.pipeline.upload.kate._MOST_SPANS", 3)
+    kate.app.faults = [(SPANS, 422)]
+    parcels = story.parcels(KINDS)
+    backend = connect()
+    with pytest.raises(KateError):
+        await story.deliver(backend, parcels[:2])
+    await story.deliver(backend, parcels[2:])
+    await backend.aclose()
+    assert kate.inputs == INPUTS[2:]
 
 
 @pytest.mark.parametrize("size", [2, 100])
@@ -237,7 +253,7 @@ async def test_a_killed_process_goes_on_from_what_was_kept(kate: Kate, connect: 
 async def test_no_more_requests_than_are_allowed(
     kate: Kate, connect: Any, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"_MOST_SPANS": 4, "_REQUESTS_A_MINUTE": 2, "_MINUTE_S": 0.3}.items():
+    for name, value in {"_MOST_SPANS": 5, "_REQUESTS_A_MINUTE": 2, "_MINUTE_S": 0.3}.items():
         monkeypatch.setattr(f"pytest_kaizen.pipeline.upload.kate.{name}", value)
     backend = connect()
     begun = time.monotonic()
