@@ -28,7 +28,10 @@ class BackendType:
 
 
 #: By the names in ``config.BACKENDS``.
-BACKENDS: Mapping[str, BackendType] = {}
+BACKENDS: Mapping[str, BackendType] = {
+    "kaizen-ct": BackendType(".kaizen_ct", frozenset({ParcelKind.SAMPLE, ParcelKind.RUN_FINISHED})),
+    "otlp": BackendType(".otlp", frozenset({ParcelKind.SAMPLE})),
+}
 
 
 def recipients(config: Config) -> dict[str, frozenset[ParcelKind]]:
