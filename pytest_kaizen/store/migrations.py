@@ -252,8 +252,20 @@ def _outbox(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _job_owners(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE jobs ADD COLUMN owner TEXT")
+    connection.execute("ALTER TABLE jobs ADD COLUMN heartbeat_at TEXT")
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation, _outbox)
+MIGRATIONS: tuple[Migration, ...] = (
+    _first_tables,
+    _judge_answers,
+    _calibrations,
+    _optimisation,
+    _job_owners,
+    _outbox,
+)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

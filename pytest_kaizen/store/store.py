@@ -14,7 +14,6 @@ from ..models import (
     Calibration,
     Case,
     Insight,
-    Job,
     ParcelKind,
     PromptVersion,
     Proposal,
@@ -27,6 +26,7 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
 from .database import Database
+from .jobs import Jobs
 from .lookup import find
 from .outbox import Outbox
 from .table import key
@@ -46,13 +46,18 @@ class Store:
     their nearest JSON.
 
     All methods raise ``StoreError`` when the file cannot be read or written.
+
+    Attributes:
+        jobs: Long pieces of work.
+        outbox: What the backends are owed.
     """
 
     def __init__(
         self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
     ) -> None:
         self._database = database
-        self._outbox = Outbox(database, recipients or {})
+        self.jobs = Jobs(database)
+        self.outbox = Outbox(database, recipients or {})
 
     @classmethod
     def open(
@@ -94,11 +99,6 @@ class Store:
     ) -> None:
         self.close()
 
-    @property
-    def outbox(self) -> Outbox:
-        """What is owed to the backends."""
-        return self._outbox
-
     def start_run(self, run: Run) -> None:
         """Store a new run.
 
@@ -109,7 +109,7 @@ class Store:
             if runs.number_of(connection, run.id) is not None:
                 raise self._error(f"run {run.id!r} is stored already")
             runs.add(connection, run)
-            self._outbox.owe(connection, ParcelKind.RUN_BEGUN, run.id)
+            self.outbox.owe(connection, ParcelKind.RUN_BEGUN, run.id)
 
     def finish_run(self, run: Run, *, weak: Sequence[str] = ()) -> None:
         """Store what a started run has become: status, task summaries with their gates, notes.
@@ -123,7 +123,7 @@ class Store:
             if number is None:
                 raise self._error(f"run {run.id!r} was never started")
             runs.update(connection, number, run)
-            self._outbox.owe(connection, ParcelKind.RUN_FINISHED, run.id, weak=weak)
+            self.outbox.owe(connection, ParcelKind.RUN_FINISHED, run.id, weak=weak)
 
     def add_sample(self, case: Case, sample: Sample, *, begins: bool = False) -> None:
         """Store a sample of a case of a started run: its verdict and its trace with spans and scores.
@@ -139,7 +139,7 @@ class Store:
         with self._database.write() as connection:
             place = self._place(connection, case, begins=begins)
             traces.add_sample(connection, place, sample)
-            self._outbox.owe(
+            self.outbox.owe(
                 connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id
             )
 
@@ -148,7 +148,7 @@ class Store:
         with self._database.write() as connection:
             place = self._place(connection, case, begins=begins)
             cases.finish(connection, place.case, case)
-            self._outbox.owe(
+            self.outbox.owe(
                 connection, ParcelKind.CASE_FINISHED, case.run_id, case_id=case.id, attempt=place.attempt
             )
 
@@ -303,25 +303,6 @@ class Store:
         """Return insights, the newest first; of one task or status only, where given."""
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.INSIGHTS, task, status)
-
-    def save_job(self, job: Job) -> None:
-        """Store a job, or what it has become.
-
-        Raises:
-            StoreError: Another job of this kind is queued or running for the task.
-        """
-        with self._database.write() as connection:
-            try:
-                optimisation.save(connection, optimisation.JOBS, job, job.id)
-            except sqlite3.IntegrityError:
-                raise self._error(
-                    f"'{job.task}' has an active job of kind '{job.kind}' already; wait for it to end"
-                ) from None
-
-    def jobs(self, task: str | None = None, status: str | None = None) -> list[Job]:
-        """Return jobs, the newest first; of one task or status only, where given."""
-        with self._database.read() as connection:
-            return optimisation.newest(connection, optimisation.JOBS, task, status)
 
     def save_proposal(self, proposal: Proposal) -> None:
         """Store a proposal, or what it has become.

@@ -12,7 +12,7 @@ import anyio
 import httpx
 
 from .failure import CallFailed, Failure, Reason, error_text, one_line
-from .retry import MAX_ATTEMPTS, Call, parse_retry_after, pause_s
+from .retry import Call, max_attempts, parse_retry_after, pause_s
 from .timeouts import Timeouts
 
 #: A longer answer, decompressed, is refused: none that a platform promises comes near it.
@@ -87,7 +87,7 @@ class Exchange:
                         last = exc.failure
                         pause = pause_s(attempt, last.retry_after)
                         again = last.transient and (call.repeatable or last.untouched)
-                        if not again or attempt == MAX_ATTEMPTS or anyio.current_time() + pause > deadline:
+                        if not again or attempt >= max_attempts() or anyio.current_time() + pause > deadline:
                             raise
                     await anyio.sleep(pause)
                     attempt += 1
