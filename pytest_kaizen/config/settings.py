@@ -94,6 +94,11 @@ class Config:
             BASELINE_FILE if self.baseline is None or self.baseline_in_store else self.baseline
         )
 
+    @property
+    def searches_elsewhere(self) -> bool:
+        """Whether a platform searches for better prompts, so that none is searched for here."""
+        return "kaizen-ct" in self.upload_to and self.backends.kaizen_ct.optimize
+
     def task(self, name: str) -> TaskConfig:
         """Return a task's settings; the defaults for one that ``kaizen.yaml`` does not name."""
         return self.tasks.get(name, _NO_TASK)

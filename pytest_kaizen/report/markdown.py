@@ -18,9 +18,9 @@ def code(text: str) -> str:
     return f"{ticks}{padded}{ticks}".replace("|", "\\|")
 
 
-def fenced(lines: Iterable[str], kind: str = "text") -> list[str]:
-    """Put lines into a fence that none of them can close; nothing when there is no text."""
-    text = safe_text("\n".join(lines))
+def fenced(text: str, kind: str = "text") -> list[str]:
+    """Put a text between fences that nothing in it can close; nothing when there is none."""
+    text = safe_text(text)
     ticks = "`" * max(3, _longest_run(text) + 1)
     return [f"{ticks}{kind}", text, ticks] if text else []
 

@@ -48,7 +48,7 @@ def proposal_markdown(proposal: Proposal) -> str:
 
 
 def _section(title: str, body: Iterable[str]) -> list[str]:
-    lines = fenced(body, "diff" if title == "Changes" else "text")
+    lines = fenced("\n".join(body), "diff" if title == "Changes" else "text")
     return ["", f"## {title}", "", *lines, ""] if lines else []
 
 

@@ -64,7 +64,7 @@ def _cases(gates: Sequence[GateResult]) -> list[str]:
 
 def _changes(run: Run) -> list[str]:
     lines = [line for task in run.tasks if task.changes for line in changes_lines(task.task, task.changes)]
-    return ["### Since the baseline", "", *fenced(lines, "diff")] if lines else []
+    return ["### Since the baseline", "", *fenced("\n".join(lines), "diff")] if lines else []
 
 
 def _origin(run: Run) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from ..models import (
     Calibration,
     Case,
     Insight,
+    ParcelKind,
     PromptVersion,
     Proposal,
     RolloutKey,
@@ -27,6 +28,7 @@ from . import answers, calibrations, cases, ledger, optimisation, prompts, runs,
 from .database import Database
 from .jobs import Jobs
 from .lookup import find
+from .outbox import Outbox
 from .table import key
 from .traces import Place
 
@@ -47,14 +49,25 @@ class Store:
 
     Attributes:
         jobs: Long pieces of work.
+        outbox: What the backends are owed.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
+    ) -> None:
         self._database = database
         self.jobs = Jobs(database)
+        self.outbox = Outbox(database, recipients or {})
 
     @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        readonly: bool = False,
+        timeout: float = LOCK_TIMEOUT_S,
+        recipients: Mapping[str, Collection[ParcelKind]] | None = None,
+    ) -> Self:
         """Open a store.
 
         Args:
@@ -62,12 +75,14 @@ class Store:
                 folder and a ``.gitignore`` that keeps that folder out of version control.
             readonly: Read only; a missing file is an error.
             timeout: Seconds to wait for another process that writes.
+            recipients: The backends that are owed what is stored through this object, with the kinds of
+                parcels that each one wants.
 
         Raises:
             StoreError: Missing, not writable, locked, not a database, another program's or written
                 by a newer release; says what to do.
         """
-        return cls(Database(path, readonly=readonly, timeout=timeout))
+        return cls(Database(path, readonly=readonly, timeout=timeout), recipients)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -94,14 +109,21 @@ class Store:
             if runs.number_of(connection, run.id) is not None:
                 raise self._error(f"run {run.id!r} is stored already")
             runs.add(connection, run)
+            self.outbox.owe(connection, ParcelKind.RUN_BEGUN, run.id)
 
-    def finish_run(self, run: Run) -> None:
-        """Store what a started run has become: status, task summaries with their gates, notes."""
+    def finish_run(self, run: Run, *, weak: Sequence[str] = ()) -> None:
+        """Store what a started run has become: status, task summaries with their gates, notes.
+
+        Args:
+            run: The run.
+            weak: The tasks that backends are to find a better prompt for.
+        """
         with self._database.write() as connection:
             number = runs.number_of(connection, run.id)
             if number is None:
                 raise self._error(f"run {run.id!r} was never started")
             runs.update(connection, number, run)
+            self.outbox.owe(connection, ParcelKind.RUN_FINISHED, run.id, weak=weak)
 
     def add_sample(self, case: Case, sample: Sample, *, begins: bool = False) -> None:
         """Store a sample of a case of a started run: its verdict and its trace with spans and scores.
@@ -115,12 +137,20 @@ class Store:
                 earlier attempt, which then are no longer among its samples.
         """
         with self._database.write() as connection:
-            traces.add_sample(connection, self._place(connection, case, begins=begins), sample)
+            place = self._place(connection, case, begins=begins)
+            traces.add_sample(connection, place, sample)
+            self.outbox.owe(
+                connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id
+            )
 
     def finish_case(self, case: Case, *, begins: bool = False) -> None:
         """Store the outcome and the gates of a case; ``begins`` as in ``add_sample``."""
         with self._database.write() as connection:
-            cases.finish(connection, self._place(connection, case, begins=begins).case, case)
+            place = self._place(connection, case, begins=begins)
+            cases.finish(connection, place.case, case)
+            self.outbox.owe(
+                connection, ParcelKind.CASE_FINISHED, case.run_id, case_id=case.id, attempt=place.attempt
+            )
 
     def save_prompts(self, versions: Iterable[PromptVersion]) -> None:
         """Record prompt versions; those that are recorded already stay as they are.

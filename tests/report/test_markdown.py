@@ -23,8 +23,8 @@ def test_code_shows_a_text_as_it_is(text: str, shown: str) -> None:
 
 
 def test_no_line_closes_its_fence() -> None:
-    assert fenced(["a", "````", "::error::b"]) == ["`````text", "a\n````\n: :error::b", "`````"]
-    assert fenced([]) == []
+    assert fenced("a\n````\n::error::b") == ["`````text", "a\n````\n: :error::b", "`````"]
+    assert fenced("") == []
 
 
 def test_a_table() -> None:
