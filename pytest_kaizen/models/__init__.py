@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
-    from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
+    from .trace import (
+        Attempt,
+        Message,
+        Part,
+        Span,
+        SpanKind,
+        Trace,
+        TraceFile,
+        Usage,
+        new_span_id,
+        new_trace_id,
+    )
 else:
 
     def __getattr__(name):
@@ -78,6 +89,7 @@ _HOME = {
     "TaskChanges": "baseline",
     "TaskSummary": "run",
     "Trace": "trace",
+    "TraceFile": "trace",
     "Usage": "trace",
     "UsedPrompt": "baseline",
     "new_span_id": "trace",
@@ -130,6 +142,7 @@ __all__ = [
     "TaskChanges",
     "TaskSummary",
     "Trace",
+    "TraceFile",
     "Usage",
     "UsedPrompt",
     "new_span_id",

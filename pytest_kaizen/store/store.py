@@ -27,6 +27,7 @@ from . import answers, calibrations, cases, ledger, optimisation, prompts, runs,
 from .database import Database
 from .jobs import Jobs
 from .lookup import find
+from .shelf import Shelf
 from .table import key
 from .traces import Place
 
@@ -47,11 +48,13 @@ class Store:
 
     Attributes:
         jobs: Long pieces of work.
+        shelf: Traces as people handle them.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.jobs = Jobs(database)
+        self.shelf = Shelf(database)
 
     @classmethod
     def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
