@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
-    from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
+    from .trace import (
+        Attempt,
+        Message,
+        Part,
+        Span,
+        SpanKind,
+        Trace,
+        TraceFile,
+        Usage,
+        new_span_id,
+        new_trace_id,
+    )
 else:
 
     def __getattr__(name):
@@ -84,6 +95,7 @@ _HOME = {
     "TaskChanges": "baseline",
     "TaskSummary": "run",
     "Trace": "trace",
+    "TraceFile": "trace",
     "Usage": "trace",
     "UsedPrompt": "baseline",
     "new_span_id": "trace",
@@ -141,6 +153,7 @@ __all__ = [
     "TaskChanges",
     "TaskSummary",
     "Trace",
+    "TraceFile",
     "Usage",
     "UsedPrompt",
     "new_span_id",

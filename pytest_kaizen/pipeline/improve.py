@@ -216,7 +216,7 @@ def _request(
     return Improve(
         task=search.task,
         prompt=prompt,
-        cases=tuple(TaskCase(case.id, _input(case.samples[0].trace)) for case in kept),
+        cases=tuple(TaskCase(case.id, case_input(case.samples[0].trace)) for case in kept),
         model=", ".join(sorted(filter(None, models))),
         rubric=hashlib.sha256(repr(judged_by).encode()).hexdigest(),
         reflector=config.judge.model,
@@ -226,7 +226,7 @@ def _request(
     )
 
 
-def _input(trace: Trace) -> str:
+def case_input(trace: Trace) -> str:
     """Return what a case was given, without the prompt that it ran under."""
     if trace.input is None:
         return trace.case_id or trace.name

@@ -29,6 +29,7 @@ from .database import Database
 from .jobs import Jobs
 from .lookup import find
 from .outbox import Outbox
+from .shelf import Shelf
 from .table import key
 from .traces import Place
 
@@ -50,6 +51,7 @@ class Store:
     Attributes:
         jobs: Long pieces of work.
         outbox: What the backends are owed.
+        shelf: Traces as people handle them.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Store:
         self._database = database
         self.jobs = Jobs(database)
         self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
 
     @classmethod
     def open(
