@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
+    from .task import AUTO_EVAL, SEED, FeedbackCount, FeedbackEntry, Task
     from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
 else:
 
@@ -33,8 +34,10 @@ else:
 
 
 _HOME = {
+    "AUTO_EVAL": "task",
     "BOUNDED_METRICS": "gate",
     "BUDGET_METRICS": "gate",
+    "SEED": "task",
     "Acceptance": "proposal",
     "Agreement": "calibration",
     "AnswerKey": "answer",
@@ -49,6 +52,8 @@ _HOME = {
     "Decision": "proposal",
     "Fall": "baseline",
     "Feedback": "rollout",
+    "FeedbackCount": "task",
+    "FeedbackEntry": "task",
     "GateResult": "gate",
     "GateSpec": "gate",
     "Insight": "insight",
@@ -74,6 +79,7 @@ _HOME = {
     "Span": "trace",
     "SpanKind": "trace",
     "Spend": "job",
+    "Task": "task",
     "TaskBaseline": "baseline",
     "TaskChanges": "baseline",
     "TaskSummary": "run",
@@ -85,8 +91,10 @@ _HOME = {
 }
 
 __all__ = [
+    "AUTO_EVAL",
     "BOUNDED_METRICS",
     "BUDGET_METRICS",
+    "SEED",
     "Acceptance",
     "Agreement",
     "AnswerKey",
@@ -101,6 +109,8 @@ __all__ = [
     "Decision",
     "Fall",
     "Feedback",
+    "FeedbackCount",
+    "FeedbackEntry",
     "GateResult",
     "GateSpec",
     "Insight",
@@ -126,6 +136,7 @@ __all__ = [
     "Span",
     "SpanKind",
     "Spend",
+    "Task",
     "TaskBaseline",
     "TaskChanges",
     "TaskSummary",

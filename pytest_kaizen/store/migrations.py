@@ -217,8 +217,35 @@ def _optimisation(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _feedback(connection: sqlite3.Connection) -> None:
+    statements = (
+        """CREATE TABLE tasks (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            created_at TEXT NOT NULL,
+            seen INTEGER NOT NULL DEFAULT 0,
+            data TEXT NOT NULL
+        )""",
+        """CREATE TABLE feedback (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            task_id TEXT NOT NULL REFERENCES tasks (id),
+            source TEXT NOT NULL,
+            score REAL,
+            trace_id TEXT,
+            created_at TEXT NOT NULL,
+            data TEXT NOT NULL,
+            UNIQUE (task_id, trace_id)
+        )""",
+        "CREATE INDEX feedback_by_task ON feedback (task_id, number)",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation)
+MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation, _feedback)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

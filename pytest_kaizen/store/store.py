@@ -26,8 +26,10 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
 from .database import Database
+from .feedback import FeedbackLog
 from .lookup import find
 from .table import key
+from .tasks import Tasks
 from .traces import Place
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
@@ -44,10 +46,16 @@ class Store:
     their nearest JSON.
 
     All methods raise ``StoreError`` when the file cannot be read or written.
+
+    Attributes:
+        feedback: What programs logged about tasks.
+        tasks: The tasks that are known by their feedback.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.feedback = FeedbackLog(database)
+        self.tasks = Tasks(database)
 
     @classmethod
     def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
