@@ -14,6 +14,7 @@
     │   └── BudgetExceeded       the spend cap was reached before the call
     ├── ScoreError               a scorer could not give a score
     ├── StoreError               the database: cannot be opened, written or understood
+    ├── JobError                 a job cannot be had: another one is active, or another process has it
     ├── WorkerError              a process that runs a suite's cases could not start, died or hung
     └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
         ├── CTError              Kaizen CT
@@ -113,6 +114,10 @@ class StoreError(KaizenError):
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
         self.path = Path(path) if path is not None else None
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
+
+
+class JobError(KaizenError):
+    """A job cannot be started, gone on with or written: another is active, or another process has it."""
 
 
 class WorkerError(KaizenError):

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ..capture import Redactor
 from ..config import Config
-from ..errors import KaizenError, UsageError
+from ..errors import UsageError
 from ..llm import AnthropicLLM
-from ..models import Case, Job, JobStatus, Proposal, ProposalStatus, Scored, Spend, Trace
+from ..models import Case, Job, JobStatus, Proposal, ProposalStatus, Scored, Trace
 from ..optimize import (
     DEFAULT_ENGINE,
     Budget,
@@ -34,6 +33,7 @@ from ..prices import load_prices
 from ..prompts import PromptLibrary
 from ..score.checks.base import as_text
 from ..store import Store
+from . import jobs
 from .redacted import RedactedEvaluator
 from .revision import revision
 from .suite import Launch, SuiteEvaluator
@@ -54,6 +54,7 @@ class Search:
         seed: Of all that is random.
         triggered_by: ``command`` or ``gate``.
         run_id: The run whose cases are the task's; the last whole run by default.
+        job_id: The job to go on with; a new one by default.
     """
 
     task: str
@@ -62,6 +63,7 @@ class Search:
     seed: int = 0
     triggered_by: str = "command"
     run_id: str | None = None
+    job_id: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -76,19 +78,17 @@ def unfinished(config: Config, store: Store, task: str) -> Search:
     Raises:
         UsageError: There is none, or it was for another text than the task runs now.
     """
-    jobs = [job for job in store.jobs(task) if job.kind == KIND]
-    if not jobs or jobs[0].status is JobStatus.COMPLETED:
+    job = jobs.newest(store, KIND, task)
+    if job is None or job.status is JobStatus.COMPLETED:
         raise UsageError(f"--resume: no search for '{task}' was broken off")
-    known = jobs[0].result
+    known = job.settings
     if known["prompt_sha256"] != PromptLibrary(config).get(task).sha256:
         raise UsageError(
             f"--resume: the search that was broken off is for another version of '{task}'; make that one "
             f"active, or name it: KAIZEN_PROMPT_VERSION={task}=N"
         )
-    if jobs[0].status is JobStatus.RUNNING:
-        _end(store, jobs[0], JobStatus.STOPPED)
     budget = Budget(usd=known["budget_usd"], rollouts=known["max_rollouts"])
-    return Search(task, known["engine"], budget, known["seed"], jobs[0].triggered_by, known["run_id"])
+    return Search(task, known["engine"], budget, known["seed"], job.triggered_by, known["run_id"], job.id)
 
 
 def open_proposal(config: Config, store: Store, task: str) -> Proposal | None:
@@ -122,37 +122,35 @@ def optimize_task(
 
     Raises:
         UsageError: There is no prompt, no run to take the cases from, or too few of them.
+        JobError: Another search for the task is under way.
         WorkerError: The suite cannot be run.
         LLMError: The reflecting model failed again and again.
         StoreError: The store cannot be written.
     """
     prompt = PromptLibrary(config).get(search.task)
-    active = [job for job in store.jobs(search.task, JobStatus.RUNNING) if job.kind == KIND]
-    if active:
-        raise UsageError(
-            f"a search for '{search.task}' is under way since {active[0].created_at:%Y-%m-%d %H:%M:%S} UTC; "
-            f"if its process is gone, go on with it: `kaizen optimize {search.task} --resume`"
-        )
+    if search.job_id is None:
+        jobs.require_free(store, KIND, search.task)
     search, cases = _cases(store, search)
     prices = load_prices(config.prices)
     meter = Meter(search.budget)
     llm = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
     suite = SuiteEvaluator(launch, search.task, config.concurrency or 1)
-    with _job(store, search, prompt.sha256, meter) as job:
+    with jobs.running(store, _claimed(store, search, prompt.sha256)) as job:
+        job.spend = meter.used
         try:
             request = _request(config, store, search, prompt.text, cases, suite)
             evaluate = RedactedEvaluator(_Confirming(suite, request), Redactor(os.environ, config.redact))
             reflect = LLMReflector(CappedLLM(llm, meter, prices), config.judge.model)
 
             def hear(event: Event) -> None:
-                job.step, job.spend = event.step, event.spend
-                store.save_job(job)
+                jobs.progress(store, job, event.step, meter.used)
                 on_event(event)
 
             estimate = estimate_improve(
                 request, evaluate=evaluate, reflect=reflect, ledger=store, budget=meter, on_event=hear
             )
             if not on_estimate(estimate):
+                job.result = {"dry_run": True}
                 return None
             found = improve(
                 request, evaluate=evaluate, reflect=reflect, ledger=store, budget=meter, on_event=hear
@@ -168,41 +166,15 @@ def optimize_task(
             found = replace(found, proposal=found.proposal.model_copy(update={"created_at": now}))
             assert found.proposal is not None
             store.save_proposal(found.proposal)
-        job.result |= {"sentence": found.sentence, "proposal": found.proposal and found.proposal.id}
+        job.result = {"sentence": found.sentence, "proposal": found.proposal and found.proposal.id}
         return found
 
 
-@contextmanager
-def _job(store: Store, search: Search, prompt_sha256: str, meter: Meter) -> Iterator[Job]:
-    """Keep the record of a job for as long as it runs, and of how it ended."""
-    now = datetime.now(UTC)
-    job = Job(
-        id=f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}",
-        kind=KIND,
-        task=search.task,
-        status=JobStatus.RUNNING,
-        triggered_by=search.triggered_by,
-        created_at=now,
-        started_at=now,
-        result={**search.settings, "prompt_sha256": prompt_sha256},
-    )
-    store.save_job(job)
-    try:
-        yield job
-    except Exception as exc:
-        job.error = str(exc) if isinstance(exc, KaizenError) else f"{type(exc).__name__}: {exc}"
-        _end(store, job, JobStatus.FAILED, meter.used)
-        raise
-    except BaseException:
-        _end(store, job, JobStatus.STOPPED, meter.used)
-        raise
-    _end(store, job, JobStatus.COMPLETED, meter.used)
-
-
-def _end(store: Store, job: Job, status: JobStatus, spend: Spend | None = None) -> None:
-    job.status, job.finished_at = status, datetime.now(UTC)
-    job.spend = spend or job.spend
-    store.save_job(job)
+def _claimed(store: Store, search: Search, prompt_sha256: str) -> Job:
+    if search.job_id is not None:
+        return jobs.claim(store, search.job_id)
+    settings = {**search.settings, "prompt_sha256": prompt_sha256}
+    return jobs.start(store, KIND, search.task, settings, search.triggered_by)
 
 
 def _cases(store: Store, search: Search) -> tuple[Search, list[Case]]:

@@ -217,6 +217,11 @@ def _optimisation(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _job_owners(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE jobs ADD COLUMN owner TEXT")
+    connection.execute("ALTER TABLE jobs ADD COLUMN heartbeat_at TEXT")
+
+
 def _feedback(connection: sqlite3.Connection) -> None:
     statements = (
         """CREATE TABLE tasks (
@@ -245,7 +250,14 @@ def _feedback(connection: sqlite3.Connection) -> None:
 
 
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation, _feedback)
+MIGRATIONS: tuple[Migration, ...] = (
+    _first_tables,
+    _judge_answers,
+    _calibrations,
+    _optimisation,
+    _job_owners,
+    _feedback,
+)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

@@ -14,7 +14,6 @@ from ..models import (
     Calibration,
     Case,
     Insight,
-    Job,
     PromptVersion,
     Proposal,
     RolloutKey,
@@ -27,6 +26,7 @@ from ..models import (
 from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
 from .database import Database
 from .feedback import FeedbackLog
+from .jobs import Jobs
 from .lookup import find
 from .table import key
 from .tasks import Tasks
@@ -50,12 +50,14 @@ class Store:
     Attributes:
         feedback: What programs logged about tasks.
         tasks: The tasks that are known by their feedback.
+        jobs: Long pieces of work.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.feedback = FeedbackLog(database)
         self.tasks = Tasks(database)
+        self.jobs = Jobs(database)
 
     @classmethod
     def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
@@ -277,25 +279,6 @@ class Store:
         """Return insights, the newest first; of one task or status only, where given."""
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.INSIGHTS, task, status)
-
-    def save_job(self, job: Job) -> None:
-        """Store a job, or what it has become.
-
-        Raises:
-            StoreError: Another job of this kind is queued or running for the task.
-        """
-        with self._database.write() as connection:
-            try:
-                optimisation.save(connection, optimisation.JOBS, job, job.id)
-            except sqlite3.IntegrityError:
-                raise self._error(
-                    f"'{job.task}' has an active job of kind '{job.kind}' already; wait for it to end"
-                ) from None
-
-    def jobs(self, task: str | None = None, status: str | None = None) -> list[Job]:
-        """Return jobs, the newest first; of one task or status only, where given."""
-        with self._database.read() as connection:
-            return optimisation.newest(connection, optimisation.JOBS, task, status)
 
     def save_proposal(self, proposal: Proposal) -> None:
         """Store a proposal, or what it has become.
