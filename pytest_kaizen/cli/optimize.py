@@ -10,10 +10,12 @@ from pytest_kaizen.config import Config
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.models import Proposal, ProposalStatus
 from pytest_kaizen.optimize import DEFAULT_ENGINE, ENGINES, Budget, CostEstimate, Event
-from pytest_kaizen.pipeline.improve import DEFAULT_BUDGET, Search, open_proposal, optimize_task, unfinished
+from pytest_kaizen.pipeline.improve import open_proposal, optimize_task, unfinished
 from pytest_kaizen.pipeline.proposals import activate_proposal, proposal_path, write_proposal
+from pytest_kaizen.pipeline.search import DEFAULT_BUDGET, Search
 from pytest_kaizen.pipeline.search_lines import estimate_lines, event_line
 from pytest_kaizen.pipeline.suite import Launch
+from pytest_kaizen.pipeline.suite_measure import SuiteMeasure
 from pytest_kaizen.report.proposal import proposal_lines
 from pytest_kaizen.report.text import safe_text
 from pytest_kaizen.store import Store
@@ -61,9 +63,8 @@ def _optimize(args: argparse.Namespace) -> int:
                 print(safe_text(line), file=sys.stdout if args.dry_run else sys.stderr)
             return not args.dry_run
 
-        found = optimize_task(
-            config, store, search, Launch(config.root), on_estimate=tell, on_event=_progress
-        )
+        measure = SuiteMeasure(config, store, Launch(config.root))
+        found = optimize_task(config, store, search, measure, on_estimate=tell, on_event=_progress)
         if found is None:
             return 0
         if found.proposal is None:
