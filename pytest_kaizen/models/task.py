@@ -25,7 +25,7 @@ class Task(BaseModel):
         feedback_threshold: Entries after which a search starts by itself.
         feedback_retention_limit: Entries that are kept, seeds not counted; None keeps all.
         evaluator_config: What scores an output: ``{"type": "judge" | "exact_match" | "custom_fn" |
-            "composite", …}``, see ``EVALUATORS``; None leaves it to the task's rubric.
+            "composite", …}``; None is ``judge``, by the task's rubric.
         target_model: The model that answers under the task's prompt.
         teacher_model: The model that reflects.
         judge_model: The model that judges.
@@ -81,6 +81,13 @@ class Task(BaseModel):
             )
         return self
 
+    @property
+    def fields(self) -> frozenset[str] | None:
+        """The names that inputs must have, no fewer and no more; None where any will do."""
+        if self.input_schema is None:
+            return None
+        return frozenset(self.input_schema.get("properties", self.input_schema))
+
 
 class FeedbackEntry(BaseModel):
     """One thing that a program did under a task's prompt, and what was thought of it.
@@ -91,7 +98,7 @@ class FeedbackEntry(BaseModel):
         inputs: What the program was given, by name.
         output: What it answered.
         score: What was thought of it; None for "not scored".
-        source: Who says so: ``sdk``, ``user_rating``, ``auto_eval``, ``seed``, ``trace`` or another label.
+        source: Who says so: ``sdk``, ``user_rating``, ``auto_eval``, ``seed`` or another label.
         trace_id: The trace that it is about.
     """
 

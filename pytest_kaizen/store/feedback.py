@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from ..models import SEED, FeedbackCount, FeedbackEntry, Task
+from datetime import datetime
+
+from ..errors import JobError
+from ..models import SEED, FeedbackCount, FeedbackEntry, Job, Task
 from .database import Database
+from .jobs import add_job
 from .table import Table, key
 
 FEEDBACK = Table(
@@ -79,6 +83,29 @@ class FeedbackLog:
         with self._database.read() as connection:
             total, fresh = connection.execute(COUNT, (SEED, key(task_id))).fetchone()
         return FeedbackCount(total=total, fresh=fresh)
+
+    def add_job_if_due(self, task: Task, job: Job, *, silent_since: datetime) -> bool:
+        """Store a new job if the task's threshold is reached and no other one is active.
+
+        However many processes ask at once, one of them is told yes.
+
+        Args:
+            task: The task.
+            job: The job.
+            silent_since: A running job without a sign of life since then is dead.
+
+        Returns:
+            Whether the job was stored.
+        """
+        with self._database.write() as connection:
+            _, fresh = connection.execute(COUNT, (SEED, key(task.id))).fetchone()
+            if fresh < task.feedback_threshold:
+                return False
+            try:
+                add_job(connection, job, silent_since)
+            except JobError:
+                return False
+            return True
 
     def last(self, task_id: str) -> int:
         """Return the number of a task's newest entry; 0 without any."""
