@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..models import Bar
+from .backends import BackendsConfig
 
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
 #: Above this many votes the judge's noise is long averaged out, and its bias stays.
@@ -119,3 +120,5 @@ class KaizenYaml(BaseModel):
     record: str | None = None
     cassettes: CassettesConfig = Field(default_factory=CassettesConfig)
     redact: tuple[Pattern, ...] = ()
+    backends: BackendsConfig = Field(default_factory=BackendsConfig)
+    upload_timeout: float | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..models import GateSpec
+from .backends import BackendsConfig
 from .document import DEFAULT_ENDPOINTS, CassettesConfig, Endpoint, JudgeConfig, TaskConfig
 
 BASELINE_FILE = "kaizen-baseline.json"
@@ -47,6 +48,10 @@ class Config:
             proposes it, or one that also makes it the active version where the proof suffices.
         record: What is done with the tests' calls; a marker on a test goes before it.
         redact: The user's own patterns of what must not be kept.
+        upload_to: The backends that results are uploaded to, besides the store.
+        backends: The settings of all backends.
+        upload_timeout_s: Seconds that a session waits at its end for what is not uploaded yet.
+        wait: Wait for the work that was begun at a platform.
     """
 
     root: Path
@@ -70,6 +75,10 @@ class Config:
     record: RecordMode = "live"
     cassettes: CassettesConfig = field(default_factory=CassettesConfig)
     redact: tuple[str, ...] = ()
+    upload_to: tuple[str, ...] = ()
+    backends: BackendsConfig = field(default_factory=BackendsConfig)
+    upload_timeout_s: float = 10.0
+    wait: bool = False
 
     @property
     def baseline_in_store(self) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .gate import BOUNDED_METRICS, BUDGET_METRICS, Bar, GateResult, GateSpec, Interval, Outcome, Scope
     from .insight import Insight, InsightStatus
     from .job import Job, JobStatus, Spend
+    from .outbox import BackendState, OutboxRow, OutboxState, ParcelKind, Remote
     from .prompt import PromptVersion
     from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal, ProposalStatus
     from .rollout import Feedback, RolloutKey, Scored
@@ -42,6 +43,7 @@ _HOME = {
     "Agreement": "calibration",
     "AnswerKey": "answer",
     "Attempt": "trace",
+    "BackendState": "outbox",
     "Bar": "gate",
     "CIContext": "ci",
     "CIProvider": "ci",
@@ -63,12 +65,16 @@ _HOME = {
     "JobStatus": "job",
     "Message": "trace",
     "MetricMean": "baseline",
+    "OutboxRow": "outbox",
+    "OutboxState": "outbox",
     "Outcome": "gate",
     "Pair": "calibration",
+    "ParcelKind": "outbox",
     "Part": "trace",
     "PromptVersion": "prompt",
     "Proposal": "proposal",
     "ProposalStatus": "proposal",
+    "Remote": "outbox",
     "RolloutKey": "rollout",
     "Run": "run",
     "Sample": "run",
@@ -99,6 +105,7 @@ __all__ = [
     "Agreement",
     "AnswerKey",
     "Attempt",
+    "BackendState",
     "Bar",
     "CIContext",
     "CIProvider",
@@ -120,12 +127,16 @@ __all__ = [
     "JobStatus",
     "Message",
     "MetricMean",
+    "OutboxRow",
+    "OutboxState",
     "Outcome",
     "Pair",
+    "ParcelKind",
     "Part",
     "PromptVersion",
     "Proposal",
     "ProposalStatus",
+    "Remote",
     "RolloutKey",
     "Run",
     "Sample",

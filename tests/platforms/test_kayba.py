@@ -91,13 +91,20 @@ def test_several_are_deleted_one_by_one(loopback: Loopback, client: KaybaClient)
     assert wire.Deleted.model_validate(result).to_json() == result
 
 
+def test_files_are_not_sent_twice(loopback: Loopback, client: KaybaClient) -> None:
+    loopback.answer(502, "{}")
+    with pytest.raises(KaybaAPIError):
+        client.upload_traces([{"filename": "a.md", "content": "", "fileType": "md"}])
+    assert len(loopback.received) == 1
+
+
 def test_secrets_of_a_call_are_not_quoted(loopback: Loopback, client: KaybaClient) -> None:
     loopback.answer(400, '{"error": "bad key sk-ant-hidden"}')
     with pytest.raises(KaybaAPIError, match=r"API_ERROR: bad key \[secret\]") as error:
         client.generate_insights(anthropic_key="sk-ant-hidden")
     loopback.answer(400, f'{{"error": {{"code": "BAD", "message": "lsv2-hidden and {KEY}"}}}}')
     with pytest.raises(KaybaAPIError) as second:
-        client.update_integration("langsmith", {"apiKey": "lsv2-hidden"})
+        client.update_integration("langsmith", {"api_key": "lsv2-hidden"})
     assert str(second.value) == "BAD: [secret] and [key]"
     shown = (
         str(vars(error.value)) + str(vars(second.value)) + repr(wire.LangsmithConfig(api_key="lsv2-hidden"))
