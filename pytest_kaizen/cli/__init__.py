@@ -33,11 +33,13 @@ class Group(NamedTuple):
 
 GROUPS = (
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
+    Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
-    Group("optimize", "search for a better prompt, with the test suite as the metric", ".optimize"),
+    Group("optimize", "search for a better prompt, with tests or feedback as the metric", ".optimize"),
     Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
     Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
     Group("runs", "look at past runs", ".runs"),
+    Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
     Group("traces", "look at captured traces", ".traces"),
 )
 

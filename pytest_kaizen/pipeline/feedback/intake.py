@@ -9,14 +9,13 @@ from typing import Any
 
 from ...capture import Redactor
 from ...errors import KaizenError, UsageError
-from ...models import AUTO_EVAL, FeedbackEntry, Job, JobStatus, Score, ScoreSource, Task, Trace
+from ...models import FeedbackEntry, Job, JobStatus, Task
 from ...optimize import Budget
 from ...store import Store
 from .. import jobs
 from ..search import DEFAULT_BUDGET, KIND, Search
 
 _log = logging.getLogger("pytest_kaizen")
-_SOURCES = {ScoreSource.JUDGE: AUTO_EVAL, ScoreSource.HUMAN: "user_rating"}
 
 #: Begins a job that is queued: here, or by telling another process of it.
 Start = Callable[[Job], object]
@@ -86,20 +85,6 @@ def check_inputs(task: Task, inputs: dict[str, Any] | None) -> None:
         raise UsageError(
             f"inputs of '{task.name}': {'; '.join(faults)} (its fields are {', '.join(sorted(task.fields))})"
         )
-
-
-def entry_of_trace(trace: Trace, score: Score, task: Task) -> FeedbackEntry:
-    """Return the feedback that a scored trace is. An input that is no mapping is named ``input``."""
-    output = trace.output
-    return FeedbackEntry(
-        task_id=task.id,
-        inputs=trace.input if isinstance(trace.input, dict) else {"input": trace.input},
-        output=output if output is None or isinstance(output, str) else str(output),
-        score=score.value,
-        source=_SOURCES.get(score.source, "sdk"),
-        trace_id=trace.id,
-        created_at=trace.created_at,
-    )
 
 
 def _give_up(store: Store, job: Job, exc: Exception) -> None:
