@@ -93,12 +93,10 @@ class AgreementCheck:
         door = CountedLLM(llm)
         judge = self._judge(door)
         with ThreadPoolExecutor(_THREADS) as pool:
-            values = list(pool.map(lambda entry: self._pair(entry, _others(entry, entries), judge), scored))
-        pairs = [
-            (e.score, v) for e, v in zip(scored, values, strict=True) if v is not None and e.score is not None
-        ]
+            found_pairs = pool.map(lambda entry: self._pair(entry, _others(entry, entries), judge), scored)
+            pairs = [pair for pair in found_pairs if pair is not None]
         found = LoggedAgreement(
-            pairs=pairs, failed=len(values) - len(pairs), calls=door.calls, cost_usd=door.cost_usd or 0.0
+            pairs=pairs, failed=len(scored) - len(pairs), calls=door.calls, cost_usd=door.cost_usd or 0.0
         )
         if pairs:
             ledger.save_reflection(key, found.model_dump(mode="json"))
