@@ -1,4 +1,4 @@
-"""``kaizen tasks``, ``kaizen feedback``, and the search that feedback starts, with a local server as the model."""
+"""``kaizen tasks``, ``kaizen feedback`` and the search that feedback starts; a local server is the model."""
 
 from __future__ import annotations
 

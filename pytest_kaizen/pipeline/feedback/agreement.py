@@ -127,7 +127,7 @@ def agreement_notes(found: Agreement, entries: int, failed: int) -> tuple[str, .
     bias_low, bias_high = found.bias_interval
     lost = f" ({failed} more could not be scored)" if failed else ""
     said = (
-        f"the rubric and {entries} logged scores{lost}: accuracy {found.accuracy:.2f} "
+        f"the rubric and {entries} logged score{'s' * (entries != 1)}{lost}: accuracy {found.accuracy:.2f} "
         f"[{low:.2f}, {high:.2f}], {found.kappa_text}, "
         f"bias {found.bias:+.2f} [{bias_low:+.2f}, {bias_high:+.2f}]"
     )
@@ -138,7 +138,10 @@ def agreement_notes(found: Agreement, entries: int, failed: int) -> tuple[str, .
             "word the criteria after what your users score",
         )
     if entries < _FEWEST:
-        return (said, f"warning: {entries} scores are too few to tell how far the rubric is to be trusted")
+        return (
+            said,
+            f"warning: too few logged scores ({entries}) to tell how far the rubric is to be trusted",
+        )
     return (said,)
 
 

@@ -82,9 +82,9 @@ class FeedbackMeasure:
         self._logged, left_out = self._fitting(prompt)
         self._model = self._task.target_model or prompt.model or self._judging.model
         self._require_prices()
-        known = self._task.target_model or prompt.model
+        known, count = self._task.target_model or prompt.model, len(self._logged)
         self._said = (
-            f"{len(self._logged)} logged inputs, answered by {self._model}"
+            f"{count} logged input{'s' * (count != 1)}, answered by {self._model}"
             + ("" if known else " (the judge's model: no other is known)")
             + left_out
         )
@@ -143,9 +143,9 @@ class FeedbackMeasure:
         kept = fit if cap is None else fit[: max(cap // 2, 1)]
         said = []
         if len(fit) < len(every):
-            said.append(f"{len(every) - len(fit)} lack a variable of the prompt")
+            said.append(f"{len(every) - len(fit)} without a variable of the prompt left out")
         if len(kept) < len(fit):
-            said.append(f"{len(fit) - len(kept)} older ones are more than the budget can compare")
+            said.append(f"{len(fit) - len(kept)} older than what the budget can compare")
         return kept, f"; {', '.join(said)}" if said else ""
 
     def _require_prices(self) -> None:
