@@ -233,12 +233,26 @@ def _columns_for_lists(connection: Connection) -> None:
         )
 
 
+def _idempotency(connection: Connection) -> None:
+    connection.execute(
+        """CREATE TABLE idempotency (
+            key TEXT NOT NULL PRIMARY KEY,
+            request TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            expires_at TEXT NOT NULL
+        )"""
+    )
+    connection.execute("CREATE INDEX idempotency_by_expiry ON idempotency (expires_at)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
     _judge_answers,
     _calibrations,
     _optimisation,
     _columns_for_lists,
+    _idempotency,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

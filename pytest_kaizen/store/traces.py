@@ -68,12 +68,22 @@ class Place(NamedTuple):
 
 def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
     """Store a sample with its trace; one that is stored already is left as it is."""
-    trace = sample.trace
-    cursor = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace)))
-    if cursor.rowcount:
-        number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
-        _SPANS.insert_all(connection, trace.spans, number)
-        _SCORES.insert_all(connection, trace.scores, number)
+    _add(connection, (*place, *_SAMPLES.row(sample)), sample.trace)
+
+
+def add(connection: Connection, trace: Trace) -> bool:
+    """Store a trace that is of no case; return False when its id is there already."""
+    return _add(connection, (None, None, *(None for _ in _SAMPLES.columns)), trace)
+
+
+def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
+    cursor = connection.execute(_INSERT_NEW, (*owner, *_TRACES.row(trace)))
+    if not cursor.rowcount:
+        return False
+    number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
+    _SPANS.insert_all(connection, trace.spans, number)
+    _SCORES.insert_all(connection, trace.scores, number)
+    return True
 
 
 def add_score(connection: Connection, number: int, score: Score) -> None:
