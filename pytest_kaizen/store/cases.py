@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..models import Case
 from . import gates, traces
 from .database import Connection
-from .table import Table, key
+from .table import Row, Table, key
 from .traces import Place
 
 _CASES = Table(
@@ -23,6 +23,7 @@ PLACE = (
     "SELECT cases.number, cases.attempt FROM runs JOIN cases ON cases.run = runs.number "
     "WHERE runs.id = ? AND cases.id = ?"
 )
+ONE = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND id = ?"
 OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
 
 
@@ -53,13 +54,20 @@ def finish(connection: Connection, number: int, case: Case) -> None:
 
 def of_run(connection: Connection, run: int, run_id: str) -> list[Case]:
     """Return the cases of a run in the order they began, each with its last attempt's samples."""
-    rows = connection.execute(OF_RUN, (run,)).fetchall()
-    return [
-        _CASES.read(
-            tuple(values),
-            run_id=run_id,
-            samples=traces.samples(connection, Place(number, attempt)),
-            gates=gates.of_case(connection, number),
-        )
-        for number, attempt, *values in rows
-    ]
+    return [_read(connection, run_id, row) for row in connection.execute(OF_RUN, (run,)).fetchall()]
+
+
+def one(connection: Connection, run: int, run_id: str, case_id: str, *, whole: bool = True) -> Case | None:
+    """Return a case of a run, with its last attempt's samples if ``whole``; None when there is none."""
+    row = connection.execute(ONE, (run, key(case_id))).fetchone()
+    return None if row is None else _read(connection, run_id, row, whole=whole)
+
+
+def _read(connection: Connection, run_id: str, row: Row, *, whole: bool = True) -> Case:
+    number, attempt, *values = row
+    return _CASES.read(
+        tuple(values),
+        run_id=run_id,
+        samples=traces.samples(connection, Place(number, attempt)) if whole else [],
+        gates=gates.of_case(connection, number),
+    )

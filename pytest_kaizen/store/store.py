@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,7 @@ from ..models import (
     Calibration,
     Case,
     Insight,
-    Job,
+    ParcelKind,
     PromptVersion,
     Proposal,
     RolloutKey,
@@ -25,11 +25,16 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
 from .database import Connection, Database
+from .feedback import FeedbackLog
 from .idempotency import Idempotency
+from .jobs import Jobs
 from .lookup import find
 from .opening import open_database
+from .outbox import Outbox
 from .retention import Retention
+from .shelf import Shelf
 from .table import key
+from .tasks import Tasks
 from .traces import Place
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
@@ -46,13 +51,38 @@ class Store:
     their nearest JSON.
 
     All methods raise ``StoreError`` when it cannot be read or written.
+
+    Attributes:
+        feedback: What programs logged about tasks.
+        tasks: The tasks that are known by their feedback.
+        jobs: Long pieces of work.
+        outbox: What the backends are owed.
+        shelf: Traces as people handle them.
+        idempotency: Answers that were given under an ``Idempotency-Key``.
+        retention: Deletes what is old.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
+    ) -> None:
         self._database = database
+        self.feedback = FeedbackLog(database)
+        self.tasks = Tasks(database)
+        self.jobs = Jobs(database)
+        self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
+        self.idempotency = Idempotency(database)
+        self.retention = Retention(database)
 
     @classmethod
-    def open(cls, where: Path | str, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
+    def open(
+        cls,
+        where: Path | str,
+        *,
+        readonly: bool = False,
+        timeout: float = LOCK_TIMEOUT_S,
+        recipients: Mapping[str, Collection[ParcelKind]] | None = None,
+    ) -> Self:
         """Open a store.
 
         Args:
@@ -62,13 +92,16 @@ class Store:
                 control; on PostgreSQL the schema ``kaizen`` is.
             readonly: Read only; a missing store is an error.
             timeout: Seconds to wait for another process that writes.
+            recipients: The backends that are owed what is stored through this object, with the kinds of
+                parcels that each one wants.
 
         Raises:
             ConfigError: ``where`` is the URL of something else.
             StoreError: Missing, not writable, locked, not a database, another program's or written
                 by a newer release; says what to do.
         """
-        return cls(open_database(where, migrations.STORE, readonly=readonly, timeout=timeout))
+        database = open_database(where, migrations.STORE, readonly=readonly, timeout=timeout)
+        return cls(database, recipients)
 
     def close(self) -> None:
         """Close it; a second time does nothing."""
@@ -95,14 +128,21 @@ class Store:
             if runs.number_of(connection, run.id) is not None:
                 raise self._error(f"run {run.id!r} is stored already")
             runs.add(connection, run)
+            self.outbox.owe(connection, ParcelKind.RUN_BEGUN, run.id)
 
-    def finish_run(self, run: Run) -> None:
-        """Store what a started run has become: status, task summaries with their gates, notes."""
+    def finish_run(self, run: Run, *, weak: Sequence[str] = ()) -> None:
+        """Store what a started run has become: status, task summaries with their gates, notes.
+
+        Args:
+            run: The run.
+            weak: The tasks that backends are to find a better prompt for.
+        """
         with self._database.write() as connection:
             number = runs.number_of(connection, run.id)
             if number is None:
                 raise self._error(f"run {run.id!r} was never started")
             runs.update(connection, number, run)
+            self.outbox.owe(connection, ParcelKind.RUN_FINISHED, run.id, weak=weak)
 
     def add_sample(self, case: Case, sample: Sample, *, begins: bool = False) -> None:
         """Store a sample of a case of a started run: its verdict and its trace with spans and scores.
@@ -116,12 +156,20 @@ class Store:
                 earlier attempt, which then are no longer among its samples.
         """
         with self._database.write() as connection:
-            traces.add_sample(connection, self._place(connection, case, begins=begins), sample)
+            place = self._place(connection, case, begins=begins)
+            traces.add_sample(connection, place, sample)
+            self.outbox.owe(
+                connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id
+            )
 
     def finish_case(self, case: Case, *, begins: bool = False) -> None:
         """Store the outcome and the gates of a case; ``begins`` as in ``add_sample``."""
         with self._database.write() as connection:
-            cases.finish(connection, self._place(connection, case, begins=begins).case, case)
+            place = self._place(connection, case, begins=begins)
+            cases.finish(connection, place.case, case)
+            self.outbox.owe(
+                connection, ParcelKind.CASE_FINISHED, case.run_id, case_id=case.id, attempt=place.attempt
+            )
 
     def save_prompts(self, versions: Iterable[PromptVersion]) -> None:
         """Record prompt versions; those that are recorded already stay as they are.
@@ -275,25 +323,6 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.INSIGHTS, task, status)
 
-    def save_job(self, job: Job) -> None:
-        """Store a job, or what it has become.
-
-        Raises:
-            StoreError: Another job of this kind is queued or running for the task.
-        """
-        with self._database.write() as connection:
-            try:
-                optimisation.save(connection, optimisation.JOBS, job, job.id)
-            except connection.IntegrityError:
-                raise self._error(
-                    f"'{job.task}' has an active job of kind '{job.kind}' already; wait for it to end"
-                ) from None
-
-    def jobs(self, task: str | None = None, status: str | None = None) -> list[Job]:
-        """Return jobs, the newest first; of one task or status only, where given."""
-        with self._database.read() as connection:
-            return optimisation.newest(connection, optimisation.JOBS, task, status)
-
     def save_proposal(self, proposal: Proposal) -> None:
         """Store a proposal, or what it has become.
 
@@ -312,25 +341,6 @@ class Store:
         """Return proposals, the newest first; of one task or status only, where given."""
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
-
-    def add_traces(self, new: Iterable[Trace]) -> list[str]:
-        """Store traces that are of no case: sent from outside, or passed through a proxy.
-
-        Returns:
-            The ids of those that were new; one whose id is there already is left as it is.
-        """
-        with self._database.write() as connection:
-            return [trace.id for trace in new if traces.add(connection, trace)]
-
-    @property
-    def idempotency(self) -> Idempotency:
-        """Answers that were given under an ``Idempotency-Key``."""
-        return Idempotency(self._database)
-
-    @property
-    def retention(self) -> Retention:
-        """Deleting what is old."""
-        return Retention(self._database)
 
     def _place(self, connection: Connection, case: Case, *, begins: bool) -> Place:
         if begins:
