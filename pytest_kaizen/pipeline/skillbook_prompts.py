@@ -71,8 +71,13 @@ def write_prompt(
         elif not has_line(text, insight.text):
             left_out.append(insight.text)
         text = edited
-    texts = {insight.id: insight.text for insight in insights}
-    clashing = [(one.text, texts[two]) for one in insights for two in one.contradicts if two in texts]
+    texts = {insight.id: insight.text for insight in insights if has_line(text, insight.text)}
+    clashing = [
+        (texts[one.id], texts[two])
+        for one in insights
+        for two in one.contradicts
+        if one.id in texts and two in texts
+    ]
     if not added:
         if not there:
             raise UsageError(f"none of the {len(insights)} insights of '{name}' can stand in a prompt")

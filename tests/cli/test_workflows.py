@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,7 +54,7 @@ def test_by_script(cli: Cli, project: Path, reflecting: ScriptedLLM, monkeypatch
     assert (status, out) == (0, "accepted 1, rejected 0\n")
 
     status, out, err = cli("prompts", "generate", "--label", "production", "-o", "prompt.txt")
-    assert (status, out, err) == (0, "", "default@1: written with 1 more rules; it is active\n")
+    assert (status, out, err) == (0, "", "default@1: written with 1 more rule; it is active\n")
     assert (project / "prompt.txt").read_text() == "Follow these rules:\n- Name a date.\n"
     _, out, _ = cli("prompts", "list", "--json")
     assert [(found["id"], found["version"], found["label"]) for found in json.loads(out)] == [
@@ -195,3 +196,14 @@ def test_a_job_that_is_interrupted_says_how_to_go_on(
     assert done["spend"]["calls"] == 1
     status, _, err = cli("run", "--resume", job)
     assert (status, f"job {job} has been completed" in err) == (1, True)
+
+
+def test_the_commands_in_the_readme(cli: Cli, reflecting: ScriptedLLM) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```sh\n(kaizen upload .*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    commands = [shlex.split(line, comments=True)[1:] for line in block[1].splitlines()]
+    assert ["run"] in commands
+    done = [cli(*command, *(["--all"] if command == ["run"] else [])) for command in commands]
+    assert [status for status, _, _ in done] == [0] * len(commands)
+    assert (len(reflecting.record), done[-1][1]) == (1, "Follow these rules:\n- Name a date.\n")
