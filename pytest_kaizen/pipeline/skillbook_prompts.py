@@ -84,7 +84,9 @@ def write_prompt(
         number = library.get(name).version
         version = next(version for version in library.versions(name) if version.version == number)
         return SkillbookPrompt(version, False, number, [], left_out, clashing)
-    version = _write(config, store, name, text, label or f"With {len(added)} insights.")
+    version = _write(
+        config, store, name, text, label or f"With {len(added)} insight{'s' * (len(added) != 1)}."
+    )
     return SkillbookPrompt(version, True, PromptLibrary(config).active(name), added, left_out, clashing)
 
 

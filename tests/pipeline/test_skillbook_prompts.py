@@ -61,7 +61,7 @@ def test_a_locked_version_stays_active(config: Config, store: Store) -> None:
     activate_version(config, "greet", 1)
     accept(store, "a", "Name a date.")
     made = write_prompt(config, store)
-    assert (made.version.version, made.active, made.version.note) == (2, 1, "With 1 insights.")
+    assert (made.version.version, made.active, made.version.note) == (2, 1, "With 1 insight.")
 
 
 def test_named_insights_may_be_pending_but_not_rejected_or_of_another_task(
