@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
+    from .task import AUTO_EVAL, SEED, FeedbackCount, FeedbackEntry, Task
     from .trace import (
         Attempt,
         Message,
@@ -45,8 +46,10 @@ else:
 
 
 _HOME = {
+    "AUTO_EVAL": "task",
     "BOUNDED_METRICS": "gate",
     "BUDGET_METRICS": "gate",
+    "SEED": "task",
     "Acceptance": "proposal",
     "Agreement": "calibration",
     "AnswerKey": "answer",
@@ -62,6 +65,8 @@ _HOME = {
     "Decision": "proposal",
     "Fall": "baseline",
     "Feedback": "rollout",
+    "FeedbackCount": "task",
+    "FeedbackEntry": "task",
     "GateResult": "gate",
     "GateSpec": "gate",
     "Insight": "insight",
@@ -91,6 +96,7 @@ _HOME = {
     "Span": "trace",
     "SpanKind": "trace",
     "Spend": "job",
+    "Task": "task",
     "TaskBaseline": "baseline",
     "TaskChanges": "baseline",
     "TaskSummary": "run",
@@ -103,8 +109,10 @@ _HOME = {
 }
 
 __all__ = [
+    "AUTO_EVAL",
     "BOUNDED_METRICS",
     "BUDGET_METRICS",
+    "SEED",
     "Acceptance",
     "Agreement",
     "AnswerKey",
@@ -120,6 +128,8 @@ __all__ = [
     "Decision",
     "Fall",
     "Feedback",
+    "FeedbackCount",
+    "FeedbackEntry",
     "GateResult",
     "GateSpec",
     "Insight",
@@ -149,6 +159,7 @@ __all__ = [
     "Span",
     "SpanKind",
     "Spend",
+    "Task",
     "TaskBaseline",
     "TaskChanges",
     "TaskSummary",

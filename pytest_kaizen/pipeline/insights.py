@@ -24,9 +24,9 @@ from ..prompts import PromptLibrary
 from ..report.plain import plain
 from ..store import Store
 from . import jobs
-from .improve import case_input
 from .plan import NO_TASK
 from .studied import StoredSpans, chunks, pieces_of, shown
+from .suite_measure import case_input
 
 KIND = "insights"
 #: Where traces and their insights belong that name no task.

@@ -217,13 +217,83 @@ def _optimisation(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _outbox(connection: sqlite3.Connection) -> None:
+    statements = (
+        """CREATE TABLE outbox (
+            number INTEGER PRIMARY KEY,
+            backend TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            case_id TEXT,
+            trace_id TEXT,
+            key TEXT NOT NULL,
+            weak TEXT NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            reason TEXT,
+            UNIQUE (backend, key)
+        )""",
+        "CREATE INDEX outbox_by_state ON outbox (backend, state, number)",
+        "CREATE INDEX outbox_by_run ON outbox (backend, run_id, state, number)",
+        """CREATE TABLE outbox_runs (
+            backend TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            remote TEXT NOT NULL,
+            PRIMARY KEY (backend, run_id)
+        )""",
+        """CREATE TABLE outbox_backends (
+            backend TEXT NOT NULL PRIMARY KEY,
+            failures INTEGER NOT NULL,
+            next_at TEXT,
+            reason TEXT
+        )""",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 def _job_owners(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE jobs ADD COLUMN owner TEXT")
     connection.execute("ALTER TABLE jobs ADD COLUMN heartbeat_at TEXT")
 
 
+def _feedback(connection: sqlite3.Connection) -> None:
+    statements = (
+        """CREATE TABLE tasks (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            created_at TEXT NOT NULL,
+            seen INTEGER NOT NULL DEFAULT 0,
+            data TEXT NOT NULL
+        )""",
+        """CREATE TABLE feedback (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            task_id TEXT NOT NULL REFERENCES tasks (id),
+            source TEXT NOT NULL,
+            score REAL,
+            trace_id TEXT,
+            created_at TEXT NOT NULL,
+            data TEXT NOT NULL,
+            UNIQUE (task_id, trace_id)
+        )""",
+        "CREATE INDEX feedback_by_task ON feedback (task_id, number)",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation, _job_owners)
+MIGRATIONS: tuple[Migration, ...] = (
+    _first_tables,
+    _judge_answers,
+    _calibrations,
+    _optimisation,
+    _job_owners,
+    _outbox,
+    _feedback,
+)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

@@ -53,6 +53,7 @@ SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
 )
+SAMPLE = f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces WHERE id = ?"
 ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
 SPANS_OF_TRACE = f"SELECT {_SPANS.fields} FROM spans WHERE trace = ? ORDER BY position"
 SCORES_OF_TRACE = f"SELECT {_SCORES.fields} FROM scores WHERE trace = ? ORDER BY position"
@@ -101,11 +102,20 @@ def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None
 
 def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
     """Return the samples of an attempt at a case, in the order of their numbers."""
-    rows = connection.execute(SAMPLES, place).fetchall()
-    split = len(_SAMPLES.columns)
-    found = [_SAMPLES.read(row[:split], trace=_read(connection, row[split:])) for row in rows]
+    found = [_sample(connection, row) for row in connection.execute(SAMPLES, place).fetchall()]
     # They were stored in the order in which they ended.
     return sorted(found, key=lambda sample: sample.trace.sample)
+
+
+def sample(connection: sqlite3.Connection, trace_id: str) -> Sample | None:
+    """Return the sample that a trace is of, by the whole id; None when there is no such trace."""
+    row = connection.execute(SAMPLE, (trace_id,)).fetchone()
+    return None if row is None else _sample(connection, row)
+
+
+def _sample(connection: sqlite3.Connection, row: Row) -> Sample:
+    split = len(_SAMPLES.columns)
+    return _SAMPLES.read(row[:split], trace=_read(connection, row[split:]))
 
 
 def one(connection: sqlite3.Connection, number: int) -> Trace:
