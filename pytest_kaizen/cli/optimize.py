@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import NoReturn
 
 from pytest_kaizen.config import Config
 from pytest_kaizen.errors import UsageError
@@ -21,6 +20,7 @@ from pytest_kaizen.report.text import safe_text
 from pytest_kaizen.store import Store
 
 from .context import config_for
+from .numbers import count, dollars
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", help="the task whose active prompt is to be improved")
     parser.add_argument("--engine", choices=list(ENGINES), help=f"how to search (default: {DEFAULT_ENGINE})")
     parser.add_argument(
-        "--budget-usd", type=_usd, metavar="X", help=f"spend no more (default: {DEFAULT_BUDGET.usd:g})"
+        "--budget-usd", type=dollars, metavar="X", help=f"spend no more (default: {DEFAULT_BUDGET.usd:g})"
     )
     parser.add_argument(
         "--max-rollouts",
-        type=_count,
+        type=count,
         metavar="N",
         help=f"run no more cases (default: {DEFAULT_BUDGET.rollouts})",
     )
@@ -133,23 +133,3 @@ def _progress(event: Event) -> None:
     # A log that nobody watches has no use for it.
     if sys.stderr.isatty():
         print(safe_text(event_line(event)), file=sys.stderr)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        _refuse("a whole number, 1 or more", text)
-    return int(text)
-
-
-def _usd(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        _refuse("an amount in US dollars above 0", text)
-    return value
-
-
-def _refuse(expected: str, found: str) -> NoReturn:
-    raise argparse.ArgumentTypeError(f"expected {expected} (found {found!r})")

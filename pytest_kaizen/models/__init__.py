@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
     from .task import AUTO_EVAL, SEED, FeedbackCount, FeedbackEntry, Task
-    from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
+    from .trace import (
+        Attempt,
+        Message,
+        Part,
+        Span,
+        SpanKind,
+        Trace,
+        TraceFile,
+        Usage,
+        new_span_id,
+        new_trace_id,
+    )
 else:
 
     def __getattr__(name):
@@ -90,6 +101,7 @@ _HOME = {
     "TaskChanges": "baseline",
     "TaskSummary": "run",
     "Trace": "trace",
+    "TraceFile": "trace",
     "Usage": "trace",
     "UsedPrompt": "baseline",
     "new_span_id": "trace",
@@ -152,6 +164,7 @@ __all__ = [
     "TaskChanges",
     "TaskSummary",
     "Trace",
+    "TraceFile",
     "Usage",
     "UsedPrompt",
     "new_span_id",

@@ -138,6 +138,15 @@ def stop(store: Store, job_id: str) -> Job:
     return store.jobs.stop(job_id, datetime.now(UTC))
 
 
+def amend(store: Store, job: Job, result: Mapping[str, Any]) -> None:
+    """Change the result of a job that was completed.
+
+    Raises:
+        JobError: It is not completed.
+    """
+    store.jobs.amend(job.model_copy(update={"result": dict(result)}))
+
+
 @contextmanager
 def running(store: Store, job: Job) -> Iterator[Job]:
     """Show that a claimed job lives for as long as the block runs, and store how it ended.

@@ -103,6 +103,16 @@ class Jobs:
             if not _store(connection, alive, JobStatus.RUNNING, job.owner):
                 raise JobError(f"job {job.id} was stopped, or another process has gone on with it")
 
+    def amend(self, job: Job) -> None:
+        """Store what a completed job has become.
+
+        Raises:
+            JobError: It is not completed.
+        """
+        with self._database.write() as connection:
+            if not _store(connection, job, JobStatus.COMPLETED, job.owner):
+                raise JobError(f"job {job.id} is not completed")
+
     def beat(self, job_id: str, owner: str, now: datetime) -> bool:
         """Note that the process of a running job lives; return whether the job is still its own."""
         query = "UPDATE jobs SET heartbeat_at = ? WHERE id = ? AND owner = ? AND status = ?"

@@ -217,6 +217,41 @@ def _optimisation(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _outbox(connection: sqlite3.Connection) -> None:
+    statements = (
+        """CREATE TABLE outbox (
+            number INTEGER PRIMARY KEY,
+            backend TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            case_id TEXT,
+            trace_id TEXT,
+            key TEXT NOT NULL,
+            weak TEXT NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            reason TEXT,
+            UNIQUE (backend, key)
+        )""",
+        "CREATE INDEX outbox_by_state ON outbox (backend, state, number)",
+        "CREATE INDEX outbox_by_run ON outbox (backend, run_id, state, number)",
+        """CREATE TABLE outbox_runs (
+            backend TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            remote TEXT NOT NULL,
+            PRIMARY KEY (backend, run_id)
+        )""",
+        """CREATE TABLE outbox_backends (
+            backend TEXT NOT NULL PRIMARY KEY,
+            failures INTEGER NOT NULL,
+            next_at TEXT,
+            reason TEXT
+        )""",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 def _job_owners(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE jobs ADD COLUMN owner TEXT")
     connection.execute("ALTER TABLE jobs ADD COLUMN heartbeat_at TEXT")
@@ -256,6 +291,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _calibrations,
     _optimisation,
     _job_owners,
+    _outbox,
     _feedback,
 )
 

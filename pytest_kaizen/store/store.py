@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from ..models import (
     Calibration,
     Case,
     Insight,
+    ParcelKind,
     PromptVersion,
     Proposal,
     RolloutKey,
@@ -28,6 +29,8 @@ from .database import Database
 from .feedback import FeedbackLog
 from .jobs import Jobs
 from .lookup import find
+from .outbox import Outbox
+from .shelf import Shelf
 from .table import key
 from .tasks import Tasks
 from .traces import Place
@@ -51,16 +54,29 @@ class Store:
         feedback: What programs logged about tasks.
         tasks: The tasks that are known by their feedback.
         jobs: Long pieces of work.
+        outbox: What the backends are owed.
+        shelf: Traces as people handle them.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
+    ) -> None:
         self._database = database
         self.feedback = FeedbackLog(database)
         self.tasks = Tasks(database)
         self.jobs = Jobs(database)
+        self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
 
     @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        readonly: bool = False,
+        timeout: float = LOCK_TIMEOUT_S,
+        recipients: Mapping[str, Collection[ParcelKind]] | None = None,
+    ) -> Self:
         """Open a store.
 
         Args:
@@ -68,12 +84,14 @@ class Store:
                 folder and a ``.gitignore`` that keeps that folder out of version control.
             readonly: Read only; a missing file is an error.
             timeout: Seconds to wait for another process that writes.
+            recipients: The backends that are owed what is stored through this object, with the kinds of
+                parcels that each one wants.
 
         Raises:
             StoreError: Missing, not writable, locked, not a database, another program's or written
                 by a newer release; says what to do.
         """
-        return cls(Database(path, readonly=readonly, timeout=timeout))
+        return cls(Database(path, readonly=readonly, timeout=timeout), recipients)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -100,14 +118,21 @@ class Store:
             if runs.number_of(connection, run.id) is not None:
                 raise self._error(f"run {run.id!r} is stored already")
             runs.add(connection, run)
+            self.outbox.owe(connection, ParcelKind.RUN_BEGUN, run.id)
 
-    def finish_run(self, run: Run) -> None:
-        """Store what a started run has become: status, task summaries with their gates, notes."""
+    def finish_run(self, run: Run, *, weak: Sequence[str] = ()) -> None:
+        """Store what a started run has become: status, task summaries with their gates, notes.
+
+        Args:
+            run: The run.
+            weak: The tasks that backends are to find a better prompt for.
+        """
         with self._database.write() as connection:
             number = runs.number_of(connection, run.id)
             if number is None:
                 raise self._error(f"run {run.id!r} was never started")
             runs.update(connection, number, run)
+            self.outbox.owe(connection, ParcelKind.RUN_FINISHED, run.id, weak=weak)
 
     def add_sample(self, case: Case, sample: Sample, *, begins: bool = False) -> None:
         """Store a sample of a case of a started run: its verdict and its trace with spans and scores.
@@ -121,12 +146,30 @@ class Store:
                 earlier attempt, which then are no longer among its samples.
         """
         with self._database.write() as connection:
-            traces.add_sample(connection, self._place(connection, case, begins=begins), sample)
+            # So that a crash does not leave it looking done.
+            unfinished = case.model_copy(update={"complete": False})
+            place = self._start(connection, unfinished) if begins else self._place(connection, case)
+            self._add_sample(connection, place, case, sample)
 
-    def finish_case(self, case: Case, *, begins: bool = False) -> None:
-        """Store the outcome and the gates of a case; ``begins`` as in ``add_sample``."""
+    def finish_case(self, case: Case, *, begins: bool = False, sample: Sample | None = None) -> None:
+        """Store the outcome and the gates of a case.
+
+        Args:
+            case: The case.
+            begins: As in ``add_sample``.
+            sample: A sample of it that is not stored yet.
+        """
         with self._database.write() as connection:
-            cases.finish(connection, self._place(connection, case, begins=begins).case, case)
+            if begins:
+                place = self._start(connection, case)
+            else:
+                place = self._place(connection, case)
+                cases.finish(connection, place.case, case)
+            if sample is not None:
+                self._add_sample(connection, place, case, sample)
+            self.outbox.owe(
+                connection, ParcelKind.CASE_FINISHED, case.run_id, case_id=case.id, attempt=place.attempt
+            )
 
     def save_prompts(self, versions: Iterable[PromptVersion]) -> None:
         """Record prompt versions; those that are recorded already stay as they are.
@@ -299,12 +342,17 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
-    def _place(self, connection: sqlite3.Connection, case: Case, *, begins: bool) -> Place:
-        if begins:
-            number = runs.number_of(connection, case.run_id)
-            if number is None:
-                raise self._error(f"run {case.run_id!r} was never started")
-            return cases.start(connection, number, case)
+    def _start(self, connection: sqlite3.Connection, case: Case) -> Place:
+        number = runs.number_of(connection, case.run_id)
+        if number is None:
+            raise self._error(f"run {case.run_id!r} was never started")
+        return cases.start(connection, number, case)
+
+    def _add_sample(self, connection: sqlite3.Connection, place: Place, case: Case, sample: Sample) -> None:
+        traces.add_sample(connection, place, sample)
+        self.outbox.owe(connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id)
+
+    def _place(self, connection: sqlite3.Connection, case: Case) -> Place:
         place = cases.place(connection, case)
         if place is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

@@ -53,6 +53,7 @@ SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
 )
+SAMPLE = f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces WHERE id = ?"
 ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
 SPANS_OF_TRACE = f"SELECT {_SPANS.fields} FROM spans WHERE trace = ? ORDER BY position"
 SCORES_OF_TRACE = f"SELECT {_SCORES.fields} FROM scores WHERE trace = ? ORDER BY position"
@@ -74,6 +75,23 @@ def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> 
         _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
 
 
+def add(connection: sqlite3.Connection, trace: Trace) -> None:
+    """Store a trace that is no sample; one that is stored already is left as it is."""
+    nothing = [None] * (len(Place._fields) + len(_SAMPLES.columns))
+    cursor = connection.execute(_INSERT_NEW, (*nothing, *_TRACES.row(trace)))
+    if cursor.rowcount:
+        _SPANS.insert_all(connection, trace.spans, cursor.lastrowid)
+        _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
+
+
+def delete(connection: sqlite3.Connection, number: int) -> str:
+    """Delete the trace with a row number and return its id."""
+    for table in ("spans", "scores"):
+        connection.execute(f"DELETE FROM {table} WHERE trace = ?", (number,))
+    row = connection.execute("DELETE FROM traces WHERE number = ? RETURNING id", (number,)).fetchone()
+    return str(row[0])
+
+
 def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None:
     """Store one more score of the trace with a row number."""
     position: int = connection.execute(
@@ -84,11 +102,20 @@ def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None
 
 def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
     """Return the samples of an attempt at a case, in the order of their numbers."""
-    rows = connection.execute(SAMPLES, place).fetchall()
-    split = len(_SAMPLES.columns)
-    found = [_SAMPLES.read(row[:split], trace=_read(connection, row[split:])) for row in rows]
+    found = [_sample(connection, row) for row in connection.execute(SAMPLES, place).fetchall()]
     # They were stored in the order in which they ended.
     return sorted(found, key=lambda sample: sample.trace.sample)
+
+
+def sample(connection: sqlite3.Connection, trace_id: str) -> Sample | None:
+    """Return the sample that a trace is of, by the whole id; None when there is no such trace."""
+    row = connection.execute(SAMPLE, (trace_id,)).fetchone()
+    return None if row is None else _sample(connection, row)
+
+
+def _sample(connection: sqlite3.Connection, row: Row) -> Sample:
+    split = len(_SAMPLES.columns)
+    return _SAMPLES.read(row[:split], trace=_read(connection, row[split:]))
 
 
 def one(connection: sqlite3.Connection, number: int) -> Trace:

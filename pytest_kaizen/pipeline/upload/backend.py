@@ -21,7 +21,7 @@ from ...platforms.base.timeouts import Timeouts
 TIMEOUTS = Timeouts(connect=5.0, read=20.0, total=30.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parcel:
     """Something of a run that a backend is owed, as the store has it now.
 

@@ -19,6 +19,7 @@ _LONGEST_WAIT_S = 86_400.0
 # Of its own: drawing from the global generator would shift what a test with a seed draws.
 _RANDOM = random.SystemRandom()
 
+_attempts: ContextVar[int] = ContextVar("kaizen_attempts", default=MAX_ATTEMPTS)
 _given_key: ContextVar[str | None] = ContextVar("kaizen_idempotency_key", default=None)
 
 
@@ -39,6 +40,21 @@ def idempotency_key(key: str) -> Generator[None]:
         yield
     finally:
         _given_key.reset(token)
+
+
+@contextmanager
+def single_attempt() -> Generator[None]:
+    """Make the calls in the block once each: for a caller that knows itself when to come back."""
+    token = _attempts.set(1)
+    try:
+        yield
+    finally:
+        _attempts.reset(token)
+
+
+def max_attempts() -> int:
+    """Return how often a call may be made."""
+    return _attempts.get()
 
 
 def new_idempotency_key() -> str:
