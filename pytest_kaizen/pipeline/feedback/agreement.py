@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from ...llm import LLM
 from ...models import AUTO_EVAL, Agreement, FeedbackEntry, Pair
 from ...optimize import CappedLLM, Ledger, Meter
+from ...optimize.cases import input_text
 from ...prices import Prices
 from ...score import WHOLE, Judge, Rubric, agreement, score_rubric
-from .cases import input_text, is_good
+from .cases import is_good
 from .evaluator import CountedLLM
 
 #: The newest entries that are scored again.

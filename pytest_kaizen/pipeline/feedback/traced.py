@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...models import AUTO_EVAL, FeedbackEntry, Score, ScoreSource, Task, Trace
+from ...models import AUTO_EVAL, UNNAMED, FeedbackEntry, Score, ScoreSource, Task, Trace
 from ...score.checks.base import as_text
 
 _SOURCES = {ScoreSource.JUDGE: AUTO_EVAL, ScoreSource.HUMAN: "user_rating"}
@@ -10,7 +10,7 @@ _SOURCES = {ScoreSource.JUDGE: AUTO_EVAL, ScoreSource.HUMAN: "user_rating"}
 
 def entry_of_trace(trace: Trace, score: Score, task: Task) -> FeedbackEntry:
     """Return the feedback that a scored trace is. An input that is no mapping is named ``input``."""
-    inputs = trace.input if isinstance(trace.input, dict | None) else {"input": trace.input}
+    inputs = trace.input if isinstance(trace.input, dict | None) else {UNNAMED: trace.input}
     return FeedbackEntry(
         task_id=task.id,
         inputs=inputs,
