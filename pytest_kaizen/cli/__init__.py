@@ -38,6 +38,7 @@ GROUPS = (
     Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
     Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
     Group("runs", "look at past runs", ".runs"),
+    Group("sync", "send what runs still owe to the platforms", ".sync"),
     Group("traces", "look at captured traces", ".traces"),
 )
 
