@@ -197,6 +197,8 @@ class KaybaAPIError(PlatformError):
     ) -> None:
         self.code = code
         super().__init__(message, status_code, detail, transient=transient, retry_after=retry_after)
+        # What another process makes it of again.
+        self.args = (code, message)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from textwrap import indent
-from typing import Any
 
-from ..models import Case, Interval, Message, Outcome, Part, Run, Score, Span, TaskSummary, Trace
+from ..models import Case, Interval, Message, Outcome, Run, Score, Span, TaskSummary, Trace
 from .changes import changes_lines
+from .content import part_text, value_text
 from .table import table
 from .text import safe_text
 
@@ -100,7 +99,7 @@ def trace_text(trace: Trace) -> str:
         )
     ]
     judged = (("input", trace.input), ("output", trace.output), ("reference", trace.reference))
-    parts += [f"{name}\n{indent(_value(value), _STEP)}" for name, value in judged if value is not None]
+    parts += [f"{name}\n{indent(value_text(value), _STEP)}" for name, value in judged if value is not None]
     if trace.scores:
         parts.append(table(_SCORES, [_score_row(score) for score in trace.scores]))
     depths = _depths(trace.spans)
@@ -189,22 +188,9 @@ def _span_text(span: Span) -> str:
 
 
 def _message_text(message: Message) -> str:
-    body = "\n".join(_part_text(part) for part in message.parts)
+    body = "\n".join(part_text(part) for part in message.parts)
     end = f"\n({message.finish_reason})" if message.finish_reason else ""
     return f"{message.role}:\n{indent(body + end, _STEP)}"
-
-
-def _part_text(part: Part) -> str:
-    extra = part.model_extra or {}
-    if part.type == "text":
-        return part.content or ""
-    if part.type == "tool_call":
-        return f"tool call {extra.get('name')}({_value(extra.get('arguments'))})"
-    if part.type == "tool_call_response":
-        return f"tool result {_value(extra.get('response'))}"
-    if part.type == "blob":
-        return f"[{extra.get('mime_type')}, {extra.get('size')} bytes]"
-    return f"[{part.type}] {part.content if part.content is not None else _value(extra)}"
 
 
 def _depths(spans: Sequence[Span]) -> dict[str, int]:
@@ -230,10 +216,6 @@ def _time(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return f"{moment.astimezone(UTC) if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _score(mean: float | None, interval: Interval | None) -> str | None:

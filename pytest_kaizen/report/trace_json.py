@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..models import Case, Run, Sample, Trace
+from ..models import Case, Run, Trace
+from .run_document import run_document
 
 _SCORE_KEYS = ("name", "value", "source", "reason", "error", "rubric")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -55,26 +56,7 @@ def run_json(run: Run, cases: Iterable[Case] | None = None) -> dict[str, Any]:
         run: The run.
         cases: Its cases, to go with it under ``cases``; samples name their trace by ``trace_id``.
     """
-    values = _plain_values(run)
-    if cases is not None:
-        values["cases"] = [_case_json(case) for case in cases]
-    return values
-
-
-def _case_json(case: Case) -> dict[str, Any]:
-    return {
-        "id": case.id,
-        "task": case.task,
-        "outcome": case.outcome,
-        "complete": case.complete,
-        "samples": [_sample_json(sample) for sample in case.samples],
-        "gates": [_plain_values(gate) for gate in case.gates],
-    }
-
-
-def _sample_json(sample: Sample) -> dict[str, Any]:
-    verdict = json.loads(sample.model_dump_json(exclude={"trace"}))
-    return {"trace_id": sample.trace.id, "sample": sample.trace.sample, **verdict}
+    return _plain_values(run if cases is None else run_document(run, cases))
 
 
 def _plain_values(model: Any) -> dict[str, Any]:

@@ -354,6 +354,16 @@ def test_calls_from_many_threads(loopback: Loopback, client: CTClient) -> None:
     assert results == [[]] * count
 
 
+def test_a_close_while_a_call_is_on_its_way(loopback: Loopback, client: CTClient) -> None:
+    def close_first(peer: socket.socket) -> None:
+        client.close()
+        peer.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    loopback.then(close_first)
+    loopback.answer(200, NO_TASKS)
+    assert client.list_tasks() == []
+
+
 def test_a_closed_client_opens_new_connections(loopback: Loopback, client: CTClient) -> None:
     for _ in range(2):
         loopback.answer(200, NO_TASKS)

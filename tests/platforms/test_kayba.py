@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,12 @@ def test_codes(loopback: Loopback, client: KaybaClient, body: str, code: str, me
     expected = message.replace("{url}", loopback.url)
     assert (error.value.code, error.value.message, error.value.status_code) == (code, expected, 404)
     assert str(error.value) == f"{code}: {expected}"
+
+
+def test_errors_reach_other_processes() -> None:
+    error = KaybaAPIError("NOT_FOUND", "no trace", 404, {"a": 1}, transient=True, retry_after=3.0)
+    there = pickle.loads(pickle.dumps(error))
+    assert (str(there), vars(there)) == (str(error), vars(error))
 
 
 def test_a_page_in_place_of_json(loopback: Loopback, client: KaybaClient) -> None:

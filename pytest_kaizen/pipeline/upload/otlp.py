@@ -72,13 +72,14 @@ class OtlpBackend:
             await self._http.aclose()
 
     def _exchange(self) -> Exchange:
-        if self._http is None:
+        http = self._http
+        if http is None:
             version = importlib.metadata.version("pytest-kaizen")
-            self._http = httpx.AsyncClient(
+            self._http = http = httpx.AsyncClient(
                 headers={"User-Agent": f"pytest-kaizen/{version}", **self._headers},
                 timeout=httpx.Timeout(TIMEOUTS.read, connect=TIMEOUTS.connect),
             )
-        return Exchange(self._http, self._url, TIMEOUTS, self._hide)
+        return Exchange(lambda: http, self._url, TIMEOUTS, self._hide)
 
     def _hide(self, text: str) -> str:
         # A short value is no secret, and would be found in words that have nothing to do with it.

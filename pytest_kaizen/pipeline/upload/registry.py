@@ -30,6 +30,11 @@ class BackendType:
 #: By the names in ``config.BACKENDS``.
 BACKENDS: Mapping[str, BackendType] = {
     "kaizen-ct": BackendType(".kaizen_ct", frozenset({ParcelKind.SAMPLE, ParcelKind.RUN_FINISHED})),
+    "kayba": BackendType(".kayba", frozenset({ParcelKind.CASE_FINISHED, ParcelKind.RUN_FINISHED})),
+    "kate": BackendType(
+        ".kate", frozenset({ParcelKind.RUN_BEGUN, ParcelKind.SAMPLE, ParcelKind.RUN_FINISHED})
+    ),
+    "kalmia": BackendType(".kalmia", frozenset({ParcelKind.RUN_BEGUN, ParcelKind.SAMPLE})),
     "otlp": BackendType(".otlp", frozenset({ParcelKind.SAMPLE})),
 }
 

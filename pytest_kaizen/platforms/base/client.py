@@ -127,7 +127,7 @@ class PlatformClient:
         query = {name: str(value) for name, value in (params or {}).items() if value is not None}
         key = new_idempotency_key() if method == "POST" else None
         call = Call(method, path, query, self._content(body), once, key)
-        exchange = Exchange(self._connected(), self._base_url, self._timeouts, hide)
+        exchange = Exchange(self._connected, self._base_url, self._timeouts, hide)
         try:
             return await exchange.send(call)
         except CallFailed as exc:

@@ -59,12 +59,12 @@ class Exchange:
     """Sends requests over one HTTP client.
 
     Attributes:
-        http: The client, which has the key.
+        connected: Returns the HTTP client, which has the key; another one after a close in between.
         base_url: Without a slash at its end.
         hide: Takes the key out of a text.
     """
 
-    http: httpx.AsyncClient
+    connected: Callable[[], httpx.AsyncClient]
     base_url: str
     timeouts: Timeouts
     hide: Callable[[str], str]
@@ -107,12 +107,13 @@ class Exchange:
             headers["Content-Type"] = "application/json"
         if call.idempotency_key is not None:
             headers["Idempotency-Key"] = call.idempotency_key
-        request = self.http.build_request(
+        http = self.connected()
+        request = http.build_request(
             call.method, self.base_url + call.path, params=call.params, content=call.content, headers=headers
         )
         try:
             # A redirect would take the key to wherever the answer says.
-            response = await self.http.send(request, stream=True, follow_redirects=False)
+            response = await http.send(request, stream=True, follow_redirects=False)
             try:
                 text = await self._text(call, response)
             finally:

@@ -134,11 +134,13 @@ class Runs:
     async def complete(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.Run:
         """End a run; Kate then evaluates it, unless she did so just before.
 
+        It is not sent again by itself: a run that has ended may refuse to end once more.
+
         Raises:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/runs/{}/complete", agent_id, run_id)
-        return await self._client._ask("POST", path, reads=wire.Run)
+        return await self._client._ask("POST", path, reads=wire.Run, once=True)
 
     async def spans(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.SpanList:
         """Return a run's spans and how many there are.
