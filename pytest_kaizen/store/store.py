@@ -26,10 +26,13 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
 from .database import Database
+from .feedback import FeedbackLog
 from .jobs import Jobs
 from .lookup import find
 from .outbox import Outbox
+from .shelf import Shelf
 from .table import key
+from .tasks import Tasks
 from .traces import Place
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
@@ -48,16 +51,22 @@ class Store:
     All methods raise ``StoreError`` when the file cannot be read or written.
 
     Attributes:
+        feedback: What programs logged about tasks.
+        tasks: The tasks that are known by their feedback.
         jobs: Long pieces of work.
         outbox: What the backends are owed.
+        shelf: Traces as people handle them.
     """
 
     def __init__(
         self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
     ) -> None:
         self._database = database
+        self.feedback = FeedbackLog(database)
+        self.tasks = Tasks(database)
         self.jobs = Jobs(database)
         self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
 
     @classmethod
     def open(
