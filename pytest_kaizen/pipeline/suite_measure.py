@@ -71,7 +71,7 @@ class SuiteMeasure:
         # What was measured with other rubrics, tests or code is not measured again under its name.
         judged_by = (there.measures[task], judge.model, judge.votes, commit)
         return Measured(
-            cases=tuple(TaskCase(case.id, _input(case.samples[0].trace)) for case in kept),
+            cases=tuple(TaskCase(case.id, case_input(case.samples[0].trace)) for case in kept),
             model=", ".join(sorted(filter(None, models))),
             rubric=hashlib.sha256(repr(judged_by).encode()).hexdigest(),
         )
@@ -91,7 +91,7 @@ class SuiteMeasure:
             self._suite.close()
 
 
-def _input(trace: Trace) -> str:
+def case_input(trace: Trace) -> str:
     """Return what a case was given, without the prompt that it ran under."""
     if trace.input is None:
         return trace.case_id or trace.name
