@@ -151,6 +151,18 @@ async def test_a_run(kate: Kate, connect: Any, story: Story) -> None:
     assert story.said == [f"kate: run {run.id}: overall score 0.78"]
 
 
+def test_a_session(kate: Kate, session: Any) -> None:
+    backends = {"kate": {"url": kate.app.url, "agent": "support-bot_1"}}
+    lines, _ = session(backends, KATE_API_KEY="kate-key")
+    (run,) = kate.runs.values()
+    assert (run.trigger, run.status) == ("test", "completed")
+    assert [(span.node_name, span.output_text) for span in kate.spans[run.id]] == [
+        ("test_it[login]", "about login ```"),
+        ("test_it[refund]", "about refund ```"),
+    ]
+    assert lines == [f"kaizen: kate: run {run.id}: overall score 0.78", "kaizen: kate: 4 sent"]
+
+
 @pytest.mark.parametrize(("provider", "trigger"), [("github", "automatic"), ("local", "test")])
 @pytest.mark.asyncio
 async def test_triggers(kate: Kate, connect: Any, story: Story, provider: Any, trigger: str) -> None:

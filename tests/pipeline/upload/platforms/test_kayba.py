@@ -115,10 +115,26 @@ async def test_a_run(kayba: Kayba, connect: Any, story: Story, monkeypatch: pyte
     assert kayba.files[1].content.count("polite: 0.00 (check): a reason") == 2
     assert [request.trace_ids for request in kayba.asked] == [["conv-1"]]
     assert kayba.app.asked("GET /api/traces$") == 2
-    assert story.said == ["kayba: insights asked for, from 1 failing cases of support: job-1"]
+    assert story.said == ["kayba: insights asked for, from 1 failing case of support: job-1"]
     await backend.follow(story.remote, story.said.append)
     await backend.aclose()
     assert story.said[1:] == ["kayba: job job-1 completed: 3 insights, waiting for triage"]
+
+
+def test_a_session(kayba: Kayba, session: Any) -> None:
+    backends = {"kayba": {"url": f"{kayba.app.url}/api"}}
+    lines, traces = session(backends, "--kaizen-optimize=propose", "--kaizen-wait", KAYBA_API_KEY="kayba-key")
+    assert sorted(kayba.names) == sorted(f"{trace_id}.md" for trace_id in traces.values())
+    place = kayba.names.index(f"{traces['refund']}.md")
+    failing = kayba.files[place].content
+    assert "\nfail: polite 0.50 [0.05, 0.95] >= 0.80" in failing
+    assert "\n````text\nabout refund ```\n````\n" in failing
+    assert [request.trace_ids for request in kayba.asked] == [[f"conv-{place}"]]
+    assert lines == [
+        "kaizen: kayba: insights asked for, from 1 failing case of support: job-1",
+        "kaizen: kayba: 3 sent",
+        "kaizen: kayba: job job-1 completed: 3 insights, waiting for triage",
+    ]
 
 
 @pytest.mark.asyncio
@@ -169,7 +185,7 @@ async def test_insights_are_paid_for_once(
     assert len(kayba.asked) == jobs
     known = fault == 429
     assert story.said == [
-        "kayba: insights asked for, from 1 failing cases of support: job-1"
+        "kayba: insights asked for, from 1 failing case of support: job-1"
         if known
         else "kayba: insights for support may be under way; they are not asked for again"
     ]
