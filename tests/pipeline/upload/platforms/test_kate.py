@@ -261,6 +261,20 @@ async def test_a_killed_process_goes_on_from_what_was_kept(kate: Kate, connect: 
     assert kate.inputs == INPUTS
 
 
+@pytest.mark.parametrize(("limit", "requests"), [(40, 6), (80, 3)])
+@pytest.mark.asyncio
+async def test_requests_have_a_size(
+    kate: Kate, connect: Any, story: Story, monkeypatch: pytest.MonkeyPatch, limit: int, requests: int
+) -> None:
+    """A sample's texts have 15 characters, ``done``, 8 and ``done``."""
+    monkeypatch.setattr("pytest_kaizen.pipeline.upload.kate._MOST_CHARACTERS", limit)
+    backend = connect()
+    await story.deliver(backend, story.parcels(KINDS))
+    await backend.aclose()
+    assert kate.app.asked(SPANS) == requests
+    assert kate.inputs == INPUTS
+
+
 @pytest.mark.asyncio
 async def test_no_more_requests_than_are_allowed(
     kate: Kate, connect: Any, story: Story, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +12,13 @@ from pytest_kaizen.config import Config
 from pytest_kaizen.config.backends import BackendsConfig, KaybaConfig
 from pytest_kaizen.errors import ConfigError, KaybaAPIError
 from pytest_kaizen.models import ParcelKind
-from pytest_kaizen.pipeline.upload.backend import Parcel
+from pytest_kaizen.pipeline.upload.backend import Parcel, Shipment
 from pytest_kaizen.pipeline.upload.kayba import KaybaBackend
 from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
 from pytest_kaizen.platforms.kayba import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.pipeline.upload.platforms.conftest import Platform, Route, Serve, Story
@@ -31,6 +34,7 @@ class Kayba:
         self.files: list[wire.NewTrace] = []
         self.asked: list[wire.GenerateInsights] = []
         self.polls = 0
+        self.when_asked: Callable[[], object] = lambda: None
         self.app = platform(
             "kayba",
             [
@@ -68,6 +72,7 @@ class Kayba:
 
     def generate(self, request: wire.GenerateInsights) -> wire.JobStarted:
         self.asked.append(request)
+        self.when_asked()
         return wire.JobStarted(job_id=f"job-{len(self.asked)}")
 
     def job(self, job_id: str) -> wire.Job:
@@ -189,6 +194,29 @@ async def test_insights_are_paid_for_once(
         if known
         else "kayba: insights for support may be under way; they are not asked for again"
     ]
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_ends_while_it_asks(kayba: Kayba, connect: Any, story: Story) -> None:
+    loop, arrived, released = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def wait() -> None:
+        loop.call_soon_threadsafe(arrived.set)
+        released.wait(10)
+
+    kayba.when_asked = wait
+    backend = connect()
+    *cases, end = story.parcels(KINDS)
+    await story.deliver(backend, cases)
+    asking = asyncio.create_task(backend.send(Shipment([end], story.remote, story.said.append)))
+    await arrived.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    released.set()
+    await story.deliver(backend, [end])
+    await backend.aclose()
+    assert len(kayba.asked) == 1
 
 
 @pytest.mark.asyncio
