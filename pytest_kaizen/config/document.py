@@ -33,6 +33,8 @@ class TaskConfig(BaseModel):
         prompts: The folder of the task's prompt files; ``prompts/<name>`` unless said otherwise.
         rubric: A rubric that scores every case of the task.
         gate: Rules over all the cases of the task.
+        custom_fn: ``module:function`` that scores outputs for logged feedback; called as the check
+            ``python`` of a rubric is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,7 @@ class TaskConfig(BaseModel):
     prompts: str | None = None
     rubric: str | None = None
     gate: tuple[Bar, ...] = ()
+    custom_fn: str | None = None
 
 
 class JudgeConfig(BaseModel):

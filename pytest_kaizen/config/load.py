@@ -64,6 +64,7 @@ def load_config(
         record=lookup.get("record", parse.one_of(*RECORD_MODES), "live"),
         cassettes=document.cassettes,
         redact=document.redact,
+        reports=tuple(root / path for path in lookup.get("report", parse.reports, ())),
         upload_to=lookup.get("backend", parse.backends, document.backends.named),
         backends=document.backends,
         upload_timeout_s=lookup.get("upload_timeout", parse.seconds, 10.0),

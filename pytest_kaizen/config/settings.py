@@ -48,6 +48,7 @@ class Config:
             proposes it, or one that also makes it the active version where the proof suffices.
         record: What is done with the tests' calls; a marker on a test goes before it.
         redact: The user's own patterns of what must not be kept.
+        reports: The files that a report of the run is written to; the ending says in which form.
         upload_to: The backends that results are uploaded to, besides the store.
         backends: The settings of all backends.
         upload_timeout_s: Seconds that a session waits at its end for what is not uploaded yet.
@@ -75,6 +76,7 @@ class Config:
     record: RecordMode = "live"
     cassettes: CassettesConfig = field(default_factory=CassettesConfig)
     redact: tuple[str, ...] = ()
+    reports: tuple[Path, ...] = ()
     upload_to: tuple[str, ...] = ()
     backends: BackendsConfig = field(default_factory=BackendsConfig)
     upload_timeout_s: float = 10.0

@@ -23,7 +23,19 @@ if TYPE_CHECKING:
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
-    from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
+    from .task import AUTO_EVAL, SEED, FeedbackCount, FeedbackEntry, Task
+    from .trace import (
+        Attempt,
+        Message,
+        Part,
+        Span,
+        SpanKind,
+        Trace,
+        TraceFile,
+        Usage,
+        new_span_id,
+        new_trace_id,
+    )
 else:
 
     def __getattr__(name):
@@ -34,8 +46,10 @@ else:
 
 
 _HOME = {
+    "AUTO_EVAL": "task",
     "BOUNDED_METRICS": "gate",
     "BUDGET_METRICS": "gate",
+    "SEED": "task",
     "Acceptance": "proposal",
     "Agreement": "calibration",
     "AnswerKey": "answer",
@@ -51,6 +65,8 @@ _HOME = {
     "Decision": "proposal",
     "Fall": "baseline",
     "Feedback": "rollout",
+    "FeedbackCount": "task",
+    "FeedbackEntry": "task",
     "GateResult": "gate",
     "GateSpec": "gate",
     "Insight": "insight",
@@ -80,10 +96,12 @@ _HOME = {
     "Span": "trace",
     "SpanKind": "trace",
     "Spend": "job",
+    "Task": "task",
     "TaskBaseline": "baseline",
     "TaskChanges": "baseline",
     "TaskSummary": "run",
     "Trace": "trace",
+    "TraceFile": "trace",
     "Usage": "trace",
     "UsedPrompt": "baseline",
     "new_span_id": "trace",
@@ -91,8 +109,10 @@ _HOME = {
 }
 
 __all__ = [
+    "AUTO_EVAL",
     "BOUNDED_METRICS",
     "BUDGET_METRICS",
+    "SEED",
     "Acceptance",
     "Agreement",
     "AnswerKey",
@@ -108,6 +128,8 @@ __all__ = [
     "Decision",
     "Fall",
     "Feedback",
+    "FeedbackCount",
+    "FeedbackEntry",
     "GateResult",
     "GateSpec",
     "Insight",
@@ -137,10 +159,12 @@ __all__ = [
     "Span",
     "SpanKind",
     "Spend",
+    "Task",
     "TaskBaseline",
     "TaskChanges",
     "TaskSummary",
     "Trace",
+    "TraceFile",
     "Usage",
     "UsedPrompt",
     "new_span_id",

@@ -24,7 +24,7 @@ A rule is one sentence that tells the program what to do, general enough to help
 have not seen: no names, numbers or phrases of a single input, no appeal to whoever grades. Say when it \
 applies, unless it always does. To change a line of the prompt that misleads the program, quote that \
 line, word for word, as what the rule replaces. Propose nothing that the prompt already says and nothing \
-that is listed as tried and rejected; propose no rule rather than a weak one."""
+that is listed as noted or as tried and rejected; propose no rule rather than a weak one."""
 
 REFLECT = f"""\
 You improve the prompt of a program. You are shown the prompt and runs that did not get full marks: the \
@@ -99,8 +99,9 @@ def reflect_text(request: ReflectionRequest, outlines: Sequence[str] = ()) -> st
         outlines: The list of spans of each failure's trace, in recursive mode.
     """
     sections = [("PROMPT", request.prompt or "(none)")]
-    if request.rejected:
-        sections.append(("TRIED AND REJECTED", "\n".join(f"- {text}" for text in request.rejected)))
+    for name, texts in (("NOTED", request.noted), ("TRIED AND REJECTED", request.rejected)):
+        if texts:
+            sections.append((name, "\n".join(f"- {text}" for text in texts)))
     for number, failure in enumerate(request.failures, 1):
         sections.append((f"RUN {number}", _failure_text(failure)))
         if outlines:

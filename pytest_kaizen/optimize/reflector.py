@@ -33,6 +33,7 @@ class ReflectionRequest(_Frozen):
     Attributes:
         prompt: The prompt that they failed under; empty where there is none.
         rejected: Lessons that were tried or triaged and are not to be proposed again.
+        noted: Lessons that are known already.
         mode: ``recursive`` lets the reflector read the traces' spans one by one.
         attempt: Asks the same question anew.
         of: Whether ``failures`` are failures, or traces of which nobody says how good they are.
@@ -44,6 +45,7 @@ class ReflectionRequest(_Frozen):
     prompt: str
     failures: tuple[Failure, ...]
     rejected: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
     mode: Literal["standard", "recursive"] = "standard"
     attempt: int = 0
 

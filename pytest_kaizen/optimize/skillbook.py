@@ -44,6 +44,14 @@ class Skillbook:
     def __getitem__(self, insight_id: str) -> Insight:
         return self._insights[insight_id]
 
+    def __contains__(self, insight_id: str) -> bool:
+        return insight_id in self._insights
+
+    @property
+    def noted(self) -> tuple[str, ...]:
+        """The texts that are known and not rejected."""
+        return tuple(i.text for i in self._insights.values() if i.status is not InsightStatus.REJECTED)
+
     @property
     def rejected(self) -> tuple[str, ...]:
         """The texts that are not to be proposed again."""

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import KaizenError
-from ..models import Job, JobStatus, Spend
+from ..models import Job, JobStatus, Spend, Task
 from ..store import Store
 
 BEAT_S = 5.0
@@ -43,6 +43,17 @@ def create(
         JobError: Another job of this kind is active for the task.
     """
     return _add(store, _new(kind, task, settings, triggered_by))
+
+
+def create_if_due(store: Store, kind: str, task: Task, settings: Mapping[str, Any]) -> Job | None:
+    """Store a new job for a task whose feedback has reached its threshold; see ``create``.
+
+    Returns:
+        The job; None when the threshold is not reached, or a job of this kind is active for the task.
+    """
+    job = _new(kind, task.name, settings, "threshold")
+    due = store.feedback.add_job_if_due(task, job, silent_since=_silent_since(job.created_at))
+    return job if due else None
 
 
 def start(
@@ -125,6 +136,15 @@ def stop(store: Store, job_id: str) -> Job:
     A job that has come to an end stays as it is.
     """
     return store.jobs.stop(job_id, datetime.now(UTC))
+
+
+def amend(store: Store, job: Job, result: Mapping[str, Any]) -> None:
+    """Change the result of a job that was completed.
+
+    Raises:
+        JobError: It is not completed.
+    """
+    store.jobs.amend(job.model_copy(update={"result": dict(result)}))
 
 
 @contextmanager

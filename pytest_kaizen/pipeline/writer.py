@@ -46,10 +46,10 @@ class RunWriter:
             begins = self._begins(case)
             self._write(partial(self._store_sample, case.model_copy(), sample, begins))
 
-    def finish_case(self, case: Case) -> None:
-        """Store a case's outcome and gates."""
+    def finish_case(self, case: Case, sample: Sample | None = None) -> None:
+        """Store a case's outcome and gates, with a sample of it that is not stored yet, in one go."""
         with self._lock:
-            self._write(partial(self._store.finish_case, case, begins=self._begins(case)))
+            self._write(partial(self._store_case, case, sample, self._begins(case)))
 
     def finish_run(self, run: Run, weak: Sequence[str] = ()) -> None:
         """Store what the run has become, and which tasks backends are to find a better prompt for."""
@@ -81,6 +81,11 @@ class RunWriter:
     def _store_sample(self, case: Case, sample: Sample, begins: bool) -> None:
         self._record_prompts(sample)
         self._store.add_sample(case, sample, begins=begins)
+
+    def _store_case(self, case: Case, sample: Sample | None, begins: bool) -> None:
+        if sample is not None:
+            self._record_prompts(sample)
+        self._store.finish_case(case, begins=begins, sample=sample)
 
     def _record_prompts(self, sample: Sample) -> None:
         for task, (number, sha256) in sample.prompts.items():

@@ -46,6 +46,7 @@ class CaseRun:
         failures: The gates because of which the test fails.
         skipped: The skip that ended the case.
         broken: What went wrong with a sample other than its body.
+        unstored: The case's only sample, from the end of its body until the case has its outcome.
         spoilt: Exceptions that bodies went on after, as with subtests, by the samples' numbers.
     """
 
@@ -71,6 +72,7 @@ class CaseRun:
         self.failures: list[GateResult] = []
         self.skipped: BaseException | None = None
         self.broken: Exception | None = None
+        self.unstored: Sample | None = None
         self._make = make
         self._record = record
         self._lock = threading.Lock()
@@ -84,6 +86,11 @@ class CaseRun:
     def samples(self) -> list[Sample]:
         """The finished samples, in the order of their numbers."""
         return [self._samples[number] for number in sorted(self._samples)]
+
+    @property
+    def has_one_sample(self) -> bool:
+        """Whether this attempt at the case ends with its first sample."""
+        return not self.goes_on and self.plan.max_samples == 1
 
     @property
     def error(self) -> BaseException | None:

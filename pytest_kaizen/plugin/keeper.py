@@ -22,6 +22,7 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from ..pipeline.upload.session import SessionUpload
+    from .reports import Reports
 
 
 class Keeper:
@@ -59,6 +60,7 @@ class Keeper:
         self.book: RunBook | None = None
         self._progress: Progress | None = None
         self._interrupted = False
+        self._reports: Reports | None = None
         self._upload = self._open_upload()
 
     def close(self) -> None:
@@ -76,6 +78,7 @@ class Keeper:
         """
         self.book = RunBook(self._settings, store, self._library, self._redactor)
         self._book_store = store
+        self._open_reports()
         if self._upload is not None:
             self._upload.start()
         reporter = self._reporter
@@ -155,11 +158,21 @@ class Keeper:
         if run.exit_status != session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         outcome = yield
+        if self._reports is not None and self._book_store is not None:
+            self._reports.write(run, self._book_store, self.book.decided_gates, self._fails, self._say)
         self._finish_upload(run, interrupted=interrupted)
         if self._settings.optimize != "never" and not interrupted and not self._settings.searches_elsewhere:
             self._optimize(run)
         self._say(closing_line(run, self.book.decided_gates, [r for r in results if self._fails(r)]))
         return outcome
+
+    def _open_reports(self) -> None:
+        if self._settings.reports or os.environ.keys() & {"GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"}:
+            # A run that nobody else reads about need not wait for it.
+            from .reports import Reports
+
+            self._reports = Reports(self._config, self._settings, self._library, os.environ)
+            self._config.pluginmanager.register(self._reports, "kaizen-reports")
 
     def _open_upload(self) -> SessionUpload | None:
         if not self._settings.upload_to:

@@ -10,10 +10,12 @@ from ..config import Config
 from ..errors import KaizenError
 from ..models import GateResult, Proposal, Run
 from ..optimize import CostEstimate, Event
-from ..pipeline.improve import Search, open_proposal, optimize_task
+from ..pipeline.improve import open_proposal, optimize_task
 from ..pipeline.proposals import activate_proposal, proposal_path, write_proposal
+from ..pipeline.search import Search
 from ..pipeline.search_lines import estimate_lines, event_line
 from ..pipeline.suite import Launch
+from ..pipeline.suite_measure import SuiteMeasure
 from ..pipeline.weak import from_our_own, weak_tasks
 from ..report.proposal import proposal_lines
 from ..report.text import safe_text
@@ -66,8 +68,9 @@ class Optimizing:
             self._say_all(f"kaizen: {line}" for line in estimate_lines(task, estimate, search.budget))
             return True
 
+        measure = SuiteMeasure(self._settings, store, self._launch)
         found = optimize_task(
-            self._settings, store, search, self._launch, on_estimate=tell, on_event=self._progress
+            self._settings, store, search, measure, on_estimate=tell, on_event=self._progress
         )
         assert found is not None
         if found.proposal is None:

@@ -55,6 +55,11 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         "and record what is new (new), or record everything anew (all).",
     ),
     (
+        "report",
+        {"action": "append", "metavar": "PATH"},
+        "Write a report of the run: Markdown (PATH ends in .md) or JSON (.json) (repeatable).",
+    ),
+    (
         "backend",
         {"action": "append", "metavar": "NAME"},
         "Upload to this platform too: kaizen-ct, kayba, kate, kalmia or otlp (repeatable); local: to none.",

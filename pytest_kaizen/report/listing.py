@@ -86,25 +86,19 @@ def traces_table(traces: Sequence[Trace]) -> str:
 
 def trace_text(trace: Trace) -> str:
     """Show one trace: its facts, scores with reasons, and its spans with all messages."""
-    parts = [
-        _facts(
-            ("trace", trace.id),
-            ("name", trace.name),
-            ("run", trace.run_id),
-            ("task", trace.task),
-            ("case", trace.case_id),
-            ("sample", trace.sample),
-            ("created", _time(trace.created_at)),
-            ("error", trace.error),
-        )
-    ]
     judged = (("input", trace.input), ("output", trace.output), ("reference", trace.reference))
+    parts = [_trace_facts(trace)]
     parts += [f"{name}\n{indent(value_text(value), _STEP)}" for name, value in judged if value is not None]
     if trace.scores:
         parts.append(table(_SCORES, [_score_row(score) for score in trace.scores]))
     depths = _depths(trace.spans)
-    parts += [indent(_span_text(span), _STEP * depths[span.id]) for span in trace.spans]
+    parts += [indent(span_text(span), _STEP * depths[span.id]) for span in trace.spans]
     return safe_text("\n\n".join(parts))
+
+
+def trace_facts_text(trace: Trace) -> str:
+    """Show what is known of a trace but its content."""
+    return safe_text(_trace_facts(trace))
 
 
 def _run_row(run: Run) -> tuple[object, ...]:
@@ -154,7 +148,7 @@ def _trace_row(trace: Trace) -> tuple[object, ...]:
         trace.id,
         _time(trace.created_at),
         trace.task,
-        trace.case_id,
+        trace.case_id or (trace.file and trace.file.filename),
         trace.sample,
         len(spans),
         _tokens(spans),
@@ -165,11 +159,27 @@ def _trace_row(trace: Trace) -> tuple[object, ...]:
     )
 
 
+def _trace_facts(trace: Trace) -> str:
+    file = trace.file
+    return _facts(
+        ("trace", trace.id),
+        ("name", trace.name),
+        ("file", file and f"{file.file_type}, {file.size} bytes"),
+        ("run", trace.run_id),
+        ("task", trace.task),
+        ("case", trace.case_id),
+        ("sample", None if file else trace.sample),
+        ("created", _time(trace.created_at)),
+        ("error", trace.error),
+    )
+
+
 def _score_row(score: Score) -> tuple[object, ...]:
     return (score.name, _score_value(score), score.source, score.error or score.reason)
 
 
-def _span_text(span: Span) -> str:
+def span_text(span: Span) -> str:
+    """Show one span with all its messages; what is in it is not made harmless."""
     facts = [
         f"{span.kind} {span.name}",
         span.model if span.model and span.model not in span.name else None,

@@ -48,9 +48,8 @@ def proposal_markdown(proposal: Proposal) -> str:
 
 
 def _section(title: str, body: Iterable[str]) -> list[str]:
-    text = safe_text("\n".join(body))
-    kind = "diff" if title == "Changes" else "text"
-    return ["", f"## {title}", "", *fenced(text, kind), ""] if text else []
+    lines = fenced("\n".join(body), "diff" if title == "Changes" else "text")
+    return ["", f"## {title}", "", *lines, ""] if lines else []
 
 
 def _scores(verdict: Acceptance) -> list[str]:

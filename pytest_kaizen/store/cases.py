@@ -18,7 +18,8 @@ _CASES = Table(
 )
 _START = (
     f"{_CASES.insert} ON CONFLICT (run, id) DO UPDATE SET task = excluded.task, outcome = excluded.outcome, "
-    "complete = excluded.complete, data = excluded.data, attempt = attempt + 1"
+    "complete = excluded.complete, data = excluded.data, attempt = cases.attempt + 1 "
+    "RETURNING number, attempt"
 )
 PLACE = (
     "SELECT cases.number, cases.attempt FROM runs JOIN cases ON cases.run = runs.number "
@@ -29,15 +30,11 @@ OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = 
 
 
 def start(connection: sqlite3.Connection, run: int, case: Case) -> Place:
-    """Store that a case has begun, or has begun again; return where its samples belong.
-
-    It counts as incomplete until it is finished, so that a crash does not leave it looking done.
-    """
-    connection.execute(_START, (run, *_CASES.row(case.model_copy(update={"complete": False}))))
-    where = place(connection, case)
-    assert where is not None
+    """Store a case that has begun, or has begun again; return where its samples belong."""
+    where = Place(*connection.execute(_START, (run, *_CASES.row(case))).fetchone())
     if where.attempt > 1:
-        gates.replace_of_case(connection, where.case, [])
+        gates.delete_of_case(connection, where.case)
+    gates.add_of_case(connection, where.case, case.gates)
     return where
 
 
@@ -50,7 +47,8 @@ def place(connection: sqlite3.Connection, case: Case) -> Place | None:
 def finish(connection: sqlite3.Connection, number: int, case: Case) -> None:
     """Store the outcome and the gates of a case."""
     connection.execute(f"{_CASES.update} WHERE number = ?", (*_CASES.changes(case), number))
-    gates.replace_of_case(connection, number, case.gates)
+    gates.delete_of_case(connection, number)
+    gates.add_of_case(connection, number, case.gates)
 
 
 def of_run(connection: sqlite3.Connection, run: int, run_id: str) -> list[Case]:

@@ -44,16 +44,7 @@ class Jobs:
             JobError: Another job of this kind is queued or running for the task.
         """
         with self._database.write() as connection:
-            active = _active(connection, job.kind, job.task)
-            if active is not None and active.is_dead(silent_since):
-                ended = {"status": JobStatus.STOPPED, "finished_at": active.heartbeat_at}
-                _store(connection, active.model_copy(update=ended), active.status, active.owner)
-            elif active is not None:
-                raise _under_way(active)
-            try:
-                connection.execute(_JOBS.insert, _JOBS.row(job))
-            except sqlite3.IntegrityError:
-                raise _under_way(job) from None
+            add_job(connection, job, silent_since)
 
     def require_free(self, kind: str, task: str, *, silent_since: datetime) -> None:
         """Make sure that ``add`` would take a job; raises as it does."""
@@ -112,6 +103,16 @@ class Jobs:
             if not _store(connection, alive, JobStatus.RUNNING, job.owner):
                 raise JobError(f"job {job.id} was stopped, or another process has gone on with it")
 
+    def amend(self, job: Job) -> None:
+        """Store what a completed job has become.
+
+        Raises:
+            JobError: It is not completed.
+        """
+        with self._database.write() as connection:
+            if not _store(connection, job, JobStatus.COMPLETED, job.owner):
+                raise JobError(f"job {job.id} is not completed")
+
     def beat(self, job_id: str, owner: str, now: datetime) -> bool:
         """Note that the process of a running job lives; return whether the job is still its own."""
         query = "UPDATE jobs SET heartbeat_at = ? WHERE id = ? AND owner = ? AND status = ?"
@@ -153,6 +154,20 @@ class Jobs:
         number = find(connection, self._database.path, "jobs", job_id)
         row = connection.execute(f"SELECT {_JOBS.fields} FROM jobs WHERE number = ?", (number,)).fetchone()
         return _JOBS.read(row)
+
+
+def add_job(connection: sqlite3.Connection, job: Job, silent_since: datetime) -> None:
+    """Store a new job in a transaction that is open; see ``Jobs.add``."""
+    active = _active(connection, job.kind, job.task)
+    if active is not None and active.is_dead(silent_since):
+        ended = {"status": JobStatus.STOPPED, "finished_at": active.heartbeat_at}
+        _store(connection, active.model_copy(update=ended), active.status, active.owner)
+    elif active is not None:
+        raise _under_way(active)
+    try:
+        connection.execute(_JOBS.insert, _JOBS.row(job))
+    except sqlite3.IntegrityError:
+        raise _under_way(job) from None
 
 
 def _select(connection: sqlite3.Connection, filters: Mapping[str, Sequence[str]]) -> list[Job]:

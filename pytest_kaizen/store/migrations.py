@@ -257,6 +257,33 @@ def _job_owners(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE jobs ADD COLUMN heartbeat_at TEXT")
 
 
+def _feedback(connection: sqlite3.Connection) -> None:
+    statements = (
+        """CREATE TABLE tasks (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            created_at TEXT NOT NULL,
+            seen INTEGER NOT NULL DEFAULT 0,
+            data TEXT NOT NULL
+        )""",
+        """CREATE TABLE feedback (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            task_id TEXT NOT NULL REFERENCES tasks (id),
+            source TEXT NOT NULL,
+            score REAL,
+            trace_id TEXT,
+            created_at TEXT NOT NULL,
+            data TEXT NOT NULL,
+            UNIQUE (task_id, trace_id)
+        )""",
+        "CREATE INDEX feedback_by_task ON feedback (task_id, number)",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 Migration = Callable[[sqlite3.Connection], None]
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
@@ -265,6 +292,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _optimisation,
     _job_owners,
     _outbox,
+    _feedback,
 )
 
 

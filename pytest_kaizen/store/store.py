@@ -26,10 +26,13 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
 from .database import Database
+from .feedback import FeedbackLog
 from .jobs import Jobs
 from .lookup import find
 from .outbox import Outbox
+from .shelf import Shelf
 from .table import key
+from .tasks import Tasks
 from .traces import Place
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
@@ -48,16 +51,22 @@ class Store:
     All methods raise ``StoreError`` when the file cannot be read or written.
 
     Attributes:
+        feedback: What programs logged about tasks.
+        tasks: The tasks that are known by their feedback.
         jobs: Long pieces of work.
         outbox: What the backends are owed.
+        shelf: Traces as people handle them.
     """
 
     def __init__(
         self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
     ) -> None:
         self._database = database
+        self.feedback = FeedbackLog(database)
+        self.tasks = Tasks(database)
         self.jobs = Jobs(database)
         self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
 
     @classmethod
     def open(
@@ -137,17 +146,27 @@ class Store:
                 earlier attempt, which then are no longer among its samples.
         """
         with self._database.write() as connection:
-            place = self._place(connection, case, begins=begins)
-            traces.add_sample(connection, place, sample)
-            self.outbox.owe(
-                connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id
-            )
+            # So that a crash does not leave it looking done.
+            unfinished = case.model_copy(update={"complete": False})
+            place = self._start(connection, unfinished) if begins else self._place(connection, case)
+            self._add_sample(connection, place, case, sample)
 
-    def finish_case(self, case: Case, *, begins: bool = False) -> None:
-        """Store the outcome and the gates of a case; ``begins`` as in ``add_sample``."""
+    def finish_case(self, case: Case, *, begins: bool = False, sample: Sample | None = None) -> None:
+        """Store the outcome and the gates of a case.
+
+        Args:
+            case: The case.
+            begins: As in ``add_sample``.
+            sample: A sample of it that is not stored yet.
+        """
         with self._database.write() as connection:
-            place = self._place(connection, case, begins=begins)
-            cases.finish(connection, place.case, case)
+            if begins:
+                place = self._start(connection, case)
+            else:
+                place = self._place(connection, case)
+                cases.finish(connection, place.case, case)
+            if sample is not None:
+                self._add_sample(connection, place, case, sample)
             self.outbox.owe(
                 connection, ParcelKind.CASE_FINISHED, case.run_id, case_id=case.id, attempt=place.attempt
             )
@@ -323,12 +342,17 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
-    def _place(self, connection: sqlite3.Connection, case: Case, *, begins: bool) -> Place:
-        if begins:
-            number = runs.number_of(connection, case.run_id)
-            if number is None:
-                raise self._error(f"run {case.run_id!r} was never started")
-            return cases.start(connection, number, case)
+    def _start(self, connection: sqlite3.Connection, case: Case) -> Place:
+        number = runs.number_of(connection, case.run_id)
+        if number is None:
+            raise self._error(f"run {case.run_id!r} was never started")
+        return cases.start(connection, number, case)
+
+    def _add_sample(self, connection: sqlite3.Connection, place: Place, case: Case, sample: Sample) -> None:
+        traces.add_sample(connection, place, sample)
+        self.outbox.owe(connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id)
+
+    def _place(self, connection: sqlite3.Connection, case: Case) -> Place:
         place = cases.place(connection, case)
         if place is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

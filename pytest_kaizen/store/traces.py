@@ -75,6 +75,23 @@ def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> 
         _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
 
 
+def add(connection: sqlite3.Connection, trace: Trace) -> None:
+    """Store a trace that is no sample; one that is stored already is left as it is."""
+    nothing = [None] * (len(Place._fields) + len(_SAMPLES.columns))
+    cursor = connection.execute(_INSERT_NEW, (*nothing, *_TRACES.row(trace)))
+    if cursor.rowcount:
+        _SPANS.insert_all(connection, trace.spans, cursor.lastrowid)
+        _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
+
+
+def delete(connection: sqlite3.Connection, number: int) -> str:
+    """Delete the trace with a row number and return its id."""
+    for table in ("spans", "scores"):
+        connection.execute(f"DELETE FROM {table} WHERE trace = ?", (number,))
+    row = connection.execute("DELETE FROM traces WHERE number = ? RETURNING id", (number,)).fetchone()
+    return str(row[0])
+
+
 def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None:
     """Store one more score of the trace with a row number."""
     position: int = connection.execute(

@@ -20,6 +20,7 @@ from .backend import TIMEOUTS, Shipment
 
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PATH = "/v1/traces"
+_SHORTEST_SECRET = 6
 
 
 class _Body(RequestModel):
@@ -81,8 +82,9 @@ class OtlpBackend:
         return Exchange(lambda: http, self._url, TIMEOUTS, self._hide)
 
     def _hide(self, text: str) -> str:
+        # A short value is no secret, and would be found in words that have nothing to do with it.
         for value in self._headers.values():
-            text = text.replace(value, "[header]") if value else text
+            text = text.replace(value, "[header]") if len(value) >= _SHORTEST_SECRET else text
         return text
 
 
