@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.pipeline.upload.platforms.conftest import Platform, Route, Serve, Story
+    from tests.pipeline.upload.conftest import Platform, Route, Serve, Story
 
 KINDS = BACKENDS["kayba"].kinds
 UPLOAD = "POST /api/traces$"

@@ -18,7 +18,7 @@ from pytest_kaizen.platforms.kalmia import wire
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.pipeline.upload.platforms.conftest import Platform, Route, Serve, Story
+    from tests.pipeline.upload.conftest import Platform, Route, Serve, Story
 
 KINDS = BACKENDS["kalmia"].kinds
 SAMPLES = ["a-0", "a-1", "b-0", "b-1", "c-0", "c-1"]

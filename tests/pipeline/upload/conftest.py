@@ -36,7 +36,7 @@ from pytest_kaizen.models import (
 from pytest_kaizen.pipeline.upload.backend import Backend, Parcel, Shipment
 from pytest_kaizen.store import Store
 
-GOLDEN = Path(__file__).parents[3] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 RUN = Run(id="run-1", created_at=NOW, branch="main", revision="0123456789abcdef")
 #: Keys under which anything may stand.

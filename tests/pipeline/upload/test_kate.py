@@ -20,12 +20,12 @@ from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
 from pytest_kaizen.platforms.kate import wire
 
 if TYPE_CHECKING:
-    from tests.pipeline.upload.platforms.conftest import Platform, Refused, Route, Serve, Story
+    from tests.pipeline.upload.conftest import Platform, Refused, Route, Serve, Story
 
 KINDS = BACKENDS["kate"].kinds
 RUN = "/agents/support-bot_1/runs/([^/]*)"
 SPANS = "POST .*/spans$"
-BODIES = Path(__file__).parents[3] / "golden" / "kate" / "bodies.json"
+BODIES = Path(__file__).parents[2] / "golden" / "kate" / "bodies.json"
 #: What the spans of the whole story say, in order.
 INPUTS = [text for case in "abc" for _ in range(2) for text in (f'{{"ticket": "{case}"}}', f"ticket {case}")]
 
