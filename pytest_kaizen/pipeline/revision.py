@@ -15,7 +15,13 @@ def git(root: Path, *arguments: str) -> str | None:
     """Return what a git command prints; None when it fails, takes too long or there is no git."""
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, timeout=5, check=False
+            ["git", *arguments],
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=5,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -199,8 +199,12 @@ class SuiteEvaluator:
         Raises:
             WorkerError: It does not start.
         """
-        worker = self._workers.get() or WorkerProcess(self._launch)
-        self._workers.put(worker)
+        worker = self._workers.get()
+        try:
+            worker = worker or WorkerProcess(self._launch)
+        finally:
+            # Whoever closes this waits for the places of all workers, also of one that did not start.
+            self._workers.put(worker)
         return worker.suite
 
     def evaluate(self, prompt: str, cases: Sequence[str], samples: Sequence[int]) -> Iterator[Scored]:

@@ -63,6 +63,12 @@ class Worker:
     def _take(self, run: CaseRun, report: pytest.TestReport) -> None:
         self._ended.append((run, report))
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep pytest's memory of failed tests to those of the user's own runs."""
+        for name in ("lfplugin", "nfplugin"):
+            if session.config.pluginmanager.has_plugin(name):
+                session.config.pluginmanager.unregister(name=name)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run what is asked for, in the place of all tests."""

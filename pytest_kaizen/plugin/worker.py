@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 WORKER: pytest.StashKey[Worker] = pytest.StashKey()
 
 #: What the command line, the ini file or the environment may ask for and a worker must not do: spread
-#: over processes, overwrite the report of the run that started it, leave out what passed in it, or search
-#: again.
+#: over processes, overwrite the report of the run that started it, leave out what passed in it, wait for
+#: somebody at a debugger, or search again.
 _NEVER: dict[str, Any] = {
     "dist": "no",
     "tx": [],
@@ -29,6 +29,10 @@ _NEVER: dict[str, Any] = {
     "xmlpath": None,
     "lf": False,
     "failedfirst": False,
+    "stepwise": False,
+    "stepwise_skip": False,
+    "usepdb": False,
+    "trace": False,
     "kaizen_optimize": "never",
 }
 

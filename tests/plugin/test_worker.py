@@ -139,6 +139,16 @@ def test_runs_what_it_is_asked_for(project: Project, worker: WorkerProcess) -> N
         assert (store.runs(), store.prompts()) == ([], [])
 
 
+def test_what_a_person_asked_of_the_run_before_is_not_for_workers(project: Project) -> None:
+    # A debugger would wait for somebody, and a step would leave out what passed.
+    process = WorkerProcess(Launch(project.root, ("--pdb", "--sw", "--lf")))
+    raised = [process.run(_ask("test_plain")).score for _ in range(2)]
+    process.close()
+    assert raised == [0.0, 0.0]
+    remembered = project.root / ".pytest_cache/v/cache"
+    assert sorted(path.name for path in remembered.glob("*")) == []
+
+
 def test_one_that_dies_or_hangs_costs_its_case(project: Project) -> None:
     evaluator = SuiteEvaluator(Launch(project.root, deadline_s=2), "greet", workers=1)
     cases = ["test_it.py::test_dangerous", "test_it.py::test_warm"]
@@ -172,6 +182,11 @@ def test_a_suite_that_cannot_be_collected(project: Project) -> None:
         WorkerError, match=r"the suite cannot be run: its tests cannot be collected:\n(.*\n)*.*nonsense_that"
     ):
         WorkerProcess(Launch(project.root))
+    # It is closed all the same.
+    evaluator = SuiteEvaluator(Launch(project.root), "greet")
+    with pytest.raises(WorkerError, match="the suite cannot be run"):
+        evaluator.suite()
+    evaluator.close()
     project.write("def broken(:")
     project.write("tasks: nonsense", "kaizen.yaml")
     with pytest.raises(WorkerError, match=r"the worker died:\n(.*\n)*.*kaizen.yaml"):
