@@ -15,6 +15,7 @@
     ├── ScoreError               a scorer could not give a score
     ├── StoreError               the database: cannot be opened, written or understood
     ├── WorkerError              a process that runs a suite's cases could not start, died or hung
+    ├── ProposalError            git or the git host refused a step on the way to a pull request
     └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
         ├── CTError              Kaizen CT
         │   ├── CTAuthError          401: the key is unknown
@@ -117,6 +118,10 @@ class StoreError(KaizenError):
 
 class WorkerError(KaizenError):
     """A process that runs a suite's cases under candidate prompts could not start, died or hung."""
+
+
+class ProposalError(KaizenError):
+    """A proposal cannot be brought to its repository: git or the git host refused a step."""
 
 
 class PlatformError(KaizenError):

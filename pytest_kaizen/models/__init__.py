@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .insight import Insight, InsightStatus
     from .job import Job, JobStatus, Spend
     from .prompt import PromptVersion
-    from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal, ProposalStatus
+    from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal, ProposalStatus, PullRequest
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
@@ -64,6 +64,7 @@ _HOME = {
     "PromptVersion": "prompt",
     "Proposal": "proposal",
     "ProposalStatus": "proposal",
+    "PullRequest": "proposal",
     "RolloutKey": "rollout",
     "Run": "run",
     "Sample": "run",
@@ -116,6 +117,7 @@ __all__ = [
     "PromptVersion",
     "Proposal",
     "ProposalStatus",
+    "PullRequest",
     "RolloutKey",
     "Run",
     "Sample",

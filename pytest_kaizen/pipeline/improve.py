@@ -6,18 +6,15 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError, UsageError
 from ..llm import AnthropicLLM
-from ..models import Case, Job, JobStatus, Proposal, ProposalStatus, Scored, Spend, Trace
+from ..models import Case, Job, JobStatus, Scored, Trace
 from ..optimize import (
-    DEFAULT_ENGINE,
-    Budget,
     CappedLLM,
     CostEstimate,
     Event,
@@ -25,6 +22,7 @@ from ..optimize import (
     Improved,
     LLMReflector,
     Meter,
+    Standard,
     estimate_improve,
     improve,
     split_cases,
@@ -36,66 +34,8 @@ from ..score.checks.base import as_text
 from ..store import Store
 from .redacted import RedactedEvaluator
 from .revision import revision
+from .search import KIND, Search, end_job
 from .suite import Launch, SuiteEvaluator
-
-KIND = "optimize"
-#: What a search may cost where nobody says otherwise.
-DEFAULT_BUDGET = Budget(usd=5.0, rollouts=400)
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is searched for, and at what cost at most.
-
-    Attributes:
-        task: The task.
-        engine: One of ``optimize.ENGINES``.
-        budget: The caps.
-        seed: Of all that is random.
-        triggered_by: ``command`` or ``gate``.
-        run_id: The run whose cases are the task's; the last whole run by default.
-    """
-
-    task: str
-    engine: str = DEFAULT_ENGINE
-    budget: Budget = DEFAULT_BUDGET
-    seed: int = 0
-    triggered_by: str = "command"
-    run_id: str | None = None
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What a search that goes on later has to know, as JSON."""
-        caps = {"budget_usd": self.budget.usd, "max_rollouts": self.budget.rollouts}
-        return {"engine": self.engine, "seed": self.seed, "run_id": self.run_id, **caps}
-
-
-def unfinished(config: Config, store: Store, task: str) -> Search:
-    """Return the newest search of a task that did not come to its end, to go on with it.
-
-    Raises:
-        UsageError: There is none, or it was for another text than the task runs now.
-    """
-    jobs = [job for job in store.jobs(task) if job.kind == KIND]
-    if not jobs or jobs[0].status is JobStatus.COMPLETED:
-        raise UsageError(f"--resume: no search for '{task}' was broken off")
-    known = jobs[0].result
-    if known["prompt_sha256"] != PromptLibrary(config).get(task).sha256:
-        raise UsageError(
-            f"--resume: the search that was broken off is for another version of '{task}'; make that one "
-            f"active, or name it: KAIZEN_PROMPT_VERSION={task}=N"
-        )
-    if jobs[0].status is JobStatus.RUNNING:
-        _end(store, jobs[0], JobStatus.STOPPED)
-    budget = Budget(usd=known["budget_usd"], rollouts=known["max_rollouts"])
-    return Search(task, known["engine"], budget, known["seed"], jobs[0].triggered_by, known["run_id"])
-
-
-def open_proposal(config: Config, store: Store, task: str) -> Proposal | None:
-    """Return the proposal for the prompt that a task runs that nobody decided about; None without one."""
-    parent = PromptLibrary(config).get(task).sha256
-    found = store.proposals(task, ProposalStatus.OPEN)
-    return next((proposal for proposal in found if proposal.parent_sha256 == parent), None)
 
 
 def optimize_task(
@@ -142,7 +82,7 @@ def optimize_task(
         try:
             request = _request(config, store, search, prompt.text, cases, suite)
             evaluate = RedactedEvaluator(_Confirming(suite, request), Redactor(os.environ, config.redact))
-            reflect = LLMReflector(CappedLLM(llm, meter, prices), config.judge.model)
+            reflect = LLMReflector(CappedLLM(llm, meter, prices), reflector_model(config, search.task))
 
             def hear(event: Event) -> None:
                 job.step, job.spend = event.step, event.spend
@@ -172,6 +112,11 @@ def optimize_task(
         return found
 
 
+def reflector_model(config: Config, task: str) -> str:
+    """Return the model that reflects on a task's failures."""
+    return config.task(task).optimize.model or config.judge.model
+
+
 @contextmanager
 def _job(store: Store, search: Search, prompt_sha256: str, meter: Meter) -> Iterator[Job]:
     """Keep the record of a job for as long as it runs, and of how it ended."""
@@ -191,18 +136,12 @@ def _job(store: Store, search: Search, prompt_sha256: str, meter: Meter) -> Iter
         yield job
     except Exception as exc:
         job.error = str(exc) if isinstance(exc, KaizenError) else f"{type(exc).__name__}: {exc}"
-        _end(store, job, JobStatus.FAILED, meter.used)
+        end_job(store, job, JobStatus.FAILED, meter.used)
         raise
     except BaseException:
-        _end(store, job, JobStatus.STOPPED, meter.used)
+        end_job(store, job, JobStatus.STOPPED, meter.used)
         raise
-    _end(store, job, JobStatus.COMPLETED, meter.used)
-
-
-def _end(store: Store, job: Job, status: JobStatus, spend: Spend | None = None) -> None:
-    job.status, job.finished_at = status, datetime.now(UTC)
-    job.spend = spend or job.spend
-    store.save_job(job)
+    end_job(store, job, JobStatus.COMPLETED, meter.used)
 
 
 def _cases(store: Store, search: Search) -> tuple[Search, list[Case]]:
@@ -238,6 +177,7 @@ def _request(
             f"pytest collects here; run `pytest --kaizen` in this folder first"
         )
     models = {span.model for case in kept for sample in case.samples for span in sample.trace.llm_spans}
+    settings = config.task(search.task).optimize
     commit, _ = revision(config.root)
     # What was measured with other rubrics, tests or code is not measured again under its name.
     judged_by = (there.measures[search.task], config.judge.model, config.judge.votes, commit)
@@ -247,10 +187,13 @@ def _request(
         cases=tuple(TaskCase(case.id, _input(case.samples[0].trace)) for case in kept),
         model=", ".join(sorted(filter(None, models))),
         rubric=hashlib.sha256(repr(judged_by).encode()).hexdigest(),
-        reflector=config.judge.model,
+        reflector=reflector_model(config, search.task),
         engine=search.engine,
+        shares=(settings.shares.search, settings.shares.validation),
+        standard=Standard(settings.min_gain, settings.confidence, samples=settings.samples),
         insights=tuple(store.insights(search.task)),
         seed=search.seed,
+        epochs=settings.epochs,
     )
 
 

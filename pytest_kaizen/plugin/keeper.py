@@ -144,7 +144,7 @@ class Keeper:
         if run.exit_status != session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         outcome = yield
-        if self._settings.optimize != "never" and not interrupted:
+        if self._settings.optimizes and not interrupted:
             self._optimize(run)
         self._say(closing_line(run, self.book.decided_gates, [r for r in results if self._fails(r)]))
         return outcome

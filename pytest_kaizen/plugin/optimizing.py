@@ -13,10 +13,13 @@ from ..models import GateResult, Outcome, Proposal, Run, TaskSummary
 from ..optimize import CostEstimate, Event
 from ..pipeline import NO_TASK
 from ..pipeline.ci import ci_context
-from ..pipeline.improve import Search, open_proposal, optimize_task
-from ..pipeline.proposals import activate_proposal, proposal_path, write_proposal
+from ..pipeline.improve import optimize_task
+from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
+from ..pipeline.pulls.pull_requests import PullRequests, why_no_search
+from ..pipeline.search import Search
 from ..pipeline.search_lines import estimate_lines, event_line
 from ..pipeline.suite import Launch
+from ..prompts import PromptLibrary
 from ..report.proposal import proposal_lines
 from ..report.text import safe_text
 from ..store import Store
@@ -42,12 +45,16 @@ class Optimizing:
 
     def after(self, run: Run, store: Store, fails: Callable[[GateResult], bool]) -> None:
         """Search for a better prompt of each task that ran as a whole and of which a gate failed."""
-        tasks = [summary.task for summary in run.tasks if _is_weak(summary, fails)]
+        tasks = [
+            summary.task
+            for summary in run.tasks
+            if _is_weak(summary, fails) and self._settings.optimize_mode(summary.task) != "never"
+        ]
         if not tasks:
             return
-        ci = ci_context(self._settings.root, os.environ)
-        if ci.pull_request is not None and ci.fork is not False:
-            self._say("kaizen: no search for a better prompt: this pull request may come from a fork")
+        why = why_no_search(ci_context(self._settings.root, os.environ))
+        if why is not None:
+            self._say(f"kaizen: no search for a better prompt: {why}")
             return
         for task in tasks:
             try:
@@ -57,13 +64,23 @@ class Optimizing:
                 return
             except (KaizenError, OSError) as exc:
                 self._say_all([f"kaizen: no better prompt for {task}: {exc}"])
+            except Exception as exc:
+                # An engine is somebody else's code, and the session has its outcome by now.
+                self._say_all([f"kaizen: no better prompt for {task}: {type(exc).__name__}: {exc}"])
 
     def _search(self, task: str, run_id: str, store: Store) -> None:
+        mode = self._settings.optimize_mode(task)
+        pulls = PullRequests.of(self._settings, os.environ) if mode == "pr" else None
         known = open_proposal(self._settings, store, task)
         if known is not None:
-            self._finish(known, store)
+            self._finish(known, store, pulls)
             return
-        search = Search(task, triggered_by="gate", run_id=run_id)
+        if pulls is not None:
+            taken = pulls.taken(task, PromptLibrary(self._settings).get(task).sha256)
+            if taken is not None:
+                self._say(f"kaizen: no search for a better prompt of {task}: {taken}")
+                return
+        search = Search.of(self._settings, task, triggered_by="gate", run_id=run_id)
 
         def tell(estimate: CostEstimate) -> bool:
             self._say_all(f"kaizen: {line}" for line in estimate_lines(task, estimate, search.budget))
@@ -77,12 +94,14 @@ class Optimizing:
             self._say_all([f"kaizen: no better prompt for {task}: {found.sentence}"])
             return
         write_proposal(self._settings, found.proposal)
-        self._finish(found.proposal, store)
+        self._finish(found.proposal, store, pulls)
 
-    def _finish(self, proposal: Proposal, store: Store) -> None:
+    def _finish(self, proposal: Proposal, store: Store, pulls: PullRequests | None) -> None:
         self._say_all(proposal_lines(proposal))
         self._say_all([f"kaizen: evidence: {proposal_path(self._settings, proposal)}"])
-        if self._settings.optimize == "activate":
+        if pulls is not None:
+            self._say_all([f"kaizen: {proposal.task}: {pulls.propose(store, proposal).pull_request_line}"])
+        elif self._settings.optimize_mode(proposal.task) == "activate":
             if proposal.may_activate:
                 number = activate_proposal(self._settings, store, proposal)
                 self._say_all([f"kaizen: {proposal.task}: version {number} is active"])

@@ -217,8 +217,22 @@ def _optimisation(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _proposals_with_pull_requests(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP INDEX one_open_proposal")
+    connection.execute(
+        """CREATE UNIQUE INDEX one_open_proposal ON proposals (task, parent_sha256)
+            WHERE status NOT IN ('activated', 'dismissed')"""
+    )
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation)
+MIGRATIONS: tuple[Migration, ...] = (
+    _first_tables,
+    _judge_answers,
+    _calibrations,
+    _optimisation,
+    _proposals_with_pull_requests,
+)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> int:

@@ -140,8 +140,11 @@ def test_finds_proposes_and_activates(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pytest_kaizen.cli.optimize._progress", breaks)
         assert after_a_run("--seed", "3", "--max-rollouts", "200")[0] == 130
+    # An estimate in between is no search that came to its end.
+    assert after_a_run("--dry-run", "--seed", "3")[0] == 0
     with _store(root) as store:
-        assert [job.status for job in store.jobs()] == [JobStatus.STOPPED, JobStatus.COMPLETED]
+        statuses = [job.status for job in store.jobs()]
+    assert statuses == [JobStatus.COMPLETED, JobStatus.STOPPED, JobStatus.COMPLETED]
     assert after_a_run("--resume", "--seed", "4")[0] == 2
     asked = len(llm.record)
     status, out, err = after_a_run("--resume")
