@@ -21,7 +21,7 @@ from pytest_kaizen.pipeline.proposals import (
 )
 from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests, why_no_search
 from pytest_kaizen.pipeline.search import DEFAULT_BUDGET, Search, unfinished
-from pytest_kaizen.pipeline.search_lines import estimate_lines, event_line
+from pytest_kaizen.pipeline.search_lines import dear_line, estimate_line, event_line
 from pytest_kaizen.pipeline.suite import Launch
 from pytest_kaizen.prompts import PromptLibrary
 from pytest_kaizen.report.proposal import proposal_lines
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of all that is random (default: 0)")
     parser.add_argument("--dry-run", action="store_true", help="say what it would cost, from a small pilot")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a search that may cost much")
     parser.add_argument("--resume", action="store_true", help="go on with a search that was broken off")
     what_follows = parser.add_mutually_exclusive_group()
     what_follows.add_argument(
@@ -78,16 +79,27 @@ def _optimize(args: argparse.Namespace) -> int:
                 raise UsageError(taken)
         search = _search(args, config, store)
 
+        def doubt(line: str) -> bool:
+            print(safe_text(line), file=sys.stderr)
+            return args.yes or _go_on()
+
         def tell(estimate: CostEstimate) -> bool:
-            for line in estimate_lines(args.task, estimate, search.budget):
-                print(safe_text(line), file=sys.stdout if args.dry_run else sys.stderr)
-            return not args.dry_run
+            line = estimate_line(args.task, estimate, search.budget)
+            print(safe_text(line), file=sys.stdout if args.dry_run else sys.stderr)
+            dear = dear_line(args.task, estimate, search.budget)
+            return not args.dry_run and (dear is None or doubt(dear))
 
         found = optimize_task(
-            config, store, search, Launch(config.root), on_estimate=tell, on_event=_progress
+            config,
+            store,
+            search,
+            Launch(config.root),
+            on_doubt=doubt,
+            on_estimate=tell,
+            on_event=_progress,
         )
         if found is None:
-            return 0
+            return 0 if args.dry_run else 1
         if found.proposal is None:
             print(safe_text(f"{args.task}: {found.sentence}"))
             return 1
@@ -131,6 +143,14 @@ def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
         max_rollouts=args.max_rollouts,
         seed=args.seed or 0,
     )
+
+
+def _go_on() -> bool:
+    """Ask, where there is somebody who can answer; elsewhere the caps have to do."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _progress(event: Event) -> None:

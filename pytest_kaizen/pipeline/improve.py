@@ -33,8 +33,11 @@ from ..prompts import PromptLibrary
 from ..score.checks.base import as_text
 from ..store import Store
 from .redacted import RedactedEvaluator
-from .revision import revision
+from .revision import code_state
+from .rollouts import gives_reasons
 from .search import KIND, Search, end_job
+from .search_lines import no_reasons_line
+from .spans import StoredSpans
 from .suite import Launch, SuiteEvaluator
 
 
@@ -44,6 +47,7 @@ def optimize_task(
     search: Search,
     launch: Launch,
     *,
+    on_doubt: Callable[[str], bool],
     on_estimate: Callable[[CostEstimate], bool],
     on_event: Callable[[Event], None],
 ) -> Improved | None:
@@ -54,11 +58,12 @@ def optimize_task(
         store: Has the task's cases, and keeps everything that was paid for.
         search: What is searched for.
         launch: How the suite is run.
+        on_doubt: Is told, before anything is paid for, why it may be in vain; False ends it there.
         on_estimate: Is told what it will cost, from a pilot of a few rollouts; False ends it there.
         on_event: Is told about progress.
 
     Returns:
-        What came of it; None when ``on_estimate`` ended it.
+        What came of it; None when ``on_doubt`` or ``on_estimate`` ended it.
 
     Raises:
         UsageError: There is no prompt, no run to take the cases from, or too few of them.
@@ -74,15 +79,24 @@ def optimize_task(
             f"if its process is gone, go on with it: `kaizen optimize {search.task} --resume`"
         )
     search, cases = _cases(store, search)
+    if not gives_reasons(cases) and not on_doubt(no_reasons_line(search.task)):
+        return None
     prices = load_prices(config.prices)
     meter = Meter(search.budget)
     llm = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
-    suite = SuiteEvaluator(launch, search.task, config.concurrency or 1)
     with _job(store, search, prompt.sha256, meter) as job:
+
+        def keep(trace: Trace) -> None:
+            mark = {**trace.metadata, "kaizen.optimization": job.id}
+            store.add_trace(trace.model_copy(update={"run_id": job.id, "metadata": mark}))
+
+        suite = SuiteEvaluator(launch, search.task, config.concurrency or 1, keep)
         try:
             request = _request(config, store, search, prompt.text, cases, suite)
             evaluate = RedactedEvaluator(_Confirming(suite, request), Redactor(os.environ, config.redact))
-            reflect = LLMReflector(CappedLLM(llm, meter, prices), reflector_model(config, search.task))
+            reflect = LLMReflector(
+                CappedLLM(llm, meter, prices), reflector_model(config, search.task), StoredSpans(store)
+            )
 
             def hear(event: Event) -> None:
                 job.step, job.spend = event.step, event.spend
@@ -178,9 +192,9 @@ def _request(
         )
     models = {span.model for case in kept for sample in case.samples for span in sample.trace.llm_spans}
     settings = config.task(search.task).optimize
-    commit, _ = revision(config.root)
     # What was measured with other rubrics, tests or code is not measured again under its name.
-    judged_by = (there.measures[search.task], config.judge.model, config.judge.votes, commit)
+    code = code_state(config.root)
+    judged_by = (there.measures[search.task], config.judge.model, config.judge.votes, code)
     return Improve(
         task=search.task,
         prompt=prompt,
@@ -190,10 +204,16 @@ def _request(
         reflector=reflector_model(config, search.task),
         engine=search.engine,
         shares=(settings.shares.search, settings.shares.validation),
-        standard=Standard(settings.min_gain, settings.confidence, samples=settings.samples),
+        standard=Standard(
+            settings.min_gain,
+            settings.confidence,
+            frozenset(there.critical.get(search.task, ())),
+            settings.samples,
+        ),
         insights=tuple(store.insights(search.task)),
         seed=search.seed,
         epochs=settings.epochs,
+        mode=settings.reading,
     )
 
 

@@ -17,7 +17,7 @@ from ..pipeline.improve import optimize_task
 from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
 from ..pipeline.pulls.pull_requests import PullRequests, why_no_search
 from ..pipeline.search import Search
-from ..pipeline.search_lines import estimate_lines, event_line
+from ..pipeline.search_lines import dear_line, estimate_line, event_line
 from ..pipeline.suite import Launch
 from ..prompts import PromptLibrary
 from ..report.proposal import proposal_lines
@@ -82,12 +82,22 @@ class Optimizing:
                 return
         search = Search.of(self._settings, task, triggered_by="gate", run_id=run_id)
 
-        def tell(estimate: CostEstimate) -> bool:
-            self._say_all(f"kaizen: {line}" for line in estimate_lines(task, estimate, search.budget))
+        def warn(line: str) -> bool:
+            self._say_all([f"kaizen: {line}"])
             return True
 
+        def tell(estimate: CostEstimate) -> bool:
+            dear = dear_line(task, estimate, search.budget)
+            return warn(estimate_line(task, estimate, search.budget)) and (dear is None or warn(dear))
+
         found = optimize_task(
-            self._settings, store, search, self._launch, on_estimate=tell, on_event=self._progress
+            self._settings,
+            store,
+            search,
+            self._launch,
+            on_doubt=warn,
+            on_estimate=tell,
+            on_event=self._progress,
         )
         assert found is not None
         if found.proposal is None:

@@ -4,8 +4,8 @@
 what it can run, and then runs what it is asked for until the pipe of requests ends. Fixtures of a
 test are made anew for every rollout; wider ones stay alive.
 
-Rollouts go back to the search and nowhere else: what hundreds of rejected prompts did would only
-blur what the store says about the task.
+Rollouts and their traces go back to the search and nowhere else: what hundreds of rejected prompts
+did is no part of a run.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _IS_SESSION = "COALESCE(json_extract(data, '$.kind'), 'tests') = 'tests'"
 
 def newest_query(table: str) -> str:
     """Make the query for the newest ids, of runs those of test sessions; its parameter is a limit."""
-    which = f"WHERE {_IS_SESSION} " if table == "runs" else ""
+    which = f"WHERE {_IS_SESSION} " if table == "runs" else "WHERE +case_number IS NOT NULL "
     return f"SELECT number, id FROM {table} {which}ORDER BY created_at DESC, number DESC LIMIT ?"
 
 

@@ -180,7 +180,7 @@ class Store:
         case_id: str | None = None,
         limit: int = 50,
     ) -> list[Trace]:
-        """Return traces, the newest first.
+        """Return the traces of runs, the newest first.
 
         Args:
             run_id: Of this run only; the whole id.
@@ -201,6 +201,15 @@ class Store:
         """
         with self._database.read() as connection:
             return traces.one(connection, find(connection, self._database.path, "traces", trace_id))
+
+    def add_trace(self, trace: Trace) -> None:
+        """Store a trace that is of no case of a run, such as that of a rollout.
+
+        It is found by its id; lists leave it out, and so does all that looks at runs. One that is
+        stored already is left as it is.
+        """
+        with self._database.write() as connection:
+            traces.add_alone(connection, trace)
 
     def add_score(self, trace_id: str, score: Score) -> None:
         """Store one more score of a stored trace; what its sample was judged by stays as it was.

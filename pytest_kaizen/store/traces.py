@@ -68,7 +68,16 @@ class Place(NamedTuple):
 def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> None:
     """Store a sample with its trace; one that is stored already is left as it is."""
     trace = sample.trace
-    cursor = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace)))
+    _insert(connection, (*place, *_SAMPLES.row(sample)), trace)
+
+
+def add_alone(connection: sqlite3.Connection, trace: Trace) -> None:
+    """Store a trace that is of no case of a run: lists leave it out, and it is found by its id."""
+    _insert(connection, (None, None, *(None for _ in _SAMPLES.columns)), trace)
+
+
+def _insert(connection: sqlite3.Connection, keys: Row, trace: Trace) -> None:
+    cursor = connection.execute(_INSERT_NEW, (*keys, *_TRACES.row(trace)))
     if cursor.rowcount:
         _SPANS.insert_all(connection, trace.spans, cursor.lastrowid)
         _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
@@ -101,9 +110,10 @@ def list_query(filters: Collection[str]) -> str:
     # The traces of a run or a case are few: found through the case and then sorted. The plus keeps
     # SQLite from walking all traces, or all of the task, in the order of time instead.
     plus = "+" if "run_id" in filters or "case_id" in filters else ""
-    where = " AND ".join(f"{plus}task = ?" if name == "task" else _BY_CASE[name] for name in filters)
+    wanted = [f"{plus}task = ?" if name == "task" else _BY_CASE[name] for name in filters]
     return (
-        f"SELECT traces.number, {_TRACES.fields} FROM traces {f'WHERE {where}' if where else ''} "
+        f"SELECT traces.number, {_TRACES.fields} FROM traces "
+        f"WHERE {' AND '.join([*wanted, '+case_number IS NOT NULL'])} "
         f"ORDER BY {plus}created_at DESC, number DESC LIMIT ?"
     )
 

@@ -187,9 +187,27 @@ def test_a_task_has_settings_of_its_own(weak: Suite) -> None:
 
 def test_an_engine_that_breaks_changes_no_outcome(weak: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*given: object, **named: object) -> None:
-        raise ZeroDivisionError(f"{len(given)} and {len(named)}")
+        raise ZeroDivisionError(f"{bool(given)} and {bool(named)}")
 
     monkeypatch.setattr("pytest_kaizen.plugin.optimizing.optimize_task", broken)
     weak.run("--kaizen-optimize=propose", passed=40, code=1)
-    assert "kaizen: no better prompt for greet: ZeroDivisionError: 4 and 2" in weak.text
+    assert "kaizen: no better prompt for greet: ZeroDivisionError: True and True" in weak.text
     assert weak.last_line == FAILED
+
+
+def test_a_prompt_under_which_a_critical_criterion_falls_is_not_proposed(weak: Suite) -> None:
+    weak.write(
+        """
+        name: greeting
+        criteria:
+        - {name: warm, weight: 0.9, check: {contains: Dear}}
+        - {name: modern, weight: 0.1, check: {not_contains: Dear}, critical: true}
+        """,
+        "rubric.yaml",
+    )
+    weak.write("tasks: {greet: {rubric: rubric.yaml, gate: [{metric: warm, min: 0.9}]}}", "kaizen.yaml")
+    weak.run("--kaizen-optimize=propose", passed=40, code=1)
+    assert "kaizen: no better prompt for greet: rejected: the candidate gained 0." in weak.text
+    assert "critical criteria fell or could not be compared: greeting.modern" in weak.text
+    with weak.store as store:
+        assert store.proposals() == []
