@@ -7,7 +7,18 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_kaizen.store import Store, answers, calibrations, cases, gates, lookup, prompts, runs, traces
+from pytest_kaizen.store import (
+    Store,
+    answers,
+    calibrations,
+    cases,
+    gates,
+    lookup,
+    outbox,
+    prompts,
+    runs,
+    traces,
+)
 
 
 def plan(store: Store, query: str) -> list[str]:
@@ -39,6 +50,11 @@ def test_lists_of_traces(store: Store, filters: tuple[str, ...]) -> None:
         runs.ONE,
         runs.SUMMARIES_OF_RUN,
         cases.PLACE,
+        cases.ONE,
+        outbox.OLDEST,
+        outbox.OF_RUN,
+        outbox.REASONS,
+        traces.SAMPLE,
         traces.SAMPLES,
         traces.ONE,
         traces.SPANS_OF_TRACE,
