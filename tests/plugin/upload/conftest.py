@@ -128,6 +128,10 @@ class FakeCT(Server):
             self._answered[key] = answer
         return self._answered[key]
 
+    def know(self, name: str) -> None:
+        """Let there be a task of this name."""
+        self.tasks[name] = wire.Task(id=uuid4(), name=name, feedback_threshold=50, created_at=NOW)
+
     def _get_tasks(self, _: str, __: Any) -> tuple[int, Any]:
         return 200, wire.TaskList(list(self.tasks.values()))
 
