@@ -20,8 +20,8 @@ LATER = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def owing(path: Path) -> Iterator[Store]:
-    with Store.open(path, recipients={"kate": EVERYTHING, "otlp": {ParcelKind.SAMPLE}}) as store:
+def owing(where: Path | str) -> Iterator[Store]:
+    with Store.open(where, recipients={"kate": EVERYTHING, "otlp": {ParcelKind.SAMPLE}}) as store:
         yield store
 
 
@@ -179,8 +179,8 @@ def test_the_oldest_that_arrived_go_first_and_what_is_owed_stays(owing: Store, m
     ]
 
 
-def test_one_process_at_a_time_sends(owing: Store, path: Path) -> None:
-    with Store.open(path) as other, owing.outbox.sending() as ours:
+def test_one_process_at_a_time_sends(owing: Store, where: Path | str) -> None:
+    with Store.open(where) as other, owing.outbox.sending() as ours:
         assert ours
         with other.outbox.sending() as theirs:
             assert not theirs
@@ -188,12 +188,18 @@ def test_one_process_at_a_time_sends(owing: Store, path: Path) -> None:
         assert again
 
 
-def test_who_dies_sends_no_more(owing: Store, path: Path) -> None:
+def test_who_dies_sends_no_more(owing: Store, where: Path | str) -> None:
     script = (
-        "import os, sys; from pathlib import Path; from pytest_kaizen.store import Store; "
-        "sending = Store.open(Path(sys.argv[1])).outbox.sending(); os._exit(0 if sending.__enter__() else 1)"
+        "import os, sys; from pytest_kaizen.store import Store; "
+        "sending = Store.open(sys.argv[1]).outbox.sending(); os._exit(0 if sending.__enter__() else 1)"
     )
-    assert subprocess.run([sys.executable, "-c", script, path], check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script, f"sqlite:///{where}" if isinstance(where, Path) else where],
+            check=False,
+        ).returncode
+        == 0
+    )
     with owing.outbox.sending() as ours:
         assert ours
 

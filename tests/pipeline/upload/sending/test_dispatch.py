@@ -16,7 +16,7 @@ from pytest_kaizen.pipeline.upload.dispatch import Dispatch, new_loop
 from pytest_kaizen.store import Store
 
 if TYPE_CHECKING:
-    from tests.pipeline.upload.conftest import Told
+    from tests.pipeline.upload.sending.conftest import Told
 
 
 def run(dispatch: Dispatch) -> None:

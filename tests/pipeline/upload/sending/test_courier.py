@@ -15,7 +15,7 @@ from pytest_kaizen.pipeline.upload.courier import Courier
 from pytest_kaizen.store import Store
 
 if TYPE_CHECKING:
-    from tests.pipeline.upload.conftest import Told
+    from tests.pipeline.upload.sending.conftest import Told
 
 pytestmark = pytest.mark.asyncio
 
