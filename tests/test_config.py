@@ -202,7 +202,8 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         ),
         (
             "tasks:\n  t:\n    promts: x\n",
-            ":3: unknown key 'tasks.t.promts' (did you mean 'prompts'?); valid: gate, prompts, rubric",
+            ":3: unknown key 'tasks.t.promts' (did you mean 'prompts'?); "
+            "valid: custom_fn, gate, prompts, rubric",
         ),
         ("tasks: [a]\n", ":1: tasks: input should be a valid dictionary"),
         (

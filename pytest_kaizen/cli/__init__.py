@@ -72,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = args.run(args)
         sys.stdout.flush()
     except KaizenError as exc:
-        print(f"kaizen: {exc}", file=sys.stderr)
+        # What a server answered may be in it.
+        from pytest_kaizen.report.text import safe_text
+
+        print(safe_text(f"kaizen: {exc}"), file=sys.stderr)
         return 2 if isinstance(exc, UsageError) else 1
     except KeyboardInterrupt:
         return 130

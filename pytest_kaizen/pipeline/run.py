@@ -152,8 +152,16 @@ class RunBook:
 
     def _weak(self, fails: Callable[[GateResult], bool]) -> list[str]:
         """Return the tasks that the platforms may spend money on."""
-        pays = self._config.optimize != "never" and self.run.status == "completed" and from_our_own(self.run)
-        return weak_tasks(self.run, fails) if pays else []
+        weak = weak_tasks(self.run, fails)
+        if self._config.optimize == "never" or self.run.status != "completed" or not weak:
+            return []
+        if not from_our_own(self.run):
+            if self._config.searches_elsewhere:
+                self.run.notes.append(
+                    f"{', '.join(weak)}: not optimised: this pull request may come from a fork"
+                )
+            return []
+        return weak
 
     @property
     def decided_gates(self) -> list[GateResult]:
