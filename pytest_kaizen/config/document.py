@@ -123,12 +123,12 @@ class PromptsConfig(BaseModel):
     """``prompts`` in ``kaizen.yaml``.
 
     Attributes:
-        source: ``from``: the files here, or the versions that are active at Kaizen CT.
+        source: ``from``: the files here, the versions that are active at Kaizen CT, or the newest at Kayba.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    source: Literal["files", "kaizen-ct"] = Field(default="files", alias="from")
+    source: Literal["files", "kaizen-ct", "kayba"] = Field(default="files", alias="from")
 
 
 class Endpoint(BaseModel):

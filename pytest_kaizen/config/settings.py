@@ -84,7 +84,7 @@ class Config:
     upload_to: tuple[str, ...] = ()
     backends: BackendsConfig = field(default_factory=BackendsConfig)
     upload_timeout_s: float = 10.0
-    prompt_source: Literal["files", "kaizen-ct"] = "files"
+    prompt_source: Literal["files", "kaizen-ct", "kayba"] = "files"
     wait: bool = False
 
     @property

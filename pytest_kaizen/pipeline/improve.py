@@ -79,7 +79,8 @@ def optimize_task(
         job.spend = meter.used
 
         def keep(trace: Trace) -> None:
-            store.add_rollout(job.id, trace)
+            mark = {**trace.metadata, "kaizen.optimization": job.id}
+            store.add_rollout(job.id, trace.model_copy(update={"run_id": job.id, "metadata": mark}))
 
         try:
             measured = measure.cases(prompt, keep)
