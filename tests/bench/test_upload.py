@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).with_name("upload.py")
 
 
 def test_everything_is_sent_in_bounded_memory() -> None:
-    command = [sys.executable, SCRIPT, "--traces", "2000", "--backend", "otlp"]
+    command = [sys.executable, str(SCRIPT), "--traces", "2000", "--backend", "otlp"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     few, many = (
         re.fullmatch(r"otlp: (\d+) sent, 0 owed, \d+/s, peak (\d+) MB", line)
