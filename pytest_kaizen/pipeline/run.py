@@ -156,11 +156,9 @@ class RunBook:
         if self.run.status != "completed" or not weak:
             return []
         why = why_no_search(self.run.ci)
-        if why is not None:
-            if self._config.searches_elsewhere:
-                self.run.notes.append(f"{', '.join(weak)}: not optimised: {why}")
-            return []
-        return weak
+        if why is not None and self._config.searches_elsewhere:
+            self.run.notes.append(f"{', '.join(weak)}: no search for a better prompt: {why}")
+        return weak if why is None else []
 
     @property
     def decided_gates(self) -> list[GateResult]:

@@ -69,7 +69,10 @@ def test_a_pull_request_from_a_fork_asks_for_nothing(
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
     suite.run("--kaizen-optimize=propose", passed=2, code=1)
     assert (len(ct.feedback), ct.jobs) == (2, [])
-    assert "support: not optimised: this pull request may come from a fork" in suite.result.outlines
+    assert (
+        "support: no search for a better prompt: this pull request may come from a fork"
+        in suite.result.outlines
+    )
     assert suite.stored_run.ci is not None
     assert suite.stored_run.ci.fork is True
 
