@@ -14,6 +14,7 @@
     │   └── BudgetExceeded       the spend cap was reached before the call
     ├── ScoreError               a scorer could not give a score
     ├── StoreError               the database: cannot be opened, written or understood
+    │   └── StoreBusy            too many writes are waiting; later there may be room
     ├── JobError                 a job cannot be had: another one is active, or another process has it
     ├── WorkerError              a process that runs a suite's cases could not start, died or hung
     └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
@@ -108,12 +109,16 @@ class StoreError(KaizenError):
 
     Args:
         message: What happened and what to do about it.
-        path: The database file.
+        path: The database file, or on which server the database is, without its password.
     """
 
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
-        self.path = Path(path) if path is not None else None
+        self.path = path
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
+
+
+class StoreBusy(StoreError):  # noqa: N818 - it names what happened
+    """More writes are waiting than the store takes; the same may succeed later."""
 
 
 class JobError(KaizenError):

@@ -43,6 +43,7 @@ GROUPS = (
     Group("run", "draw insights from traces, chosen from a list or named", ".run"),
     Group("runs", "look at past runs", ".runs"),
     Group("status", "say how a job stands", ".status"),
+    Group("sync", "send what runs still owe to the platforms", ".sync"),
     Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
     Group("traces", "look at traces, put in and delete them", ".traces"),
     Group("upload", "put files in as traces", ".upload"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ..errors import JobError
 from ..models import Job, JobStatus
-from .database import Database
+from .database import Connection, Database
 from .lookup import find
 from .table import Table, key, utc_text
 
@@ -85,11 +84,11 @@ class Jobs:
                 "error": None,
             }
             claimed = job.model_copy(update=update)
-            try:
-                if not _store(connection, claimed, job.status, job.owner):
-                    raise _under_way(job)
-            except sqlite3.IntegrityError:
-                raise _under_way(_active(connection, job.kind, job.task) or job) from None
+            other = _active(connection, job.kind, job.task)
+            if other is not None and other.id != job.id:
+                raise _under_way(other)
+            if not _store(connection, claimed, job.status, job.owner):
+                raise _under_way(job)
             return claimed
 
     def write(self, job: Job, now: datetime) -> None:
@@ -150,13 +149,13 @@ class Jobs:
         with self._database.read() as connection:
             return _select(connection, given)
 
-    def _one(self, connection: sqlite3.Connection, job_id: str) -> Job:
+    def _one(self, connection: Connection, job_id: str) -> Job:
         number = find(connection, self._database.path, "jobs", job_id)
         row = connection.execute(f"SELECT {_JOBS.fields} FROM jobs WHERE number = ?", (number,)).fetchone()
         return _JOBS.read(row)
 
 
-def add_job(connection: sqlite3.Connection, job: Job, silent_since: datetime) -> None:
+def add_job(connection: Connection, job: Job, silent_since: datetime) -> None:
     """Store a new job in a transaction that is open; see ``Jobs.add``."""
     active = _active(connection, job.kind, job.task)
     if active is not None and active.is_dead(silent_since):
@@ -166,11 +165,11 @@ def add_job(connection: sqlite3.Connection, job: Job, silent_since: datetime) ->
         raise _under_way(active)
     try:
         connection.execute(_JOBS.insert, _JOBS.row(job))
-    except sqlite3.IntegrityError:
+    except connection.IntegrityError:
         raise _under_way(job) from None
 
 
-def _select(connection: sqlite3.Connection, filters: Mapping[str, Sequence[str]]) -> list[Job]:
+def _select(connection: Connection, filters: Mapping[str, Sequence[str]]) -> list[Job]:
     where = " AND ".join(
         f"{column} IN ({', '.join('?' * len(values))})" for column, values in filters.items()
     )
@@ -179,12 +178,12 @@ def _select(connection: sqlite3.Connection, filters: Mapping[str, Sequence[str]]
     return [_JOBS.read(row) for row in connection.execute(query, wanted).fetchall()]
 
 
-def _active(connection: sqlite3.Connection, kind: str, task: str) -> Job | None:
+def _active(connection: Connection, kind: str, task: str) -> Job | None:
     found = _select(connection, {"kind": [kind], "task": [task], "status": _ACTIVE})
     return found[0] if found else None
 
 
-def _store(connection: sqlite3.Connection, job: Job, status: JobStatus, owner: str | None) -> bool:
+def _store(connection: Connection, job: Job, status: JobStatus, owner: str | None) -> bool:
     """Store what a job has become, if its row still has this status and this owner."""
     query = f"{_JOBS.update} WHERE id = ? AND status = ? AND COALESCE(owner, '') = ?"
     held = (job.id, status.value, owner or "")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,14 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..models import BackendState, Case, OutboxRow, OutboxState, ParcelKind, Remote, Run
 from . import cases, runs, traces
-from .filelock import FileLock, LockTimeout
 from .table import key as storable
 from .table import storable_json, utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .database import Database
+    from .database import Connection, Database
 
 #: Rows that are kept; what is acknowledged goes first, what is owed never.
 MAX_ROWS = 20_000
@@ -77,7 +75,7 @@ class Outbox:
 
     def owe(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         kind: ParcelKind,
         run_id: str,
         *,
@@ -206,20 +204,11 @@ class Outbox:
 
         One process at a time, so that nothing is sent twice at once; it ends with the process.
         """
-        lock = FileLock(self._database.path.with_name(self._database.path.name + ".sending"), timeout=0)
-        try:
-            try:
-                lock.acquire()
-            except LockTimeout:
-                yield False
-                return
-            yield True
-            lock.release()
-        finally:
-            lock.close()
+        with self._database.alone("sending") as held:
+            yield held
 
 
-def _case(connection: sqlite3.Connection, run: int, row: OutboxRow) -> Case | None:
+def _case(connection: Connection, run: int, row: OutboxRow) -> Case | None:
     if row.case_id is None:
         return None
     if row.trace_id is None:

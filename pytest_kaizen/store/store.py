@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,12 +23,15 @@ from ..models import (
     Scored,
     Trace,
 )
-from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
-from .database import Database
+from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
+from .database import Connection, Database
 from .feedback import FeedbackLog
+from .idempotency import Idempotency
 from .jobs import Jobs
 from .lookup import find
+from .opening import open_database
 from .outbox import Outbox
+from .retention import Retention
 from .shelf import Shelf
 from .table import key
 from .tasks import Tasks
@@ -40,15 +42,15 @@ LOCK_TIMEOUT_S = 30.0
 
 
 class Store:
-    """Runs, cases, traces, prompt versions and gates in one file.
+    """Runs, cases, traces, prompt versions and gates in one database.
 
     Every method that writes is one transaction: when it returns, what it stored survives the death
     of the process. One object serves all threads of a process; other processes may use the same
-    file. What is read equals what was stored, except that times with a zone come back in UTC and
+    database. What is read equals what was stored, except that times with a zone come back in UTC and
     values that JSON does not know (in ``input``, ``output``, ``reference`` and ``metadata``) as
     their nearest JSON.
 
-    All methods raise ``StoreError`` when the file cannot be read or written.
+    All methods raise ``StoreError`` when it cannot be read or written.
 
     Attributes:
         feedback: What programs logged about tasks.
@@ -56,6 +58,8 @@ class Store:
         jobs: Long pieces of work.
         outbox: What the backends are owed.
         shelf: Traces as people handle them.
+        idempotency: Answers that were given under an ``Idempotency-Key``.
+        retention: Deletes what is old.
     """
 
     def __init__(
@@ -67,11 +71,13 @@ class Store:
         self.jobs = Jobs(database)
         self.outbox = Outbox(database, recipients or {})
         self.shelf = Shelf(database)
+        self.idempotency = Idempotency(database)
+        self.retention = Retention(database)
 
     @classmethod
     def open(
         cls,
-        path: Path,
+        where: Path | str,
         *,
         readonly: bool = False,
         timeout: float = LOCK_TIMEOUT_S,
@@ -80,21 +86,25 @@ class Store:
         """Open a store.
 
         Args:
-            path: The database file. Unless ``readonly``, it is made when it is absent, with its
-                folder and a ``.gitignore`` that keeps that folder out of version control.
-            readonly: Read only; a missing file is an error.
+            where: The database file, or ``sqlite:///`` and its path, or the URL of a database on a
+                PostgreSQL server, ``postgresql://…``. Unless ``readonly``, the file is made when it is
+                absent, with its folder and a ``.gitignore`` that keeps that folder out of version
+                control; on PostgreSQL the schema ``kaizen`` is.
+            readonly: Read only; a missing store is an error.
             timeout: Seconds to wait for another process that writes.
             recipients: The backends that are owed what is stored through this object, with the kinds of
                 parcels that each one wants.
 
         Raises:
+            ConfigError: ``where`` is the URL of something else.
             StoreError: Missing, not writable, locked, not a database, another program's or written
                 by a newer release; says what to do.
         """
-        return cls(Database(path, readonly=readonly, timeout=timeout), recipients)
+        database = open_database(where, migrations.STORE, readonly=readonly, timeout=timeout)
+        return cls(database, recipients)
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close it; a second time does nothing."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -332,7 +342,7 @@ class Store:
         with self._database.write() as connection:
             try:
                 optimisation.save(connection, optimisation.PROPOSALS, proposal, proposal.id)
-            except sqlite3.IntegrityError:
+            except connection.IntegrityError:
                 raise self._error(
                     f"'{proposal.task}' has an open proposal for this prompt already; activate or dismiss it"
                 ) from None
@@ -342,17 +352,17 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
-    def _start(self, connection: sqlite3.Connection, case: Case) -> Place:
+    def _start(self, connection: Connection, case: Case) -> Place:
         number = runs.number_of(connection, case.run_id)
         if number is None:
             raise self._error(f"run {case.run_id!r} was never started")
         return cases.start(connection, number, case)
 
-    def _add_sample(self, connection: sqlite3.Connection, place: Place, case: Case, sample: Sample) -> None:
+    def _add_sample(self, connection: Connection, place: Place, case: Case, sample: Sample) -> None:
         traces.add_sample(connection, place, sample)
         self.outbox.owe(connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id)
 
-    def _place(self, connection: sqlite3.Connection, case: Case) -> Place:
+    def _place(self, connection: Connection, case: Case) -> Place:
         place = cases.place(connection, case)
         if place is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

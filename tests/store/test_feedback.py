@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -121,9 +122,9 @@ def test_one_entry_about_a_trace(store: Store, task: Task) -> None:
 @pytest.mark.parametrize(
     "query", [tasks.BY_ID, tasks.BY_NAME, tasks.NEWEST, feedback.NEWEST, feedback.COUNT, feedback.LAST]
 )
-def test_queries_use_indexes(store: Store, query: str) -> None:
-    connection = store._database._connection
-    steps = connection.execute(f"EXPLAIN QUERY PLAN {query}", [1] * query.count("?")).fetchall()
+@pytest.mark.parametrize("home", ["sqlite"])
+def test_queries_use_indexes(raw: sqlite3.Connection, query: str) -> None:
+    steps = raw.execute(f"EXPLAIN QUERY PLAN {query}", [1] * query.count("?")).fetchall()
     plan = [row[3] for row in steps]
     scans = [step for step in plan if step.startswith("SCAN")]
     assert scans == (["SCAN tasks"] if query == tasks.NEWEST else [])
