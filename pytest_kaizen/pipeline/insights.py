@@ -23,7 +23,7 @@ from ..prompts import PromptLibrary
 from ..report.plain import plain
 from ..store import Store
 from . import jobs
-from .held_out import HeldOut
+from .held_out import is_kept_back
 from .plan import NO_TASK
 from .studied import StoredSpans, chunks, pieces_of, shown
 
@@ -107,11 +107,10 @@ def choose(store: Store, ids: Sequence[str] | None = None, task: str | None = No
     """
     kept: dict[str, dict[str, None]] = {}
     held_out: set[str] = set()
-    kept_back = HeldOut(store)
     for trace in map(store.trace, store.shelf.ids(task) if ids is None else ids):
         if task is not None and trace.task != task:
             raise UsageError(f"trace {trace.id} is not of the task '{task}'")
-        if trace in kept_back:
+        if is_kept_back(trace):
             held_out.add(trace.id)
         else:
             kept.setdefault(_task_of(trace), {})[trace.id] = None
