@@ -203,7 +203,7 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         (
             "tasks:\n  t:\n    promts: x\n",
             ":3: unknown key 'tasks.t.promts' (did you mean 'prompts'?); "
-            "valid: custom_fn, gate, prompts, rubric",
+            "valid: custom_fn, gate, optimize, prompts, rubric",
         ),
         ("tasks: [a]\n", ":1: tasks: input should be a valid dictionary"),
         (

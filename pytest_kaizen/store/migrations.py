@@ -313,6 +313,18 @@ def _idempotency(connection: Connection) -> None:
     connection.execute("CREATE INDEX idempotency_by_expiry ON idempotency (expires_at)")
 
 
+def _proposals_with_pull_requests(connection: Connection) -> None:
+    connection.execute("DROP INDEX one_open_proposal")
+    connection.execute(
+        """CREATE UNIQUE INDEX one_open_proposal ON proposals (task, parent_sha256)
+            WHERE status NOT IN ('activated', 'dismissed')"""
+    )
+
+
+def _rollouts(connection: Connection) -> None:
+    connection.execute("ALTER TABLE traces ADD COLUMN job_id TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
     _judge_answers,
@@ -323,6 +335,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     _feedback,
     _columns_for_lists,
     _idempotency,
+    _proposals_with_pull_requests,
+    _rollouts,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

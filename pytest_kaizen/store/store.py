@@ -243,7 +243,7 @@ class Store:
         case_id: str | None = None,
         limit: int = 50,
     ) -> list[Trace]:
-        """Return traces, the newest first.
+        """Return the traces of runs, the newest first.
 
         Args:
             run_id: Of this run only; the whole id.
@@ -264,6 +264,15 @@ class Store:
         """
         with self._database.read() as connection:
             return traces.one(connection, find(connection, self._database.path, "traces", trace_id))
+
+    def add_rollout(self, job_id: str, trace: Trace) -> None:
+        """Store what a case did under a candidate prompt.
+
+        It is found by its id; lists leave it out, and so does all that looks at runs. One that is
+        stored already is left as it is.
+        """
+        with self._database.write() as connection:
+            traces.add_rollout(connection, job_id, trace)
 
     def add_score(self, trace_id: str, score: Score) -> None:
         """Store one more score of a stored trace; what its sample was judged by stays as it was.

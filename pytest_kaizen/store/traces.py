@@ -49,6 +49,8 @@ _BY_CASE = {
     "case_id": "case_number IN (SELECT number FROM cases WHERE id = ?)",
 }
 _INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING"
+#: Leaves out what an optimisation made: it is no result of anybody's program.
+NOT_OF_JOB = "job_id IS NULL"
 _NUMBER = "SELECT number FROM traces WHERE id = ?"
 SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
@@ -75,6 +77,12 @@ def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
 def add(connection: Connection, trace: Trace) -> bool:
     """Store a trace that is of no case; return False when its id is there already."""
     return _add(connection, (None, None, *(None for _ in _SAMPLES.columns)), trace)
+
+
+def add_rollout(connection: Connection, job_id: str, trace: Trace) -> None:
+    """Store what a job made a case do; lists leave it out, and it is found by its id."""
+    if add(connection, trace):
+        connection.execute("UPDATE traces SET job_id = ? WHERE id = ?", (key(job_id), key(trace.id)))
 
 
 def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
@@ -131,9 +139,10 @@ def list_query(filters: Collection[str]) -> str:
     # The traces of a run or a case are few: found through the case and then sorted. The empty text
     # keeps SQLite from walking all traces, or all of the task, in the order of time instead.
     bare = " || ''" if "run_id" in filters or "case_id" in filters else ""
-    where = " AND ".join(f"task{bare} = ?" if name == "task" else _BY_CASE[name] for name in filters)
+    wanted = [f"task{bare} = ?" if name == "task" else _BY_CASE[name] for name in filters]
+    where = " AND ".join([*wanted, NOT_OF_JOB])
     return (
-        f"SELECT traces.number, {_TRACES.fields} FROM traces {f'WHERE {where}' if where else ''} "
+        f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE {where} "
         f"ORDER BY created_at{bare} DESC, number DESC LIMIT ?"
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from ...capture import Redactor
 from ...config import Config, JudgeConfig
 from ...errors import UsageError
 from ...llm import LLM, AnthropicLLM
-from ...models import FeedbackEntry, Task
+from ...models import FeedbackEntry, Task, Trace
 from ...optimize import Evaluator, Improve, Meter
 from ...prices import load_prices
 from ...prompts import Prompt
@@ -77,7 +78,7 @@ class FeedbackMeasure:
         self._rubric = scoring_rubric(task, self._config)
         return self._search
 
-    def cases(self, prompt: Prompt) -> Measured:
+    def cases(self, prompt: Prompt, keep: Callable[[Trace], None]) -> Measured:  # noqa: ARG002 - no traces
         """Return the newest inputs that fit the active prompt, no more than the budget can compare."""
         self._logged, left_out = self._fitting(prompt)
         self._model = self._task.target_model or prompt.model or self._judging.model

@@ -15,6 +15,7 @@ from pytest_kaizen.models import FeedbackEntry, Task
 from pytest_kaizen.optimize import Budget, Meter
 from pytest_kaizen.pipeline.feedback.measure import FeedbackMeasure
 from pytest_kaizen.pipeline.search import Measured, Search
+from pytest_kaizen.pipeline.suite import keep_nothing
 from pytest_kaizen.prompts import Prompt, PromptLibrary
 from pytest_kaizen.store import Store
 
@@ -60,7 +61,7 @@ def judged(request: LLMRequest) -> str:
 
 
 def measured(measure: FeedbackMeasure, prompt: Prompt, search: Search = SEARCH) -> tuple[Search, Measured]:
-    return measure.fix(search), measure.cases(prompt)
+    return measure.fix(search), measure.cases(prompt, keep_nothing)
 
 
 def test_each_input_is_a_case_and_a_search_that_goes_on_has_the_same(
