@@ -44,13 +44,13 @@ class AgreementCheck:
     Args:
         rubric: What scores.
         judge: Makes the judge that asks through a door.
-        identity: What else the scores depend on: the judge's model and votes.
+        judged_by: All that a score depends on, as text.
     """
 
-    def __init__(self, rubric: Rubric, judge: Callable[[LLM], Judge], identity: str) -> None:
+    def __init__(self, rubric: Rubric, judge: Callable[[LLM], Judge], judged_by: str) -> None:
         self._rubric = rubric
         self._judge = judge
-        self._identity = identity
+        self._judged_by = judged_by
 
     def notes(
         self, entries: Sequence[FeedbackEntry], llm: LLM, prices: Prices, meter: Meter, ledger: Ledger
@@ -83,7 +83,7 @@ class AgreementCheck:
         meter: Meter,
         ledger: Ledger,
     ) -> LoggedAgreement:
-        text = "\n".join([self._rubric.sha256, self._identity, *(f"{e.id} {e.score}" for e in scored)])
+        text = "\n".join([self._judged_by, *(f"{e.id} {e.score}" for e in scored)])
         key = f"agreement {hashlib.sha256(text.encode()).hexdigest()}"
         kept = ledger.reflection(key)
         if kept is not None:

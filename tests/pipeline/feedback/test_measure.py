@@ -100,7 +100,10 @@ def test_whose_models_they_are(store: Store, make: Make, log: Log, prompt: Promp
     )
 
 
-def test_another_judge_or_rubric_measures_anew(store: Store, make: Make, log: Log, prompt: Prompt) -> None:
+def test_another_judge_rubric_or_server_measures_anew(
+    store: Store, make: Make, log: Log, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
     log({"ticket": "a"})
 
     def rubric(config: str, **settings: Any) -> str:
@@ -118,6 +121,8 @@ def test_another_judge_or_rubric_measures_anew(store: Store, make: Make, log: Lo
     ]
     assert len(set(found)) == 4
     assert rubric("", evaluator_config=KIND_WORDS) == found[0]
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    assert rubric("") not in found
 
 
 def test_inputs_that_do_not_fit_and_those_beyond_the_budget(
