@@ -15,7 +15,6 @@ from ...optimize.cases import input_text
 from ...prices import Prices
 from ...score import WHOLE, Judge, Rubric, agreement, score_rubric
 from .cases import is_good
-from .evaluator import CountedLLM
 
 #: The newest entries that are scored again.
 MOST = 40
@@ -90,12 +89,16 @@ class AgreementCheck:
             known = LoggedAgreement.model_validate(kept)
             meter.count_reflection(key, 0, known.cost_usd)
             return known
-        door = CountedLLM(llm)
-        judge = self._judge(door)
-        with ThreadPoolExecutor(_THREADS) as pool:
+        judge, before = self._judge(llm), meter.used.usd
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
             found_pairs = pool.map(lambda entry: self._pair(entry, _others(entry, entries), judge), scored)
             pairs = [pair for pair in found_pairs if pair is not None]
-        found = LoggedAgreement(pairs=pairs, failed=len(scored) - len(pairs), cost_usd=door.cost_usd or 0.0)
+        finally:
+            # Whoever breaks it off does not wait for, or pay for, what has not begun.
+            pool.shutdown(cancel_futures=True)
+        spent = meter.used.usd - before
+        found = LoggedAgreement(pairs=pairs, failed=len(scored) - len(pairs), cost_usd=spent)
         if pairs:
             ledger.save_reflection(key, found.model_dump(mode="json"))
         # Its calls were paid for one by one as they were made.
