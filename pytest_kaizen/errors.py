@@ -117,12 +117,12 @@ class StoreError(KaizenError):
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
 
 
-class JobError(KaizenError):
-    """A job cannot be started, gone on with or written: another is active, or another process has it."""
-
-
 class StoreBusy(StoreError):  # noqa: N818 - it names what happened
     """More writes are waiting than the store takes; the same may succeed later."""
+
+
+class JobError(KaizenError):
+    """A job cannot be started, gone on with or written: another is active, or another process has it."""
 
 
 class WorkerError(KaizenError):

@@ -84,9 +84,9 @@ class Jobs:
                 "error": None,
             }
             claimed = job.model_copy(update=update)
-            active = _active(connection, job.kind, job.task)
-            if active is not None and active.id != job.id:
-                raise _under_way(active)
+            other = _active(connection, job.kind, job.task)
+            if other is not None and other.id != job.id:
+                raise _under_way(other)
             if not _store(connection, claimed, job.status, job.owner):
                 raise _under_way(job)
             return claimed
@@ -163,7 +163,10 @@ def add_job(connection: Connection, job: Job, silent_since: datetime) -> None:
         _store(connection, active.model_copy(update=ended), active.status, active.owner)
     elif active is not None:
         raise _under_way(active)
-    connection.execute(_JOBS.insert, _JOBS.row(job))
+    try:
+        connection.execute(_JOBS.insert, _JOBS.row(job))
+    except connection.IntegrityError:
+        raise _under_way(job) from None
 
 
 def _select(connection: Connection, filters: Mapping[str, Sequence[str]]) -> list[Job]:

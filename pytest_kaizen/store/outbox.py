@@ -11,13 +11,10 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import StoreError
 from ..models import BackendState, Case, OutboxRow, OutboxState, ParcelKind, Remote, Run
 from . import cases, runs, traces
-from .sqlite.filelock import FileLock, LockTimeout
 from .table import key as storable
 from .table import storable_json, utc_text
 
@@ -207,20 +204,8 @@ class Outbox:
 
         One process at a time, so that nothing is sent twice at once; it ends with the process.
         """
-        path = self._database.path
-        if not isinstance(path, Path):
-            raise StoreError("parcels are sent from a store in a local file alone", path=path)
-        lock = FileLock(path.with_name(path.name + ".sending"), timeout=0)
-        try:
-            try:
-                lock.acquire()
-            except LockTimeout:
-                yield False
-                return
-            yield True
-            lock.release()
-        finally:
-            lock.close()
+        with self._database.alone("sending") as held:
+            yield held
 
 
 def _case(connection: Connection, run: int, row: OutboxRow) -> Case | None:

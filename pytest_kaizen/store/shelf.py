@@ -21,11 +21,14 @@ class Shelf:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, items: Iterable[Trace]) -> None:
-        """Store traces that belong to no run, all or none; one that is there already stays."""
+    def add(self, items: Iterable[Trace]) -> list[str]:
+        """Store traces that belong to no run, all or none; one that is there already stays.
+
+        Returns:
+            The ids of those that were not there.
+        """
         with self._database.write() as connection:
-            for trace in items:
-                traces.add(connection, trace)
+            return [trace.id for trace in items if traces.add(connection, trace)]
 
     def delete(self, trace_id: str) -> str:
         """Delete a trace with its spans and scores; a run that it was of has a sample less then.

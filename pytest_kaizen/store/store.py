@@ -57,9 +57,9 @@ class Store:
         tasks: The tasks that are known by their feedback.
         jobs: Long pieces of work.
         outbox: What the backends are owed.
-        idempotency: Answers that were given under an ``Idempotency-Key``.
-        retention: Deleting what is old.
         shelf: Traces as people handle them.
+        idempotency: Answers that were given under an ``Idempotency-Key``.
+        retention: Deletes what is old.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Store:
         self.tasks = Tasks(database)
         self.jobs = Jobs(database)
         self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
         self.idempotency = Idempotency(database)
         self.retention = Retention(database)
-        self.shelf = Shelf(database)
 
     @classmethod
     def open(
@@ -351,15 +351,6 @@ class Store:
         """Return proposals, the newest first; of one task or status only, where given."""
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
-
-    def add_traces(self, new: Iterable[Trace]) -> list[str]:
-        """Store traces that are of no case: sent from outside, or passed through a proxy.
-
-        Returns:
-            The ids of those that were new; one whose id is there already is left as it is.
-        """
-        with self._database.write() as connection:
-            return [trace.id for trace in new if traces.add(connection, trace)]
 
     def _start(self, connection: Connection, case: Case) -> Place:
         number = runs.number_of(connection, case.run_id)

@@ -17,7 +17,7 @@ from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
 def stored(workspace: OpenWorkspace, make: Any, **fields: Any) -> str:
     """Store a trace that says nothing but what is given; return its id."""
     trace = make.trace(**{"name": "", "case_id": None, "spans": [], "scores": [], **fields})
-    workspace.store.add_traces([trace])
+    workspace.store.shelf.add([trace])
     workspace.index(anyway=True)
     trace_id: str = trace.id
     return trace_id
@@ -109,7 +109,7 @@ def test_it_is_indexed_soon_after_it_was_written(
 ) -> None:
     traces = [make.trace(output=f"needle {number}") for number in range(250)]
     with Tending(workspaces):
-        workspace.writer.enqueue(lambda store: store.add_traces(traces)).result()
+        workspace.writer.enqueue(lambda store: store.shelf.add(traces)).result()
         while workspace.search("needle").total < 250:
             pass
     assert workspace.index(anyway=True) == 0

@@ -237,6 +237,16 @@ def test_threads_share_a_store(store: Store, started: Started, make: Any) -> Non
     assert {case.id: case.samples for case in store.cases("run-1")} == samples
 
 
+def test_what_one_at_a_time_may_do(store: Store, where: Path | str) -> None:
+    with Store.open(where) as other:
+        with store._database.alone("sending") as first, other._database.alone("sending") as second:
+            assert (first, second) == (True, False)
+            with other._database.alone("counting") as third:
+                assert third
+        with other._database.alone("sending") as second:
+            assert second
+
+
 def test_closing_twice_is_harmless_and_a_closed_store_says_so(where: Path | str, make: Any) -> None:
     store = Store.open(where)
     store.close()
