@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from ..capture import Redactor
 from ..config import Config
 from ..errors import UsageError
-from ..llm import AnthropicLLM
+from ..llm import LLM, AnthropicLLM
 from ..models import Job, JobStatus, Proposal, ProposalStatus
 from ..optimize import (
     CappedLLM,
@@ -24,7 +24,7 @@ from ..optimize import (
     improve,
 )
 from ..prices import load_prices
-from ..prompts import PromptLibrary
+from ..prompts import Prompt, PromptLibrary
 from ..store import Store
 from . import jobs
 from .redacted import RedactedEvaluator
@@ -64,6 +64,8 @@ def optimize_task(
     *,
     on_estimate: Callable[[CostEstimate], bool],
     on_event: Callable[[Event], None],
+    prompt: Prompt | None = None,
+    llm: LLM | None = None,
 ) -> Improved | None:
     """Search for a better prompt of a task; store the job, the insights and the proposal.
 
@@ -74,6 +76,8 @@ def optimize_task(
         measure: What runs the cases and scores them.
         on_estimate: Is told what it will cost, from a pilot of a few rollouts; False ends it there.
         on_event: Is told about progress.
+        prompt: The prompt that the task runs; the project's active one by default.
+        llm: The door to the model that reflects; the environment's by default.
 
     Returns:
         What came of it; None when ``on_estimate`` ended it.
@@ -85,7 +89,7 @@ def optimize_task(
         LLMError: The reflecting model failed again and again.
         StoreError: The store cannot be written.
     """
-    prompt = PromptLibrary(config).get(search.task)
+    prompt = prompt or PromptLibrary(config).get(search.task)
     if search.job_id is None:
         jobs.require_free(store, KIND, search.task)
     search = measure.fix(search)
@@ -95,7 +99,7 @@ def optimize_task(
         last = store.feedback.last(logged.id)
     prices = load_prices(config.prices)
     meter = Meter(search.budget)
-    llm = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
+    own = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
     with jobs.running(store, _claimed(store, search, prompt.sha256)) as job:
         job.spend = meter.used
         try:
@@ -112,7 +116,7 @@ def optimize_task(
                 seed=search.seed,
             )
             evaluate = RedactedEvaluator(measure.evaluator(request), Redactor(os.environ, config.redact))
-            reflect = LLMReflector(CappedLLM(llm, meter, prices), request.reflector)
+            reflect = LLMReflector(CappedLLM(own if llm is None else llm, meter, prices), request.reflector)
 
             def hear(event: Event) -> None:
                 jobs.progress(store, job, event.step, meter.used)
@@ -130,7 +134,7 @@ def optimize_task(
             )
         finally:
             measure.close()
-            llm.close()
+            own.close()
         now = datetime.now(UTC)
         store.save_insights(
             insight.model_copy(update={"created_at": insight.created_at or now}) for insight in found.insights
