@@ -12,10 +12,11 @@ import pytest
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.llm import LLMRequest
 from pytest_kaizen.models import FeedbackEntry, Task
-from pytest_kaizen.optimize import Budget, Meter
+from pytest_kaizen.optimize import Budget, Improve, Meter
 from pytest_kaizen.pipeline.feedback.measure import FeedbackMeasure
 from pytest_kaizen.pipeline.search import Measured, Search
 from pytest_kaizen.prompts import Prompt, PromptLibrary
+from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.store import Store
 
 from .conftest import PRICE, FakeLLM
@@ -250,3 +251,24 @@ def test_an_output_is_not_compared_with_itself(store: Store, make: Make, log: Lo
     assert measure.notes(Meter())[1].startswith(
         "the rubric and 1 logged score (2 more could not be scored): accuracy 1.00"
     )
+
+
+def test_what_the_meter_lets_through_ends_at_the_door(
+    store: Store, make: Make, log: Log, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(*({"ticket": str(number)} for number in range(6)), evaluator_config={"type": "exact_match"})
+    search = replace(SEARCH, budget=Budget(usd=1e-6))
+    with ScriptedLLM() as server:
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        server.reply("sorted")
+        measure = FeedbackMeasure(replace(make.config(), concurrency=1), store)
+        _, found = measured(measure, prompt, search)
+        request = Improve(task="triage", prompt=prompt.text, cases=found.cases)
+        rollouts = list(
+            measure.evaluator(request).evaluate(prompt.text, [case.id for case in found.cases], [0])
+        )
+        measure.close()
+        assert len(server.record) == 1
+    refused = [rollout.error for rollout in rollouts if "not called: $" in (rollout.error or "")]
+    assert len(refused) == 5
