@@ -273,7 +273,7 @@ def _feedback(connection: Connection) -> None:
             data TEXT NOT NULL,
             UNIQUE (task_id, trace_id)
         )""",
-        "CREATE INDEX feedback_by_task ON feedback (task_id, number)",
+        "CREATE INDEX feedback_by_task ON feedback (task_id, number, source)",
     )
     for statement in statements:
         connection.execute(statement)
