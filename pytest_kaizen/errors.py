@@ -14,6 +14,8 @@
     │   └── BudgetExceeded       the spend cap was reached before the call
     ├── ScoreError               a scorer could not give a score
     ├── StoreError               the database: cannot be opened, written or understood
+    │   └── StoreBusy            too many writes are waiting; later there may be room
+    ├── JobError                 a job cannot be had: another one is active, or another process has it
     ├── WorkerError              a process that runs a suite's cases could not start, died or hung
     └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
         ├── CTError              Kaizen CT
@@ -107,12 +109,20 @@ class StoreError(KaizenError):
 
     Args:
         message: What happened and what to do about it.
-        path: The database file.
+        path: The database file, or on which server the database is, without its password.
     """
 
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
-        self.path = Path(path) if path is not None else None
+        self.path = path
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
+
+
+class StoreBusy(StoreError):  # noqa: N818 - it names what happened
+    """More writes are waiting than the store takes; the same may succeed later."""
+
+
+class JobError(KaizenError):
+    """A job cannot be started, gone on with or written: another is active, or another process has it."""
 
 
 class WorkerError(KaizenError):
@@ -192,6 +202,8 @@ class KaybaAPIError(PlatformError):
     ) -> None:
         self.code = code
         super().__init__(message, status_code, detail, transient=transient, retry_after=retry_after)
+        # What another process makes it of again.
+        self.args = (code, message)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

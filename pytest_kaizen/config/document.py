@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..models import Bar
+from .backends import BackendsConfig
 
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
 #: Above this many votes the judge's noise is long averaged out, and its bias stays.
@@ -32,6 +33,8 @@ class TaskConfig(BaseModel):
         prompts: The folder of the task's prompt files; ``prompts/<name>`` unless said otherwise.
         rubric: A rubric that scores every case of the task.
         gate: Rules over all the cases of the task.
+        custom_fn: ``module:function`` that scores outputs for logged feedback; called as the check
+            ``python`` of a rubric is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +42,7 @@ class TaskConfig(BaseModel):
     prompts: str | None = None
     rubric: str | None = None
     gate: tuple[Bar, ...] = ()
+    custom_fn: str | None = None
 
 
 class JudgeConfig(BaseModel):
@@ -54,6 +58,18 @@ class JudgeConfig(BaseModel):
     max_tokens: int = Field(default=2048, gt=0)
     timeout_s: float = Field(default=60.0, gt=0)
     votes: int = Field(default=1, ge=1, le=MAX_VOTES)
+
+
+class PromptsConfig(BaseModel):
+    """``prompts`` in ``kaizen.yaml``.
+
+    Attributes:
+        source: ``from``: the files here, or the versions that are active at Kaizen CT.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    source: Literal["files", "kaizen-ct"] = Field(default="files", alias="from")
 
 
 class Endpoint(BaseModel):
@@ -102,6 +118,7 @@ class KaizenYaml(BaseModel):
 
     tasks: dict[str, TaskConfig] = Field(default_factory=dict)
     judge: JudgeConfig = Field(default_factory=JudgeConfig)
+    prompts: PromptsConfig = Field(default_factory=PromptsConfig)
     endpoints: tuple[Endpoint, ...] = ()
     prices: str | None = None
     store: str | None = None
@@ -116,3 +133,5 @@ class KaizenYaml(BaseModel):
     record: str | None = None
     cassettes: CassettesConfig = Field(default_factory=CassettesConfig)
     redact: tuple[Pattern, ...] = ()
+    backends: BackendsConfig = Field(default_factory=BackendsConfig)
+    upload_timeout: float | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: Shares of search and validation; the rest is held out.
 DEFAULT_SHARES = (0.5, 0.2)
@@ -60,15 +61,39 @@ def split_cases(
     Raises:
         ValueError: Shares that leave nothing to search in or nothing to hold out.
     """
+    sides: tuple[list[TaskCase], ...] = ([], [], [])
+    for case in sorted(cases, key=lambda case: case.id):
+        sides[_side(case.input, search, validation)].append(case)
+    return Split(*map(tuple, sides))
+
+
+def is_held_out(
+    text: str, *, search: float = DEFAULT_SHARES[0], validation: float = DEFAULT_SHARES[1]
+) -> bool:
+    """Return whether a case with this input is held out; see ``split_cases``."""
+    return _side(text, search, validation) == 2
+
+
+def input_text(value: Any) -> str:
+    """Write an input so that equal ones are the same text: a text as it is, anything else as JSON.
+
+    Whatever a case comes from, it is by this text that it falls to one side of the split.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _side(text: str, search: float, validation: float) -> int:
     if not (0 < search < 1 and 0 <= validation < 1 and search + validation < 1):
         raise ValueError(
             f"the shares of search ({search:g}) and validation ({validation:g}) must leave a share held out"
         )
-    sides: tuple[list[TaskCase], ...] = ([], [], [])
-    for case in sorted(cases, key=lambda case: case.id):
-        place = int(_digest(case.input)[:13], 16) / 16**13
-        sides[0 if place < search else 1 if place < search + validation else 2].append(case)
-    return Split(*map(tuple, sides))
+    place = int(_digest(text)[:13], 16) / 16**13
+    return 0 if place < search else 1 if place < search + validation else 2
 
 
 def _digest(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..capture import Redactor
@@ -51,10 +51,10 @@ class RunWriter:
         with self._lock:
             self._write(partial(self._store_case, case, sample, self._begins(case)))
 
-    def finish_run(self, run: Run) -> None:
-        """Store what the run has become."""
+    def finish_run(self, run: Run, weak: Sequence[str] = ()) -> None:
+        """Store what the run has become, and which tasks backends are to find a better prompt for."""
         with self._lock:
-            self._write(partial(self._store.finish_run, run))
+            self._write(partial(self._store.finish_run, run, weak=weak))
 
     def flush(self) -> None:
         """Try again to write what could not be written."""

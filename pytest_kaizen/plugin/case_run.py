@@ -16,9 +16,10 @@ from ..pipeline import LiveSample, Sampling, current
 #: What ends a body without saying anything about the prompt.
 SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 #: What ends the whole session.
-INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception)
-#: What makes a sample a failed one; interrupts and cancellation go through.
-_FAILURES = (Exception, pytest.fail.Exception, ReplayError)
+INTERRUPTS = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception)
+#: What makes a sample a failed one; interrupts and cancellation go through. To pytest, a body that
+#: calls ``sys.exit`` is a failed test like any other.
+_FAILURES = (Exception, SystemExit, pytest.fail.Exception, ReplayError)
 #: How pytest-timeout says that an item's time is up; its limit is for all samples together.
 _TIMEOUT = "from pytest-timeout"
 

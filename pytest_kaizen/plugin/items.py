@@ -25,6 +25,7 @@ from ..pipeline import (
 from ..prompts import PromptLibrary
 from .body import sampled
 from .case_run import INTERRUPTS, SKIPS, CaseRun, message_of
+from .properties import set_properties
 from .pytest_internals import set_up_again
 from .recording import SessionCassettes
 
@@ -192,6 +193,8 @@ class ItemHooks:
                 raise raised
             return
         failed = self._decide(run, error)
+        if run.is_case:
+            set_properties(item, run.case)
         if trouble := self._cassettes.end(item, error):
             pytest.fail(trouble, pytrace=False)
         if failed and error is None:

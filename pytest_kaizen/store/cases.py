@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from ..models import Case
 from . import gates, traces
-from .table import Table, key
+from .database import Connection
+from .table import Row, Table, key
 from .traces import Place
 
 _CASES = Table(
@@ -25,10 +24,11 @@ PLACE = (
     "SELECT cases.number, cases.attempt FROM runs JOIN cases ON cases.run = runs.number "
     "WHERE runs.id = ? AND cases.id = ?"
 )
+ONE = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND id = ?"
 OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
 
 
-def start(connection: sqlite3.Connection, run: int, case: Case) -> Place:
+def start(connection: Connection, run: int, case: Case) -> Place:
     """Store a case that has begun, or has begun again; return where its samples belong."""
     where = Place(*connection.execute(_START, (run, *_CASES.row(case))).fetchone())
     if where.attempt > 1:
@@ -37,28 +37,35 @@ def start(connection: sqlite3.Connection, run: int, case: Case) -> Place:
     return where
 
 
-def place(connection: sqlite3.Connection, case: Case) -> Place | None:
+def place(connection: Connection, case: Case) -> Place | None:
     """Return where the samples of a case belong; None when it was never started."""
     row = connection.execute(PLACE, (key(case.run_id), key(case.id))).fetchone()
     return None if row is None else Place(*row)
 
 
-def finish(connection: sqlite3.Connection, number: int, case: Case) -> None:
+def finish(connection: Connection, number: int, case: Case) -> None:
     """Store the outcome and the gates of a case."""
     connection.execute(f"{_CASES.update} WHERE number = ?", (*_CASES.changes(case), number))
     gates.delete_of_case(connection, number)
     gates.add_of_case(connection, number, case.gates)
 
 
-def of_run(connection: sqlite3.Connection, run: int, run_id: str) -> list[Case]:
+def of_run(connection: Connection, run: int, run_id: str) -> list[Case]:
     """Return the cases of a run in the order they began, each with its last attempt's samples."""
-    rows = connection.execute(OF_RUN, (run,)).fetchall()
-    return [
-        _CASES.read(
-            tuple(values),
-            run_id=run_id,
-            samples=traces.samples(connection, Place(number, attempt)),
-            gates=gates.of_case(connection, number),
-        )
-        for number, attempt, *values in rows
-    ]
+    return [_read(connection, run_id, row) for row in connection.execute(OF_RUN, (run,)).fetchall()]
+
+
+def one(connection: Connection, run: int, run_id: str, case_id: str, *, whole: bool = True) -> Case | None:
+    """Return a case of a run, with its last attempt's samples if ``whole``; None when there is none."""
+    row = connection.execute(ONE, (run, key(case_id))).fetchone()
+    return None if row is None else _read(connection, run_id, row, whole=whole)
+
+
+def _read(connection: Connection, run_id: str, row: Row, *, whole: bool = True) -> Case:
+    number, attempt, *values = row
+    return _CASES.read(
+        tuple(values),
+        run_id=run_id,
+        samples=traces.samples(connection, Place(number, attempt)) if whole else [],
+        gates=gates.of_case(connection, number),
+    )

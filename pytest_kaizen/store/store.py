@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +13,7 @@ from ..models import (
     Calibration,
     Case,
     Insight,
-    Job,
+    ParcelKind,
     PromptVersion,
     Proposal,
     RolloutKey,
@@ -24,10 +23,18 @@ from ..models import (
     Scored,
     Trace,
 )
-from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
-from .database import Database
+from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
+from .database import Connection, Database
+from .feedback import FeedbackLog
+from .idempotency import Idempotency
+from .jobs import Jobs
 from .lookup import find
+from .opening import open_database
+from .outbox import Outbox
+from .retention import Retention
+from .shelf import Shelf
 from .table import key
+from .tasks import Tasks
 from .traces import Place
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
@@ -35,38 +42,69 @@ LOCK_TIMEOUT_S = 30.0
 
 
 class Store:
-    """Runs, cases, traces, prompt versions and gates in one file.
+    """Runs, cases, traces, prompt versions and gates in one database.
 
     Every method that writes is one transaction: when it returns, what it stored survives the death
     of the process. One object serves all threads of a process; other processes may use the same
-    file. What is read equals what was stored, except that times with a zone come back in UTC and
+    database. What is read equals what was stored, except that times with a zone come back in UTC and
     values that JSON does not know (in ``input``, ``output``, ``reference`` and ``metadata``) as
     their nearest JSON.
 
-    All methods raise ``StoreError`` when the file cannot be read or written.
+    All methods raise ``StoreError`` when it cannot be read or written.
+
+    Attributes:
+        feedback: What programs logged about tasks.
+        tasks: The tasks that are known by their feedback.
+        jobs: Long pieces of work.
+        outbox: What the backends are owed.
+        shelf: Traces as people handle them.
+        idempotency: Answers that were given under an ``Idempotency-Key``.
+        retention: Deletes what is old.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
+    ) -> None:
         self._database = database
+        self.feedback = FeedbackLog(database)
+        self.tasks = Tasks(database)
+        self.jobs = Jobs(database)
+        self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
+        self.idempotency = Idempotency(database)
+        self.retention = Retention(database)
 
     @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
+    def open(
+        cls,
+        where: Path | str,
+        *,
+        readonly: bool = False,
+        timeout: float = LOCK_TIMEOUT_S,
+        recipients: Mapping[str, Collection[ParcelKind]] | None = None,
+    ) -> Self:
         """Open a store.
 
         Args:
-            path: The database file. Unless ``readonly``, it is made when it is absent, with its
-                folder and a ``.gitignore`` that keeps that folder out of version control.
-            readonly: Read only; a missing file is an error.
+            where: The database file, or ``sqlite:///`` and its path, or the URL of a database on a
+                PostgreSQL server, ``postgresql://…``. Unless ``readonly``, the file is made when it is
+                absent, with its folder and a ``.gitignore`` that keeps that folder out of version
+                control; on PostgreSQL the schema ``kaizen`` is.
+            readonly: Read only; a missing store is an error.
             timeout: Seconds to wait for another process that writes.
+            recipients: The backends that are owed what is stored through this object, with the kinds of
+                parcels that each one wants.
 
         Raises:
+            ConfigError: ``where`` is the URL of something else.
             StoreError: Missing, not writable, locked, not a database, another program's or written
                 by a newer release; says what to do.
         """
-        return cls(Database(path, readonly=readonly, timeout=timeout))
+        database = open_database(where, migrations.STORE, readonly=readonly, timeout=timeout)
+        return cls(database, recipients)
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close it; a second time does nothing."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -90,14 +128,21 @@ class Store:
             if runs.number_of(connection, run.id) is not None:
                 raise self._error(f"run {run.id!r} is stored already")
             runs.add(connection, run)
+            self.outbox.owe(connection, ParcelKind.RUN_BEGUN, run.id)
 
-    def finish_run(self, run: Run) -> None:
-        """Store what a started run has become: status, task summaries with their gates, notes."""
+    def finish_run(self, run: Run, *, weak: Sequence[str] = ()) -> None:
+        """Store what a started run has become: status, task summaries with their gates, notes.
+
+        Args:
+            run: The run.
+            weak: The tasks that backends are to find a better prompt for.
+        """
         with self._database.write() as connection:
             number = runs.number_of(connection, run.id)
             if number is None:
                 raise self._error(f"run {run.id!r} was never started")
             runs.update(connection, number, run)
+            self.outbox.owe(connection, ParcelKind.RUN_FINISHED, run.id, weak=weak)
 
     def add_sample(self, case: Case, sample: Sample, *, begins: bool = False) -> None:
         """Store a sample of a case of a started run: its verdict and its trace with spans and scores.
@@ -114,7 +159,7 @@ class Store:
             # So that a crash does not leave it looking done.
             unfinished = case.model_copy(update={"complete": False})
             place = self._start(connection, unfinished) if begins else self._place(connection, case)
-            traces.add_sample(connection, place, sample)
+            self._add_sample(connection, place, case, sample)
 
     def finish_case(self, case: Case, *, begins: bool = False, sample: Sample | None = None) -> None:
         """Store the outcome and the gates of a case.
@@ -131,7 +176,10 @@ class Store:
                 place = self._place(connection, case)
                 cases.finish(connection, place.case, case)
             if sample is not None:
-                traces.add_sample(connection, place, sample)
+                self._add_sample(connection, place, case, sample)
+            self.outbox.owe(
+                connection, ParcelKind.CASE_FINISHED, case.run_id, case_id=case.id, attempt=place.attempt
+            )
 
     def save_prompts(self, versions: Iterable[PromptVersion]) -> None:
         """Record prompt versions; those that are recorded already stay as they are.
@@ -285,25 +333,6 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.INSIGHTS, task, status)
 
-    def save_job(self, job: Job) -> None:
-        """Store a job, or what it has become.
-
-        Raises:
-            StoreError: Another job of this kind is queued or running for the task.
-        """
-        with self._database.write() as connection:
-            try:
-                optimisation.save(connection, optimisation.JOBS, job, job.id)
-            except sqlite3.IntegrityError:
-                raise self._error(
-                    f"'{job.task}' has an active job of kind '{job.kind}' already; wait for it to end"
-                ) from None
-
-    def jobs(self, task: str | None = None, status: str | None = None) -> list[Job]:
-        """Return jobs, the newest first; of one task or status only, where given."""
-        with self._database.read() as connection:
-            return optimisation.newest(connection, optimisation.JOBS, task, status)
-
     def save_proposal(self, proposal: Proposal) -> None:
         """Store a proposal, or what it has become.
 
@@ -313,7 +342,7 @@ class Store:
         with self._database.write() as connection:
             try:
                 optimisation.save(connection, optimisation.PROPOSALS, proposal, proposal.id)
-            except sqlite3.IntegrityError:
+            except connection.IntegrityError:
                 raise self._error(
                     f"'{proposal.task}' has an open proposal for this prompt already; activate or dismiss it"
                 ) from None
@@ -323,13 +352,17 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
-    def _start(self, connection: sqlite3.Connection, case: Case) -> Place:
+    def _start(self, connection: Connection, case: Case) -> Place:
         number = runs.number_of(connection, case.run_id)
         if number is None:
             raise self._error(f"run {case.run_id!r} was never started")
         return cases.start(connection, number, case)
 
-    def _place(self, connection: sqlite3.Connection, case: Case) -> Place:
+    def _add_sample(self, connection: Connection, place: Place, case: Case, sample: Sample) -> None:
+        traces.add_sample(connection, place, sample)
+        self.outbox.owe(connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id)
+
+    def _place(self, connection: Connection, case: Case) -> Place:
         place = cases.place(connection, case)
         if place is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
 from typing import NamedTuple
 
 from ..models import Sample, Score, Span, Trace
-from .table import Row, Table
+from .database import Connection
+from .table import Row, Table, key
 
 #: A sample has one trace and lies in its row.
 _SAMPLES = Table("traces", Sample, columns=("passed",), elsewhere=("trace",), data="verdict")
@@ -49,10 +49,12 @@ _BY_CASE = {
     "case_id": "case_number IN (SELECT number FROM cases WHERE id = ?)",
 }
 _INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING"
+_NUMBER = "SELECT number FROM traces WHERE id = ?"
 SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
 )
+SAMPLE = f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces WHERE id = ?"
 ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
 SPANS_OF_TRACE = f"SELECT {_SPANS.fields} FROM spans WHERE trace = ? ORDER BY position"
 SCORES_OF_TRACE = f"SELECT {_SCORES.fields} FROM scores WHERE trace = ? ORDER BY position"
@@ -65,16 +67,35 @@ class Place(NamedTuple):
     attempt: int
 
 
-def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> None:
+def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
     """Store a sample with its trace; one that is stored already is left as it is."""
-    trace = sample.trace
-    cursor = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace)))
-    if cursor.rowcount:
-        _SPANS.insert_all(connection, trace.spans, cursor.lastrowid)
-        _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
+    _add(connection, (*place, *_SAMPLES.row(sample)), sample.trace)
 
 
-def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None:
+def add(connection: Connection, trace: Trace) -> bool:
+    """Store a trace that is of no case; return False when its id is there already."""
+    return _add(connection, (None, None, *(None for _ in _SAMPLES.columns)), trace)
+
+
+def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
+    cursor = connection.execute(_INSERT_NEW, (*owner, *_TRACES.row(trace)))
+    if not cursor.rowcount:
+        return False
+    number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
+    _SPANS.insert_all(connection, trace.spans, number)
+    _SCORES.insert_all(connection, trace.scores, number)
+    return True
+
+
+def delete(connection: Connection, number: int) -> str:
+    """Delete the trace with a row number and return its id."""
+    for table in ("spans", "scores"):
+        connection.execute(f"DELETE FROM {table} WHERE trace = ?", (number,))
+    row = connection.execute("DELETE FROM traces WHERE number = ? RETURNING id", (number,)).fetchone()
+    return str(row[0])
+
+
+def add_score(connection: Connection, number: int, score: Score) -> None:
     """Store one more score of the trace with a row number."""
     position: int = connection.execute(
         "SELECT COALESCE(MAX(position) + 1, 0) FROM scores WHERE trace = ?", (number,)
@@ -82,33 +103,42 @@ def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None
     connection.execute(_SCORES.insert, (number, position, *_SCORES.row(score)))
 
 
-def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
+def samples(connection: Connection, place: Place) -> list[Sample]:
     """Return the samples of an attempt at a case, in the order of their numbers."""
-    rows = connection.execute(SAMPLES, place).fetchall()
-    split = len(_SAMPLES.columns)
-    found = [_SAMPLES.read(row[:split], trace=_read(connection, row[split:])) for row in rows]
+    found = [_sample(connection, row) for row in connection.execute(SAMPLES, place).fetchall()]
     # They were stored in the order in which they ended.
     return sorted(found, key=lambda sample: sample.trace.sample)
 
 
-def one(connection: sqlite3.Connection, number: int) -> Trace:
+def sample(connection: Connection, trace_id: str) -> Sample | None:
+    """Return the sample that a trace is of, by the whole id; None when there is no such trace."""
+    row = connection.execute(SAMPLE, (trace_id,)).fetchone()
+    return None if row is None else _sample(connection, row)
+
+
+def _sample(connection: Connection, row: Row) -> Sample:
+    split = len(_SAMPLES.columns)
+    return _SAMPLES.read(row[:split], trace=_read(connection, row[split:]))
+
+
+def one(connection: Connection, number: int) -> Trace:
     """Return the trace with a row number."""
     return _read(connection, connection.execute(ONE, (number,)).fetchone())
 
 
 def list_query(filters: Collection[str]) -> str:
     """Make the query for a list, newest first; its parameters are the filters' values and a limit."""
-    # The traces of a run or a case are few: found through the case and then sorted. The plus keeps
-    # SQLite from walking all traces, or all of the task, in the order of time instead.
-    plus = "+" if "run_id" in filters or "case_id" in filters else ""
-    where = " AND ".join(f"{plus}task = ?" if name == "task" else _BY_CASE[name] for name in filters)
+    # The traces of a run or a case are few: found through the case and then sorted. The empty text
+    # keeps SQLite from walking all traces, or all of the task, in the order of time instead.
+    bare = " || ''" if "run_id" in filters or "case_id" in filters else ""
+    where = " AND ".join(f"task{bare} = ?" if name == "task" else _BY_CASE[name] for name in filters)
     return (
         f"SELECT traces.number, {_TRACES.fields} FROM traces {f'WHERE {where}' if where else ''} "
-        f"ORDER BY {plus}created_at DESC, number DESC LIMIT ?"
+        f"ORDER BY created_at{bare} DESC, number DESC LIMIT ?"
     )
 
 
-def newest(connection: sqlite3.Connection, filters: dict[str, str], limit: int) -> list[Trace]:
+def newest(connection: Connection, filters: dict[str, str], limit: int) -> list[Trace]:
     """Return traces, the newest first.
 
     Args:
@@ -120,7 +150,7 @@ def newest(connection: sqlite3.Connection, filters: dict[str, str], limit: int) 
     return [_read(connection, row) for row in rows]
 
 
-def _read(connection: sqlite3.Connection, row: Row) -> Trace:
+def _read(connection: Connection, row: Row) -> Trace:
     number, *values = row
     return _TRACES.read(
         tuple(values),
