@@ -225,3 +225,14 @@ def test_missing_it_says_how_to_get_it(engine: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "dspy", None)
     with pytest.raises(ConfigError, match=r"pip install 'pytest-kaizen\[dspy\]'"):
         run(engine)
+
+
+@EVERY
+def test_nothing_but_the_search_is_shown_to_the_model(engine: str) -> None:
+    model = Model()
+    run(engine, reflect=model)
+    shown = "\n".join(model.asked)
+    assert "hello 1" in shown
+    # What picks among candidates is not read.
+    assert "good day" not in shown
+    assert "case v" not in shown
