@@ -16,7 +16,7 @@ MAX_VOTES = 25
 OptimizeMode = Literal["never", "propose", "activate", "pr"]
 OPTIMIZE_MODES: tuple[OptimizeMode, ...] = get_args(OptimizeMode)
 #: The names in ``optimize.ENGINES``.
-EngineName = Literal["insights", "gepa", "gepa-plain"]
+EngineName = Literal["insights", "gepa", "gepa-plain", "dspy", "dspy-gepa"]
 
 
 def _compilable(pattern: str) -> str:
