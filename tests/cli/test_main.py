@@ -73,7 +73,6 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
     alone = {
         "materialize": "  JOB ",
         "optimize": "  --engine ",
-        "sync": "  --status ",
         "plan": "  --detect ",
         "run": "  --reflector-mode ",
         "status": "  --interval ",

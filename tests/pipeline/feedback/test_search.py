@@ -79,6 +79,7 @@ def test_feedback_to_proposal_without_files_or_keys(
             store,
             Search.of_job(job),
             measure,
+            on_doubt=lambda _: True,
             on_estimate=tell,
             on_event=lambda _: None,
             prompt=prompt,
