@@ -33,6 +33,9 @@ class Search(Protocol):
     def put(self, connection: Connection, texts: Mapping[int, str]) -> None:
         """Index the texts of traces in place of what they had; an empty one takes a trace out."""
 
+    def compact(self, connection: Connection) -> None:
+        """Drop from the index what it still holds of traces that were taken out."""
+
     def text(self, connection: Connection, number: int) -> str:
         """Return the text that a trace is indexed with."""
 

@@ -56,6 +56,9 @@ class PostgresSearch:
         rows = [(number, text, _vector(words(text))) for number, text in texts.items() if text]
         connection.executemany("INSERT INTO search (trace, body, words) VALUES (?, ?, ?)", rows)
 
+    def compact(self, connection: Connection) -> None:
+        """Nothing: the server writes its index anew when the table's space is given back."""
+
     def text(self, connection: Connection, number: int) -> str:
         """Return the text that a trace is indexed with."""
         found: str = connection.execute("SELECT body FROM search WHERE trace = ?", (number,)).fetchone()[0]

@@ -46,6 +46,10 @@ class SQLiteSearch:
         rows = [(number, text.replace("\0", " ")) for number, text in texts.items() if text]
         connection.executemany("INSERT INTO search (rowid, body) VALUES (?, ?)", rows)
 
+    def compact(self, connection: Connection) -> None:
+        """Drop from the index what it still holds of traces that were taken out."""
+        connection.execute("INSERT INTO search (search) VALUES ('optimize')")
+
     def text(self, connection: Connection, number: int) -> str:
         """Return the text that a trace is indexed with."""
         found: str = connection.execute("SELECT body FROM search WHERE rowid = ?", (number,)).fetchone()[0]
