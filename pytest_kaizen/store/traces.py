@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ..models import Sample, Score, Span, Trace
-from .database import Connection
-from .table import Row, Table, key
+from .database import Connection, insert
+from .table import Row, Table
 
 #: A sample has one trace and lies in its row.
 _SAMPLES = Table("traces", Sample, columns=("passed",), elsewhere=("trace",), data="verdict")
@@ -51,7 +51,6 @@ _BY_CASE = {
 _INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING"
 #: Leaves out what an optimisation made: it is no result of anybody's program.
 NOT_OF_JOB = "job_id IS NULL"
-_NUMBER = "SELECT number FROM traces WHERE id = ?"
 SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
@@ -86,10 +85,9 @@ def add_rollout(connection: Connection, job_id: str, trace: Trace) -> None:
 
 
 def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
-    cursor = connection.execute(_INSERT_NEW, (*owner, *_TRACES.row(trace)))
-    if not cursor.rowcount:
+    number = insert(connection, _INSERT_NEW, (*owner, *_TRACES.row(trace)))
+    if number is None:
         return False
-    number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
     _SPANS.insert_all(connection, trace.spans, number)
     _SCORES.insert_all(connection, trace.scores, number)
     return True
