@@ -197,7 +197,7 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
             "valid: baseline, cassettes, concurrency, confidence, endpoints, gate_correction, judge, "
-            "max_samples, optimize, prices, record, redact, samples, store, tasks, undecided",
+            "max_samples, optimize, prices, record, redact, samples, server, store, tasks, undecided",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",

@@ -8,6 +8,7 @@ from .document import (
     Endpoint,
     JudgeConfig,
     KaizenYaml,
+    ServerConfig,
     TaskConfig,
 )
 from .load import KAIZEN_YAML, load_config
@@ -35,6 +36,7 @@ __all__ = [
     "JudgeConfig",
     "KaizenYaml",
     "RecordMode",
+    "ServerConfig",
     "TaskConfig",
     "load_config",
 ]

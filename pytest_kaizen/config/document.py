@@ -12,6 +12,7 @@ from ..models import Bar
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
 #: Above this many votes the judge's noise is long averaged out, and its bias stays.
 MAX_VOTES = 25
+_URL = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
 
 
 def _compilable(pattern: str) -> str:
@@ -95,6 +96,26 @@ class CassettesConfig(BaseModel):
     ignore_text: tuple[Pattern, ...] = ()
 
 
+class ServerConfig(BaseModel):
+    """``server`` in ``kaizen.yaml``: what ``kaizen serve`` serves, and how much of it.
+
+    Attributes:
+        anthropic_url: Where ``/api/v1/messages`` is passed on to; ``/v1/messages`` is added.
+        openai_url: Where ``/api/v1/chat/completions`` is passed on to; ``/chat/completions`` is added.
+        max_body_bytes: The longest body of a request, also when it is decompressed.
+        max_batch: The most items in one request that takes a list.
+        requests_per_s: Requests a second that a key may make on average; twice as many at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    anthropic_url: str = Field(default="https://api.anthropic.com", pattern=_URL)
+    openai_url: str = Field(default="https://api.openai.com/v1", pattern=_URL)
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    max_batch: int = Field(default=1000, ge=1)
+    requests_per_s: float = Field(default=1000.0, gt=0)
+
+
 class KaizenYaml(BaseModel):
     """The whole of ``kaizen.yaml``."""
 
@@ -116,3 +137,4 @@ class KaizenYaml(BaseModel):
     record: str | None = None
     cassettes: CassettesConfig = Field(default_factory=CassettesConfig)
     redact: tuple[Pattern, ...] = ()
+    server: ServerConfig = Field(default_factory=ServerConfig)

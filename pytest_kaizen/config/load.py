@@ -64,6 +64,7 @@ def load_config(
         record=lookup.get("record", parse.one_of(*RECORD_MODES), "live"),
         cassettes=document.cassettes,
         redact=document.redact,
+        server=document.server,
         save_baseline=bool((cli or {}).get("save_baseline")),
         samples=lookup.get("samples", parse.count, 1),
         max_samples=lookup.get("max_samples", parse.count, None),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..models import GateSpec
-from .document import DEFAULT_ENDPOINTS, CassettesConfig, Endpoint, JudgeConfig, TaskConfig
+from .document import DEFAULT_ENDPOINTS, CassettesConfig, Endpoint, JudgeConfig, ServerConfig, TaskConfig
 
 BASELINE_FILE = "kaizen-baseline.json"
 #: Where a gate states a confidence and nobody says how many samples it may cost. A case that always
@@ -47,6 +47,7 @@ class Config:
             proposes it, or one that also makes it the active version where the proof suffices.
         record: What is done with the tests' calls; a marker on a test goes before it.
         redact: The user's own patterns of what must not be kept.
+        server: What ``kaizen serve`` serves, and how much of it.
     """
 
     root: Path
@@ -70,6 +71,7 @@ class Config:
     record: RecordMode = "live"
     cassettes: CassettesConfig = field(default_factory=CassettesConfig)
     redact: tuple[str, ...] = ()
+    server: ServerConfig = field(default_factory=ServerConfig)
 
     @property
     def baseline_in_store(self) -> bool:
