@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 
 from starlette.types import Receive, Scope, Send
 
-from ..config import ServerConfig
+from ..capture import Redactor
+from ..config import Config
+from ..prices import load_prices
 from .dispatch import Dispatch
 from .limits import RateLimit
 from .metrics import Metrics
 from .openapi import openapi
 from .operation import Operation
 from .outermost import Outermost
+from .proxy.keeper import Keeper
+from .proxy.proxy import Proxy
+from .proxy.record import Recording
 from .routes import OPERATIONS
 from .state import State
 from .table import Table
@@ -26,11 +32,14 @@ class App:
     Args:
         state: What is kept for all requests; closed when the server stops.
         operations: The table's rows.
+
+    Attributes:
+        state: As it was given.
     """
 
     def __init__(self, state: State, operations: Iterable[Operation]) -> None:
         table = Table(operations)
-        self._state = state
+        self.state = state
         self._http = Outermost(Dispatch(table, state), state.metrics)
         state.openapi = json.dumps(openapi(table.operations)).encode()
 
@@ -47,17 +56,20 @@ class App:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._state.close()
+        await self.state.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def create_app(settings: ServerConfig, workspaces: Workspaces) -> App:
+def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Operation] = OPERATIONS) -> App:
     """Make a server.
 
     Args:
-        settings: Its settings.
+        config: The configuration.
         workspaces: Its keys and stores; closed by their owner, after the server has stopped.
+        operations: The table's rows; those of ``routes`` by default.
     """
     metrics = Metrics()
-    state = State(settings, workspaces, RateLimit(settings.requests_per_s), metrics)
-    return App(state, OPERATIONS)
+    recording = Recording(Redactor(os.environ, config.redact), load_prices(config.prices).cost)
+    proxy = Proxy(Keeper(recording, workspaces.keep, metrics))
+    rate = RateLimit(config.server.requests_per_s)
+    return App(State(config, workspaces, rate, metrics, proxy), operations)

@@ -49,7 +49,7 @@ class Dispatch:
         if operation.query is not None:
             arguments["query"] = _query(operation, scope)
         if operation.body is not None:
-            content = await read_body(receive, self._state.settings.max_body_bytes)
+            content = await read_body(receive, self._state.config.server.max_body_bytes)
             arguments["body"] = content if operation.body is bytes else _body(operation, content)
         call = Call(grant, self._state, scope)
         if operation.is_async:

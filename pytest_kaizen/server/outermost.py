@@ -14,6 +14,7 @@ from .dispatch import OPERATION
 from .limits import ClientGoneError
 from .metrics import Metrics
 from .problem import Refusal, problem_response
+from .proxy.forward import BrokenAnswerError
 
 _log = logging.getLogger("pytest_kaizen.server")
 _ID_HEADER = b"x-request-id"
@@ -43,7 +44,11 @@ class Outermost:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (_ID_HEADER, request_id)]
+                headers = list(message.get("headers", ()))
+                # A provider's answer has its own, by which its support finds it.
+                if not any(name == _ID_HEADER for name, _ in headers):
+                    headers.append((_ID_HEADER, request_id))
+                message["headers"] = headers
             await send(message)
 
         began = time.perf_counter()
@@ -62,6 +67,10 @@ class Outermost:
         except Refusal as exc:
             return exc
         except ClientGoneError:
+            return None
+        except BrokenAnswerError as exc:
+            # The client sees it by a connection that ends before the answer does.
+            _log.warning("request %s: the provider's answer broke off: %s", request_id.decode(), exc)
             return None
         except StoreError as exc:
             # Its message names files of the server's machine.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..config import ServerConfig
+from ..config import Config
 from .limits import RateLimit
 from .metrics import Metrics
+from .proxy.proxy import Proxy
 from .workspaces import Workspaces
 
 
@@ -15,18 +16,21 @@ class State:
     """What handlers work with.
 
     Attributes:
-        settings: The server's settings.
+        config: The configuration; of most parts ``config.server``.
         workspaces: Its keys and stores.
         rate: Counts the requests of each key.
         metrics: What is counted.
+        proxy: Passes requests on to model providers.
         openapi: The OpenAPI document, as JSON.
     """
 
-    settings: ServerConfig
+    config: Config
     workspaces: Workspaces
     rate: RateLimit
     metrics: Metrics
+    proxy: Proxy
     openapi: bytes = b"{}"
 
     async def close(self) -> None:
         """Finish what was accepted."""
+        await self.proxy.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from ..models import Trace
 from ..store import Store
 from .grant import Grant
 
@@ -25,6 +27,14 @@ class Workspaces(Protocol):
 
         Raises:
             StoreError: It cannot be opened.
+        """
+        ...
+
+    def keep(self, workspace: str, traces: Sequence[Trace]) -> None:
+        """Store traces of a workspace, for good when it returns.
+
+        Raises:
+            StoreError: None of them is stored.
         """
         ...
 

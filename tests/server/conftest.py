@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import ASGIApp
 
-from pytest_kaizen.config import ServerConfig
+from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.errors import StoreError
-from pytest_kaizen.server.app import App
+from pytest_kaizen.models import Trace
+from pytest_kaizen.server.app import create_app
 from pytest_kaizen.server.grant import Grant, KeyRefusedError
-from pytest_kaizen.server.limits import RateLimit
-from pytest_kaizen.server.metrics import Metrics
 from pytest_kaizen.server.operation import Operation
 from pytest_kaizen.server.routes import OPERATIONS
-from pytest_kaizen.server.state import State
 from pytest_kaizen.store import Store
 
 HERE = "127.0.0.1"
+NOWHERE = "http://127.0.0.1:9"
 ELSEWHERE = "203.0.113.5"
 
 
@@ -30,6 +34,7 @@ class Book:
         self.folder = folder
         self.keys: dict[str, Grant] = {}
         self.refused: dict[str, str] = {}
+        self.kept: dict[str, list[Trace]] = {}
         self.broken = False
         self._stores: dict[str, Store] = {}
 
@@ -50,6 +55,11 @@ class Book:
             self._stores[workspace] = Store.open(self.folder / f"{workspace}.db")
         return self._stores[workspace]
 
+    def keep(self, workspace: str, traces: Sequence[Trace]) -> None:
+        if self.broken:
+            raise StoreError("secret path", path="/secret/place")
+        self.kept.setdefault(workspace, []).extend(traces)
+
     def probe(self) -> None:
         if self.broken:
             raise StoreError("secret path", path="/secret/place")
@@ -59,13 +69,35 @@ class Book:
             store.close()
 
 
+class Live:
+    """An application behind a socket, in a thread."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        config = uvicorn.Config(
+            app, http="httptools", loop="uvloop", log_config=None, server_header=False, access_log=False
+        )
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
 class Site:
     """A server, and clients that ask it without a socket."""
 
     def __init__(self, book: Book, settings: ServerConfig, operations: Iterable[Operation]) -> None:
         self.book = book
-        self.state = State(settings, book, RateLimit(settings.requests_per_s), Metrics())
-        self.app = App(self.state, operations)
+        config = Config(root=book.folder, store=book.folder / "unused.db", server=settings)
+        self.app = create_app(config, book, operations)
+        self.state = self.app.state
 
     def client(self, key: str | None = None, *, at: str = HERE) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -94,6 +126,8 @@ def book(tmp_path: Path) -> Iterator[Book]:
 @pytest.fixture
 def make_site(book: Book) -> MakeSite:
     def make(*operations: Operation, **settings: object) -> Site:
+        # No test asks a provider.
+        settings = {"anthropic_url": NOWHERE, "openai_url": NOWHERE, **settings}
         return Site(book, ServerConfig.model_validate(settings), operations or OPERATIONS)
 
     return make

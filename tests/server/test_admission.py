@@ -20,6 +20,8 @@ RULES = {
     "GET /ready": "anyone",
     "GET /openapi.json": "anyone",
     "GET /metrics": "admin",
+    "POST /api/v1/messages": "write",
+    "POST /api/v1/chat/completions": "write",
 }
 #: The status for a key, by what the operation needs; None: it is let in.
 STATES = {
@@ -60,6 +62,7 @@ async def test_every_operation_with_every_key(site: Site, operation: Operation) 
             else:
                 assert status == expected[need], (key, name)
             assert status in operation.statuses, (key, name)
+    await site.state.close()
 
 
 def test_no_rule_is_left_over() -> None:

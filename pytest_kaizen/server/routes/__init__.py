@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..operation import Operation
-from . import about
+from . import about, proxy
 
-OPERATIONS: tuple[Operation, ...] = about.OPERATIONS
+OPERATIONS: tuple[Operation, ...] = (*about.OPERATIONS, *proxy.OPERATIONS)
 
 __all__ = ["OPERATIONS"]
