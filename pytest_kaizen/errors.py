@@ -107,11 +107,11 @@ class StoreError(KaizenError):
 
     Args:
         message: What happened and what to do about it.
-        path: The database file.
+        path: The database file, or on which server the database is, without its password.
     """
 
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
-        self.path = Path(path) if path is not None else None
+        self.path = path
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
 
 

@@ -1,5 +1,18 @@
 from __future__ import annotations
 
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester"]
@@ -7,3 +20,95 @@ pytest_plugins = ["pytester"]
 # Time says nothing on a loaded machine; what the properties find does.
 settings.register_profile("kaizen", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kaizen")
+
+#: What a lost disk would cost does not matter to a test; its time does.
+QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+def postgres_binaries() -> Path:
+    """Find the programs of the newest PostgreSQL from 15 on, where Debian puts them or on the path."""
+    candidates = [*Path("/usr/lib/postgresql").glob("*/bin")]
+    newest = sorted(candidates, key=lambda folder: float(folder.parent.name), reverse=True)
+    on_path = shutil.which("postgres")
+    for folder in [*newest, *([Path(on_path).parent] if on_path else [])]:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    pytest.skip("PostgreSQL is not installed (looked in /usr/lib/postgresql/*/bin and on PATH)")
+
+
+def start_postgres(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a server that listens on a socket in the folder."""
+    binaries = postgres_binaries()
+    who: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL}
+    if os.geteuid() == 0:
+        try:
+            shutil.chown(folder, "postgres")
+        except LookupError:
+            pytest.skip("PostgreSQL refuses to run as root, and there is no user 'postgres'")
+        who |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+    make = ["-D", "data", "-N", "-A", "trust", "-U", "kaizen", "-E", "UTF8", "--locale=C"]
+    subprocess.run([binaries / "initdb", *make], check=True, capture_output=True, **who)
+    settings = ("listen_addresses=", f"unix_socket_directories={folder}", *QUICK)
+    options = [part for setting in settings for part in ("-c", setting)]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            [binaries / "postgres", "-D", "data", *options], stdout=log, stderr=subprocess.STDOUT, **who
+        )
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Callable[[str], Any]]:
+    """A PostgreSQL server of this session's own; gives the URL of a database by its name."""
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed (pip install 'pytest-kaizen[server]')")
+    import psycopg
+
+    # Not below pytest's own folders, which the server's user cannot enter; short, as a socket's path is.
+    folder = Path(tempfile.mkdtemp(prefix="kz-pg-"))
+
+    def url(database: str) -> str:
+        return f"postgresql://kaizen@/{database}?host={folder}"
+
+    try:
+        process = start_postgres(folder)
+        try:
+            for _ in range(3000):
+                try:
+                    psycopg.connect(url("postgres")).close()
+                    break
+                except psycopg.OperationalError:
+                    assert process.poll() is None, (folder / "log").read_text()
+                    time.sleep(0.02)
+            yield url
+        finally:
+            # A fast shutdown, as PostgreSQL calls it: it waits for no connection.
+            process.send_signal(signal.SIGINT)
+            process.wait()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: Callable[[str], str]) -> Iterator[Callable[[], str]]:
+    """Make databases that hold an empty store; each call gives the URL of a new one."""
+    import psycopg
+
+    from pytest_kaizen.store import Store
+
+    with psycopg.connect(postgres_server("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE prepared")
+        Store.open(postgres_server("prepared")).close()
+        numbers = itertools.count()
+
+        def make() -> str:
+            name = f"test_{next(numbers)}"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE prepared STRATEGY FILE_COPY")
+            return postgres_server(name)
+
+        yield make
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: Callable[[], str]) -> str:
+    """The URL of a database on a real PostgreSQL server, with an empty store in it."""
+    return postgres_databases()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from ..models import AnswerKey
+from .database import Connection
 from .table import key as storable
 
 # In quotes, because ORDER is a word of SQL.
@@ -19,12 +19,12 @@ _INSERT_NEW = (
 )
 
 
-def add(connection: sqlite3.Connection, key: AnswerKey, answer: Any) -> None:
+def add(connection: Connection, key: AnswerKey, answer: Any) -> None:
     """Store an answer unless there is one already."""
     connection.execute(_INSERT_NEW, (*_row(key), json.dumps(answer)))
 
 
-def one(connection: sqlite3.Connection, key: AnswerKey) -> Any:
+def one(connection: Connection, key: AnswerKey) -> Any:
     """Return an answer; None when there is none."""
     row = connection.execute(ONE, _row(key)).fetchone()
     return None if row is None else json.loads(row[0])

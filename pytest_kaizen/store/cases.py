@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from ..models import Case
 from . import gates, traces
+from .database import Connection
 from .table import Table, key
 from .traces import Place
 
@@ -18,7 +17,7 @@ _CASES = Table(
 )
 _START = (
     f"{_CASES.insert} ON CONFLICT (run, id) DO UPDATE SET task = excluded.task, outcome = excluded.outcome, "
-    "complete = excluded.complete, data = excluded.data, attempt = attempt + 1"
+    "complete = excluded.complete, data = excluded.data, attempt = cases.attempt + 1"
 )
 PLACE = (
     "SELECT cases.number, cases.attempt FROM runs JOIN cases ON cases.run = runs.number "
@@ -27,7 +26,7 @@ PLACE = (
 OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
 
 
-def start(connection: sqlite3.Connection, run: int, case: Case) -> Place:
+def start(connection: Connection, run: int, case: Case) -> Place:
     """Store that a case has begun, or has begun again; return where its samples belong.
 
     It counts as incomplete until it is finished, so that a crash does not leave it looking done.
@@ -40,19 +39,19 @@ def start(connection: sqlite3.Connection, run: int, case: Case) -> Place:
     return where
 
 
-def place(connection: sqlite3.Connection, case: Case) -> Place | None:
+def place(connection: Connection, case: Case) -> Place | None:
     """Return where the samples of a case belong; None when it was never started."""
     row = connection.execute(PLACE, (key(case.run_id), key(case.id))).fetchone()
     return None if row is None else Place(*row)
 
 
-def finish(connection: sqlite3.Connection, number: int, case: Case) -> None:
+def finish(connection: Connection, number: int, case: Case) -> None:
     """Store the outcome and the gates of a case."""
     connection.execute(f"{_CASES.update} WHERE number = ?", (*_CASES.changes(case), number))
     gates.replace_of_case(connection, number, case.gates)
 
 
-def of_run(connection: sqlite3.Connection, run: int, run_id: str) -> list[Case]:
+def of_run(connection: Connection, run: int, run_id: str) -> list[Case]:
     """Return the cases of a run in the order they began, each with its last attempt's samples."""
     rows = connection.execute(OF_RUN, (run,)).fetchall()
     return [

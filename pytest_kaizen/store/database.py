@@ -1,214 +1,73 @@
-"""The database file: opening it, one writer at a time, errors in words.
+"""What the store needs of a database, so that its SQL runs on SQLite and on PostgreSQL alike.
 
-SQLite before 3.51.3 can corrupt a database in write-ahead-logging mode that several connections
-write or checkpoint at once, so every write transaction holds an operating-system lock in a file
-beside the database. A checkpoint only happens at the commit of such a transaction or on closing,
-so the lock covers it too. Reading needs no lock.
+The SQL of the store's modules is what both understand: ``?`` (or ``?1``) for a parameter, ``ON
+CONFLICT … DO …``, ``RETURNING`` instead of the last row's number, JSON as TEXT that only Python
+looks into, times as ISO texts, truth as 0 and 1. Tables are declared in SQLite's types (``INTEGER``,
+``REAL``, ``TEXT``, ``BLOB``; ``INTEGER PRIMARY KEY`` counts by itself). Texts are ordered by their
+code points on both. What differs and is left to whoever writes a query: ``LIKE`` tells capitals
+apart on PostgreSQL only, and NULL comes first on SQLite and last on PostgreSQL.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-
-from ..errors import StoreError
-from . import problems
-from .filelock import FileLock, LockTimeout
-from .migrations import MIGRATIONS, migrate, version
-
-#: Pages (of 4 KiB) in the write-ahead log from which a commit also checkpoints.
-_CHECKPOINT_PAGES = 8000
-_WAL_KEPT_BYTES = 32 << 20
-_CACHE_KIB = 8192
+from typing import Any, Protocol
 
 
-class Database:
-    """One connection to the file, for all threads of this process.
+class Cursor(Protocol):
+    """The outcome of a statement."""
 
-    Args:
-        path: The database file; made, with its folder, unless ``readonly``.
-        readonly: Only read, and leave everything on the disk as it is.
-        timeout: Seconds to wait for another process that writes.
+    @property
+    def rowcount(self) -> int:
+        """Rows that were changed."""
 
-    Raises:
-        StoreError: With the place and the cure.
+    def fetchone(self) -> Any:
+        """Return the next row, None after the last."""
+
+    def fetchall(self) -> list[Any]:
+        """Return all further rows."""
+
+
+class Connection(Protocol):
+    """Executes statements; ``sqlite3.Connection`` is one."""
+
+    @property
+    def IntegrityError(self) -> type[Exception]:  # noqa: N802 - named by Python's database API
+        """Raised by a statement that breaks a rule of the schema."""
+
+    def execute(self, sql: str, params: Sequence[Any] = ..., /) -> Cursor:
+        """Execute a statement."""
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Cursor:
+        """Execute a statement once for each row of parameters."""
+
+
+class Database(Protocol):
+    """A place with all tables of one schema. One object serves all threads of a process.
+
+    One transaction writes at a time, whatever the home and however many processes there are: what a
+    transaction has read holds until it ends, and row numbers grow in the order of commits.
     """
 
-    def __init__(self, path: Path, *, readonly: bool, timeout: float) -> None:
-        self.path = path
-        self._readonly = readonly
-        self._timeout = timeout
-        self._threads = threading.RLock()
-        self._lock: FileLock | None = None
-        try:
-            if path.is_dir():
-                raise problems.directory_in_the_way(path)
-            if readonly and not path.exists():
-                raise problems.missing(path)
-        except OSError as exc:
-            raise problems.no_folder(path, exc) from None
-        self._connection = self._open_to_read() if readonly else self._open_to_write()
+    @property
+    def path(self) -> Path | str:
+        """The file, or where on which server; for messages."""
 
-    def _open_to_read(self) -> sqlite3.Connection:
-        connection, steps = self._look("mode=ro")
-        if steps < len(MIGRATIONS):
-            connection.close()
-            Database(self.path, readonly=False, timeout=self._timeout).close()
-            connection, _ = self._look("mode=ro")
-        return connection
-
-    def _look(self, mode: str) -> tuple[sqlite3.Connection, int]:
-        """Open for reading; return the connection and how many migrations the file has taken."""
-        connection = self._connect(mode)
-        try:
-            return connection, version(connection, self.path)
-        except sqlite3.Error as exc:
-            connection.close()
-            # Even a reader keeps an index of the log beside it. In a folder where it cannot, a file
-            # without a log is complete by itself.
-            if mode == "mode=ro" and problems.cannot_write_beside(exc) and not self._has_log():
-                return self._look("mode=ro&immutable=1")
-            raise problems.from_sqlite(exc, self.path, self._timeout) from exc
-        except BaseException:
-            connection.close()
-            raise
-
-    def _has_log(self) -> bool:
-        log = self.path.with_name(self.path.name + "-wal")
-        return log.exists() and log.stat().st_size > 0
-
-    def _open_to_write(self) -> sqlite3.Connection:
-        try:
-            _make_folder(self.path.parent)
-            self._lock = FileLock(self.path.with_name(self.path.name + ".lock"), self._timeout)
-        except OSError as exc:
-            raise problems.no_folder(self.path, exc) from None
-        connection = None
-        try:
-            self._take_lock()
-            connection = self._connect("mode=rwc")
-            self._prepare(connection)
-        except BaseException as exc:
-            if connection is not None:
-                connection.close()
-            self._lock.close()
-            self._explain(exc)
-            raise
-        self._lock.release()
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        # Refuse before the first write: another program's file stays as it is.
-        version(connection, self.path)
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
-            raise problems.no_wal(self.path, mode)
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
-        migrate(connection, self.path)
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        uri = f"{self.path.absolute().as_uri()}?{mode}"
-        try:
-            return sqlite3.connect(
-                uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as exc:
-            raise problems.from_sqlite(exc, self.path, self._timeout) from exc
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> AbstractContextManager[Connection]:
         """Hold one write transaction: all of it is stored, or nothing.
 
         Raises:
             StoreError: It could not be stored; what was there before still is.
         """
-        if self._readonly:
-            raise StoreError("is open for reading only", path=self.path)
-        with self._threads:
-            lock = self._take_lock()
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException as exc:
-                # SQLite itself has rolled back after some errors, a full disk among them.
-                if self._connection.in_transaction:
-                    self._connection.rollback()
-                self._explain(exc)
-                raise
-            finally:
-                lock.release()
 
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """Hold one read transaction: all that is read is of one moment.
 
         Raises:
             StoreError: It could not be read.
         """
-        with self._threads:
-            try:
-                self._connection.execute("BEGIN")
-                yield self._connection
-                self._connection.rollback()
-            except BaseException as exc:
-                with suppress(sqlite3.Error):
-                    self._connection.rollback()
-                self._explain(exc)
-                raise
 
     def close(self) -> None:
-        """Close the file; the last one to do so folds the log into it. Closing twice is harmless."""
-        with self._threads:
-            if self._lock is not None:
-                # Whoever cannot have the lock leaves the log as it is: the next one folds it.
-                with suppress(StoreError, sqlite3.Error):
-                    self._take_lock()
-                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._connection.close()
-            if self._lock is not None:
-                self._lock.close()
-                self._lock = None
-
-    def _take_lock(self) -> FileLock:
-        if self._lock is None:
-            raise StoreError("is closed", path=self.path)
-        try:
-            self._lock.acquire()
-        except LockTimeout:
-            raise problems.locked(self.path, self._timeout) from None
-        except OSError as exc:
-            raise problems.no_folder(self.path, exc) from None
-        return self._lock
-
-    def _explain(self, exc: BaseException) -> None:
-        """Raise what an exception means to the user, when that is known.
-
-        Raises:
-            StoreError: With the place and the cure.
-        """
-        if isinstance(exc, sqlite3.Error):
-            raise problems.from_sqlite(exc, self.path, self._timeout) from exc
-        if isinstance(exc, ValueError | TypeError | OverflowError):
-            raise StoreError(f"cannot be stored or read: {exc}", path=self.path) from exc
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder of the database, and keep it out of version control."""
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise
-        if folder.name != ".kaizen":
-            return
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
+        """Let go of it. Closing twice is harmless."""

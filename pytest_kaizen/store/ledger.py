@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from ..models import RolloutKey, Scored
+from .database import Connection
 from .table import key as storable
 
 # In quotes, because CASE is a word of SQL.
@@ -20,30 +20,30 @@ _INSERT_ROLLOUT = (
 REFLECTION = "SELECT answer FROM reflections WHERE key = ?"
 
 
-def add_rollout(connection: sqlite3.Connection, key: RolloutKey, scored: Scored) -> None:
+def add_rollout(connection: Connection, key: RolloutKey, scored: Scored) -> None:
     """Store a rollout unless there is one already."""
     connection.execute(_INSERT_ROLLOUT, (*_row(key), json.dumps(scored.model_dump(mode="json"))))
 
 
-def rollout(connection: sqlite3.Connection, key: RolloutKey) -> Scored | None:
+def rollout(connection: Connection, key: RolloutKey) -> Scored | None:
     """Return a rollout; None when there is none."""
     row = connection.execute(ROLLOUT, _row(key)).fetchone()
     return None if row is None else Scored.model_validate(json.loads(row[0]))
 
 
-def add_reflection(connection: sqlite3.Connection, key: str, answer: Any) -> None:
+def add_reflection(connection: Connection, key: str, answer: Any) -> None:
     """Store a reflection unless there is one already."""
     query = "INSERT INTO reflections (key, answer) VALUES (?, ?) ON CONFLICT DO NOTHING"
     connection.execute(query, (key, json.dumps(answer)))
 
 
-def reflection(connection: sqlite3.Connection, key: str) -> Any:
+def reflection(connection: Connection, key: str) -> Any:
     """Return a reflection; None when there is none."""
     row = connection.execute(REFLECTION, (key,)).fetchone()
     return None if row is None else json.loads(row[0])
 
 
-def look(connection: sqlite3.Connection, task: str, prompt: str, candidate: str) -> int:
+def look(connection: Connection, task: str, prompt: str, candidate: str) -> int:
     """Number the comparisons of a task in the order they were first made."""
     values = (storable(task), prompt, candidate)
     connection.execute(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from ..errors import StoreError
+from .database import Connection
 from .table import key
 
 _SHOWN = 5
 _LAST_CHARACTER = "\U0010ffff"
 #: What a program recorded outside pytest is none of the sessions that ``last`` is the last one of.
-_IS_SESSION = "COALESCE(json_extract(data, '$.kind'), 'tests') = 'tests'"
+_IS_SESSION = "kind = 'tests'"
 
 
 def newest_query(table: str) -> str:
@@ -25,12 +25,12 @@ def beginning_query(table: str) -> str:
     return f"SELECT number, id FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 
 
-def find(connection: sqlite3.Connection, path: Path, table: str, given: str) -> int:
+def find(connection: Connection, path: Path | str, table: str, given: str) -> int:
     """Return the number of the row that is meant.
 
     Args:
         connection: The database.
-        path: Its file, for messages.
+        path: Where it is, for messages.
         table: ``runs`` or ``traces``.
         given: An id, an unambiguous beginning of one, or ``last`` for the newest.
 

@@ -1,24 +1,19 @@
 """The schema, as numbered steps that are only ever added to.
 
-The number of a database is SQLite's ``user_version``: how many steps it has taken. A step that was
-released is never edited; a change is a new step at the end of ``MIGRATIONS``.
+The version of a database is how many steps it has taken. A step that was released is never edited; a
+change is a new step at the end of ``MIGRATIONS``. Steps are written in the SQL of ``database``.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from pathlib import Path
+import json
 
-from . import problems
-
-#: "KAIZ": marks the file as ours, so that no other program's database is ever written to.
-APPLICATION_ID = 0x4B41495A
+from .database import Connection
+from .schema import Migration, Schema
 
 
-def _first_tables(connection: sqlite3.Connection) -> None:
+def _first_tables(connection: Connection) -> None:
     statements = (
-        f"PRAGMA application_id = {APPLICATION_ID}",
         """CREATE TABLE runs (
             number INTEGER PRIMARY KEY,
             id TEXT NOT NULL UNIQUE,
@@ -132,7 +127,7 @@ def _first_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _judge_answers(connection: sqlite3.Connection) -> None:
+def _judge_answers(connection: Connection) -> None:
     connection.execute(
         """CREATE TABLE judge_answers (
             model TEXT NOT NULL,
@@ -147,7 +142,7 @@ def _judge_answers(connection: sqlite3.Connection) -> None:
     )
 
 
-def _calibrations(connection: sqlite3.Connection) -> None:
+def _calibrations(connection: Connection) -> None:
     connection.execute(
         """CREATE TABLE calibrations (
             number INTEGER PRIMARY KEY,
@@ -162,7 +157,7 @@ def _calibrations(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX calibrations_by_rubric ON calibrations (rubric)")
 
 
-def _optimisation(connection: sqlite3.Connection) -> None:
+def _optimisation(connection: Connection) -> None:
     statements = (
         """CREATE TABLE rollouts (
             prompt TEXT NOT NULL,
@@ -217,42 +212,33 @@ def _optimisation(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, _judge_answers, _calibrations, _optimisation)
+def _columns_for_lists(connection: Connection) -> None:
+    """Turn what lists select by into columns: no query looks into JSON."""
+    connection.execute("ALTER TABLE runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'tests'")
+    connection.execute("ALTER TABLE task_summaries ADD COLUMN partial TEXT")
+    for number, data in connection.execute("SELECT number, data FROM runs").fetchall():
+        rest = json.loads(data)
+        kind = rest.pop("kind", "tests")
+        connection.execute(
+            "UPDATE runs SET kind = ?, data = ? WHERE number = ?", (kind, json.dumps(rest), number)
+        )
+    for run, position, data in connection.execute(
+        "SELECT run, position, data FROM task_summaries"
+    ).fetchall():
+        rest = json.loads(data)
+        partial = rest.pop("partial", None)
+        connection.execute(
+            "UPDATE task_summaries SET partial = ?, data = ? WHERE run = ? AND position = ?",
+            (partial, json.dumps(rest), run, position),
+        )
 
 
-def version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return how many steps the database has taken.
-
-    Raises:
-        StoreError: It is another program's, or a newer release has written it.
-    """
-    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    owner: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    if owner != APPLICATION_ID:
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if owner or found or tables:
-            raise problems.foreign(path)
-    if found > len(MIGRATIONS):
-        raise problems.newer(path, found, len(MIGRATIONS))
-    return found
-
-
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Take all the steps that the database has not taken, or none.
-
-    Raises:
-        StoreError: It is another program's, or a newer release has written it.
-    """
-    # One transaction even when nothing is to be done: it shows whether the file can be written at all.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        found = version(connection, path)
-        for number, step in enumerate(MIGRATIONS[found:], found + 1):
-            step(connection)
-            connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.rollback()
-        raise
+MIGRATIONS: tuple[Migration, ...] = (
+    _first_tables,
+    _judge_answers,
+    _calibrations,
+    _optimisation,
+    _columns_for_lists,
+)
+#: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
+STORE = Schema(0x4B41495A, MIGRATIONS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TypeVar
 
 from pydantic import BaseModel
 
 from ..models import Insight, Job, Proposal
+from .database import Connection
 from .table import Table, key
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -17,18 +17,18 @@ JOBS = Table("jobs", Job, columns=("id", "kind", "task", "status", "created_at")
 PROPOSALS = Table("proposals", Proposal, columns=("id", "task", "parent_sha256", "status", "created_at"))
 
 
-def save(connection: sqlite3.Connection, table: Table[ModelT], item: ModelT, item_id: str) -> None:
+def save(connection: Connection, table: Table[ModelT], item: ModelT, item_id: str) -> None:
     """Store an item, or what it has become.
 
     Raises:
-        sqlite3.IntegrityError: Another one of which there may be one only is there.
+        connection.IntegrityError: Another one of which there may be one only is there.
     """
     if not connection.execute(f"{table.update} WHERE id = ?", (*table.changes(item), key(item_id))).rowcount:
         connection.execute(table.insert, table.row(item))
 
 
 def newest(
-    connection: sqlite3.Connection, table: Table[ModelT], task: str | None, status: str | None
+    connection: Connection, table: Table[ModelT], task: str | None, status: str | None
 ) -> list[ModelT]:
     """Return items, the newest first.
 

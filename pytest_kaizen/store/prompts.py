@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from ..models import PromptVersion
+from .database import Connection
 from .table import Table, key
 
 _PROMPTS = Table(
@@ -17,7 +16,7 @@ ALL = f"SELECT {_PROMPTS.fields} FROM prompts ORDER BY task, version"
 OF_TASK = f"SELECT {_PROMPTS.fields} FROM prompts WHERE task = ? ORDER BY version"
 
 
-def add(connection: sqlite3.Connection, version: PromptVersion) -> str | None:
+def add(connection: Connection, version: PromptVersion) -> str | None:
     """Store a version unless its number is taken; return the SHA-256 it was taken with."""
     if connection.execute(_INSERT_NEW, _PROMPTS.row(version)).rowcount:
         return None
@@ -26,7 +25,7 @@ def add(connection: sqlite3.Connection, version: PromptVersion) -> str | None:
     return taken
 
 
-def versions(connection: sqlite3.Connection, task: str | None) -> list[PromptVersion]:
+def versions(connection: Connection, task: str | None) -> list[PromptVersion]:
     """Return the versions of one task or of all, by task and number."""
     cursor = connection.execute(ALL) if task is None else connection.execute(OF_TASK, (key(task),))
     return [_PROMPTS.read(row) for row in cursor.fetchall()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -24,9 +23,10 @@ from ..models import (
     Scored,
     Trace,
 )
-from . import answers, calibrations, cases, ledger, optimisation, prompts, runs, traces
-from .database import Database
+from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
+from .database import Connection, Database
 from .lookup import find
+from .opening import open_database
 from .table import key
 from .traces import Place
 
@@ -35,38 +35,41 @@ LOCK_TIMEOUT_S = 30.0
 
 
 class Store:
-    """Runs, cases, traces, prompt versions and gates in one file.
+    """Runs, cases, traces, prompt versions and gates in one database.
 
     Every method that writes is one transaction: when it returns, what it stored survives the death
     of the process. One object serves all threads of a process; other processes may use the same
-    file. What is read equals what was stored, except that times with a zone come back in UTC and
+    database. What is read equals what was stored, except that times with a zone come back in UTC and
     values that JSON does not know (in ``input``, ``output``, ``reference`` and ``metadata``) as
     their nearest JSON.
 
-    All methods raise ``StoreError`` when the file cannot be read or written.
+    All methods raise ``StoreError`` when it cannot be read or written.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
+    def open(cls, where: Path | str, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
         """Open a store.
 
         Args:
-            path: The database file. Unless ``readonly``, it is made when it is absent, with its
-                folder and a ``.gitignore`` that keeps that folder out of version control.
-            readonly: Read only; a missing file is an error.
+            where: The database file, or ``sqlite:///`` and its path, or the URL of a database on a
+                PostgreSQL server, ``postgresql://…``. Unless ``readonly``, the file is made when it is
+                absent, with its folder and a ``.gitignore`` that keeps that folder out of version
+                control; on PostgreSQL the schema ``kaizen`` is.
+            readonly: Read only; a missing store is an error.
             timeout: Seconds to wait for another process that writes.
 
         Raises:
+            ConfigError: ``where`` is the URL of something else.
             StoreError: Missing, not writable, locked, not a database, another program's or written
                 by a newer release; says what to do.
         """
-        return cls(Database(path, readonly=readonly, timeout=timeout))
+        return cls(open_database(where, migrations.STORE, readonly=readonly, timeout=timeout))
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close it; a second time does nothing."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -279,7 +282,7 @@ class Store:
         with self._database.write() as connection:
             try:
                 optimisation.save(connection, optimisation.JOBS, job, job.id)
-            except sqlite3.IntegrityError:
+            except connection.IntegrityError:
                 raise self._error(
                     f"'{job.task}' has an active job of kind '{job.kind}' already; wait for it to end"
                 ) from None
@@ -298,7 +301,7 @@ class Store:
         with self._database.write() as connection:
             try:
                 optimisation.save(connection, optimisation.PROPOSALS, proposal, proposal.id)
-            except sqlite3.IntegrityError:
+            except connection.IntegrityError:
                 raise self._error(
                     f"'{proposal.task}' has an open proposal for this prompt already; activate or dismiss it"
                 ) from None
@@ -308,7 +311,7 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
-    def _place(self, connection: sqlite3.Connection, case: Case, *, begins: bool) -> Place:
+    def _place(self, connection: Connection, case: Case, *, begins: bool) -> Place:
         if begins:
             number = runs.number_of(connection, case.run_id)
             if number is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
+
+from .database import Connection
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Row = tuple[Any, ...]
@@ -91,7 +92,7 @@ class Table(Generic[ModelT]):
         values.update(elsewhere)
         return self._model.model_validate(values)
 
-    def insert_all(self, connection: sqlite3.Connection, items: Collection[ModelT], *owner: Any) -> None:
+    def insert_all(self, connection: Connection, items: Collection[ModelT], *owner: Any) -> None:
         """Store items in their order; the keys are the owner's and the position."""
         if items:
             rows = [(*owner, position, *self.row(item)) for position, item in enumerate(items)]

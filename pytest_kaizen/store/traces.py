@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
 from typing import NamedTuple
 
 from ..models import Sample, Score, Span, Trace
+from .database import Connection
 from .table import Row, Table
 
 #: A sample has one trace and lies in its row.
@@ -48,7 +48,7 @@ _BY_CASE = {
     ),
     "case_id": "case_number IN (SELECT number FROM cases WHERE id = ?)",
 }
-_INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING"
+_INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING RETURNING number"
 SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
@@ -65,16 +65,16 @@ class Place(NamedTuple):
     attempt: int
 
 
-def add_sample(connection: sqlite3.Connection, place: Place, sample: Sample) -> None:
+def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
     """Store a sample with its trace; one that is stored already is left as it is."""
     trace = sample.trace
-    cursor = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace)))
-    if cursor.rowcount:
-        _SPANS.insert_all(connection, trace.spans, cursor.lastrowid)
-        _SCORES.insert_all(connection, trace.scores, cursor.lastrowid)
+    row = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace))).fetchone()
+    if row is not None:
+        _SPANS.insert_all(connection, trace.spans, row[0])
+        _SCORES.insert_all(connection, trace.scores, row[0])
 
 
-def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None:
+def add_score(connection: Connection, number: int, score: Score) -> None:
     """Store one more score of the trace with a row number."""
     position: int = connection.execute(
         "SELECT COALESCE(MAX(position) + 1, 0) FROM scores WHERE trace = ?", (number,)
@@ -82,7 +82,7 @@ def add_score(connection: sqlite3.Connection, number: int, score: Score) -> None
     connection.execute(_SCORES.insert, (number, position, *_SCORES.row(score)))
 
 
-def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
+def samples(connection: Connection, place: Place) -> list[Sample]:
     """Return the samples of an attempt at a case, in the order of their numbers."""
     rows = connection.execute(SAMPLES, place).fetchall()
     split = len(_SAMPLES.columns)
@@ -91,24 +91,24 @@ def samples(connection: sqlite3.Connection, place: Place) -> list[Sample]:
     return sorted(found, key=lambda sample: sample.trace.sample)
 
 
-def one(connection: sqlite3.Connection, number: int) -> Trace:
+def one(connection: Connection, number: int) -> Trace:
     """Return the trace with a row number."""
     return _read(connection, connection.execute(ONE, (number,)).fetchone())
 
 
 def list_query(filters: Collection[str]) -> str:
     """Make the query for a list, newest first; its parameters are the filters' values and a limit."""
-    # The traces of a run or a case are few: found through the case and then sorted. The plus keeps
-    # SQLite from walking all traces, or all of the task, in the order of time instead.
-    plus = "+" if "run_id" in filters or "case_id" in filters else ""
-    where = " AND ".join(f"{plus}task = ?" if name == "task" else _BY_CASE[name] for name in filters)
+    # The traces of a run or a case are few: found through the case and then sorted. The empty text
+    # keeps SQLite from walking all traces, or all of the task, in the order of time instead.
+    bare = " || ''" if "run_id" in filters or "case_id" in filters else ""
+    where = " AND ".join(f"task{bare} = ?" if name == "task" else _BY_CASE[name] for name in filters)
     return (
         f"SELECT traces.number, {_TRACES.fields} FROM traces {f'WHERE {where}' if where else ''} "
-        f"ORDER BY {plus}created_at DESC, number DESC LIMIT ?"
+        f"ORDER BY created_at{bare} DESC, number DESC LIMIT ?"
     )
 
 
-def newest(connection: sqlite3.Connection, filters: dict[str, str], limit: int) -> list[Trace]:
+def newest(connection: Connection, filters: dict[str, str], limit: int) -> list[Trace]:
     """Return traces, the newest first.
 
     Args:
@@ -120,7 +120,7 @@ def newest(connection: sqlite3.Connection, filters: dict[str, str], limit: int) 
     return [_read(connection, row) for row in rows]
 
 
-def _read(connection: sqlite3.Connection, row: Row) -> Trace:
+def _read(connection: Connection, row: Row) -> Trace:
     number, *values = row
     return _TRACES.read(
         tuple(values),

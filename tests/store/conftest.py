@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from pytest_kaizen.models import (
     new_trace_id,
 )
 from pytest_kaizen.store import Store
+from pytest_kaizen.store.sqlite import SQLiteDatabase
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -83,10 +85,32 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / ".kaizen" / "kaizen.db"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest) -> str:
+    """Where the store lies; a file of tests for one home only overrides it."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with Store.open(path) as opened:
+def where(home: str, path: Path, request: pytest.FixtureRequest) -> Path | str:
+    if home == "sqlite":
+        return path
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def store(where: Path | str) -> Iterator[Store]:
+    with Store.open(where) as opened:
         yield opened
+
+
+@pytest.fixture
+def raw(store: Store) -> sqlite3.Connection:
+    """The connection of a store on SQLite."""
+    assert isinstance(store._database, SQLiteDatabase)
+    return store._database._connection
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ KEY = AnswerKey(model="m", rubric="r", content="c", order="a\nb", vote=0, sample
 ANSWER = {"faithful": {"reason": "says \u00fc", "score": "yes"}}
 
 
-def test_an_answer_is_found_by_a_later_process(path: Path) -> None:
-    with Store.open(path) as store:
+def test_an_answer_is_found_by_a_later_process(where: Path | str) -> None:
+    with Store.open(where) as store:
         assert store.answer(KEY) is None
         store.save_answer(KEY, ANSWER)
-    with Store.open(path, readonly=True) as store:
+    with Store.open(where, readonly=True) as store:
         assert store.answer(KEY) == ANSWER
 
 

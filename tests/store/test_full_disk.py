@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ import pytest
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.models import Sample
 from pytest_kaizen.store import Store
+
+
+@pytest.fixture
+def home() -> str:
+    return "sqlite"
 
 
 def fill(store: Store, make: Any) -> tuple[list[Sample], str]:
@@ -40,14 +46,13 @@ def expected(path: Path) -> str:
     )
 
 
-def test_a_database_that_may_not_grow(store: Store, path: Path, make: Any) -> None:
-    connection = store._database._connection
-    connection.execute("PRAGMA max_page_count = 200")
+def test_a_database_that_may_not_grow(store: Store, raw: sqlite3.Connection, path: Path, make: Any) -> None:
+    raw.execute("PRAGMA max_page_count = 200")
     stored, message = fill(store, make)
     assert message == expected(path)
     assert len(stored) > 10
     assert store.cases("run-1")[0].samples == stored
-    connection.execute("PRAGMA max_page_count = 10000")
+    raw.execute("PRAGMA max_page_count = 10000")
     one_more = make.sample()
     store.add_sample(make.case(), one_more)
     assert store.cases("run-1")[0].samples == [*stored, one_more]

@@ -16,7 +16,12 @@ import pytest
 
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.store import Store, migrations
-from pytest_kaizen.store.filelock import FileLock
+from pytest_kaizen.store.sqlite.filelock import FileLock
+
+
+@pytest.fixture
+def home() -> str:
+    return "sqlite"
 
 
 def message(path: Path, **options: Any) -> str:
@@ -51,10 +56,11 @@ def test_an_edited_gitignore_stays(path: Path) -> None:
     assert (path.parent / ".gitignore").read_text() == "mine\n"
 
 
-def test_it_is_a_log_database_synced_at_checkpoints_with_its_references_checked(store: Store) -> None:
+def test_it_is_a_log_database_synced_at_checkpoints_with_its_references_checked(
+    raw: sqlite3.Connection,
+) -> None:
     names = ("journal_mode", "synchronous", "foreign_keys")
-    connection = store._database._connection
-    facts = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+    facts = [raw.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
     assert facts == ["wal", 1, 1]
 
 

@@ -10,19 +10,21 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.store import Store, database
+from pytest_kaizen.store import Store
+from pytest_kaizen.store.sqlite import database
 
 WRITER = Path(__file__).with_name("writer.py")
-ROWS = 2000
 
 
-def writer(path: Path, run_id: str, count: int, *, checkpoint: int = 8000) -> subprocess.Popen[str]:
-    command = [sys.executable, str(WRITER), str(path), run_id, str(count), str(checkpoint)]
+def writer(where: Path | str, run_id: str, count: int, *, checkpoint: int = 8000) -> subprocess.Popen[str]:
+    command = [sys.executable, str(WRITER), str(where), run_id, str(count), str(checkpoint)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def sound(path: Path) -> bool:
-    connection = sqlite3.connect(path)
+def sound(where: Path | str) -> bool:
+    if not isinstance(where, Path):
+        return True
+    connection = sqlite3.connect(where)
     try:
         checks = [
             connection.execute(f"PRAGMA {name}").fetchall()
@@ -33,9 +35,10 @@ def sound(path: Path) -> bool:
     return checks == [[("ok",)], []]
 
 
-def test_two_runs_at_once_and_a_reader(path: Path) -> None:
+def test_two_runs_at_once_and_a_reader(home: str, where: Path | str) -> None:
     """Both write all they have, nothing is damaged, and reading goes on meanwhile."""
-    processes = [writer(path, run_id, ROWS) for run_id in ("one", "two")]
+    count = 2000 if home == "sqlite" else 200
+    processes = [writer(where, run_id, count) for run_id in ("one", "two")]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "0\n"
@@ -46,23 +49,23 @@ def test_two_runs_at_once_and_a_reader(path: Path) -> None:
             assert process.stdout is not None
             process.stdout.readline()
         if len(seen) < 20:
-            with Store.open(path, readonly=True) as reader:
-                seen.append(len(reader.traces(limit=ROWS)))
+            with Store.open(where, readonly=True) as reader:
+                seen.append(len(reader.traces(limit=count)))
     for process in processes:
         assert process.communicate()[1] == ""
         assert process.returncode == 0
     assert seen == sorted(seen)
     assert seen[0] > 0
-    assert sound(path)
-    with Store.open(path, readonly=True) as reader:
+    assert sound(where)
+    with Store.open(where, readonly=True) as reader:
         for run_id in ("one", "two"):
             outputs = [sample.trace.output for sample in reader.cases(run_id)[0].samples]
-            assert outputs == [f"{number}:" + "x" * 500 for number in range(ROWS)]
+            assert outputs == [f"{number}:" + "x" * 500 for number in range(count)]
 
 
 @pytest.mark.parametrize("stored", [1, 37, 400])
-def test_a_killed_process_loses_nothing_that_it_had_stored(path: Path, stored: int) -> None:
-    process = writer(path, "killed", 1_000_000)
+def test_a_killed_process_loses_nothing_that_it_had_stored(where: Path | str, stored: int) -> None:
+    process = writer(where, "killed", 1_000_000)
     assert process.stdout is not None
     for number in range(stored):
         assert process.stdout.readline() == f"{number}\n"
@@ -70,7 +73,7 @@ def test_a_killed_process_loses_nothing_that_it_had_stored(path: Path, stored: i
     rest = process.stdout.read().splitlines()
     process.communicate()
     announced = stored + len(rest)
-    with Store.open(path, readonly=True) as reader:
+    with Store.open(where, readonly=True) as reader:
         case = reader.cases("killed")[0]
         assert reader.run("killed").status == "running"
     assert not case.complete
@@ -80,9 +83,9 @@ def test_a_killed_process_loses_nothing_that_it_had_stored(path: Path, stored: i
         f"{number}:" + "x" * 500 for number in range(len(case.samples))
     ]
     assert all(len(sample.trace.spans) == len(sample.trace.scores) == 1 for sample in case.samples)
-    with Store.open(path):
+    with Store.open(where):
         pass
-    assert sound(path)
+    assert sound(where)
 
 
 def test_writers_that_checkpoint_all_the_time(path: Path, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import Iterable
 
 import pytest
 
-from pytest_kaizen.store import Store, answers, calibrations, cases, gates, lookup, prompts, runs, traces
+from pytest_kaizen.store import answers, calibrations, cases, gates, lookup, prompts, runs, traces
 
 
-def plan(store: Store, query: str) -> list[str]:
-    connection = store._database._connection
+@pytest.fixture
+def home() -> str:
+    return "sqlite"
+
+
+def plan(raw: sqlite3.Connection, query: str) -> list[str]:
     values = ["x"] * query.count("?")
-    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()]
+    return [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()]
 
 
 def subsets(names: Iterable[str]) -> list[tuple[str, ...]]:
@@ -22,8 +27,8 @@ def subsets(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("filters", subsets(["run_id", "task", "case_id"]), ids="+".join)
-def test_lists_of_traces(store: Store, filters: tuple[str, ...]) -> None:
-    steps = plan(store, traces.list_query(filters))
+def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> None:
+    steps = plan(raw, traces.list_query(filters))
     scans = [step for step in steps if step.startswith("SCAN") and " USING INDEX " not in step]
     assert scans == []
     if not {"run_id", "case_id"} & set(filters):
@@ -54,22 +59,22 @@ def test_lists_of_traces(store: Store, filters: tuple[str, ...]) -> None:
         lookup.beginning_query("traces"),
     ],
 )
-def test_other_queries(store: Store, query: str) -> None:
-    steps = plan(store, query)
+def test_other_queries(raw: sqlite3.Connection, query: str) -> None:
+    steps = plan(raw, query)
     assert [step for step in steps if step.startswith("SCAN") and " USING " not in step] == []
     assert [step for step in steps if "TEMP B-TREE" in step] == []
 
 
-def test_the_last_whole_run_is_found_from_the_newest_on(store: Store) -> None:
-    steps = store._database._connection.execute(f"EXPLAIN QUERY PLAN {runs.LAST_WHOLE}", ("t", None))
+def test_the_last_whole_run_is_found_from_the_newest_on(raw: sqlite3.Connection) -> None:
+    steps = raw.execute(f"EXPLAIN QUERY PLAN {runs.LAST_WHOLE}", ("t", None))
     assert [step[3] for step in steps] == [
         "SCAN runs USING INDEX runs_by_time",
         "SEARCH task_summaries USING INDEX sqlite_autoindex_task_summaries_1 (run=?)",
     ]
 
 
-def test_the_cases_of_a_run_are_found_and_then_sorted(store: Store) -> None:
-    assert plan(store, cases.OF_RUN) == [
+def test_the_cases_of_a_run_are_found_and_then_sorted(raw: sqlite3.Connection) -> None:
+    assert plan(raw, cases.OF_RUN) == [
         "SEARCH cases USING INDEX sqlite_autoindex_cases_1 (run=?)",
         "USE TEMP B-TREE FOR ORDER BY",
     ]

@@ -33,7 +33,8 @@ from pytest_kaizen.models import (
 )
 from pytest_kaizen.store import Store
 
-text = st.text(max_size=20)
+# But NUL, which PostgreSQL's texts cannot hold.
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 maybe_text = st.none() | text
 whole = st.integers(0, 2**53)
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -239,6 +240,12 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(
         store, make, started, input="cut \ud83d", name="name \ude00", metadata={"\ud83d": "\ud83d\ude00"}
     )
     assert (trace.input, trace.name, trace.metadata) == ("cut \ufffd", "name \ufffd", {"\ufffd": "😀"})
+
+
+def test_a_nul_character(home: str, store: Store, make: Any, started: Callable[..., Case]) -> None:
+    trace = kept(store, make, started, name="a\0b", input="a\0b")
+    assert trace.name == ("a\0b" if home == "sqlite" else "a\ufffdb")
+    assert trace.input == "a\0b"
 
 
 def test_values_that_json_does_not_know(store: Store, make: Any, started: Callable[..., Case]) -> None:

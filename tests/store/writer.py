@@ -1,4 +1,4 @@
-"""A process that stores samples: ``writer.py DATABASE RUN COUNT PAGES``.
+"""A process that stores samples: ``writer.py STORE RUN COUNT PAGES``.
 
 Each is announced when it is stored; the log is folded into the database from PAGES pages on.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pytest_kaizen.models import Case, Run, Sample, Score, ScoreSource, Span, Trace, new_span_id
-from pytest_kaizen.store import Store, database
+from pytest_kaizen.store import Store
+from pytest_kaizen.store.sqlite import database
 
 
 def main() -> None:
-    path, run_id, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    where, run_id, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     vars(database)["_CHECKPOINT_PAGES"] = int(sys.argv[4])
     now = datetime.now(UTC)
-    with Store.open(path) as store:
+    with Store.open(where) as store:
         store.start_run(Run(id=run_id, created_at=now))
         case = Case(id="test_it", run_id=run_id, task="sum")
         store.finish_case(case.model_copy(update={"complete": False}), begins=True)

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from ..errors import StoreError
+from ...errors import StoreError
 
 _ELSEWHERE = "choose another file with --kaizen-store"
 #: With less than this free, an input/output error is a full disk by another name.

@@ -1,0 +1,239 @@
+"""The database file: opening it, one writer at a time, errors in words.
+
+SQLite before 3.51.3 can corrupt a database in write-ahead-logging mode that several connections
+write or checkpoint at once, so every write transaction holds an operating-system lock in a file
+beside the database. A checkpoint only happens at the commit of such a transaction or on closing,
+so the lock covers it too. Reading needs no lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ...errors import StoreError
+from ..schema import Schema
+from . import problems
+from .filelock import FileLock, LockTimeout
+from .readers import Readers
+from .schema import migrate, version
+
+#: Pages (of 4 KiB) in the write-ahead log from which a commit also checkpoints.
+_CHECKPOINT_PAGES = 8000
+_WAL_KEPT_BYTES = 32 << 20
+_CACHE_KIB = 8192
+_READERS_KEPT = 8
+
+
+class SQLiteDatabase:
+    """One connection to the file, for all threads of this process.
+
+    Args:
+        path: The database file; made, with its folder, unless ``readonly``.
+        schema: The tables it is to hold.
+        readonly: Only read, and leave everything on the disk as it is.
+        timeout: Seconds to wait for another process that writes.
+        served: For a server: a commit is on the disk when it returns, readers have connections of
+            their own, and a new file can give space back.
+
+    Raises:
+        StoreError: With the place and the cure.
+    """
+
+    def __init__(
+        self, path: Path, schema: Schema, *, readonly: bool, timeout: float, served: bool = False
+    ) -> None:
+        self.path = path
+        self._schema = schema
+        self._readonly = readonly
+        self._timeout = timeout
+        self._served = served
+        self._readers = Readers(lambda: self._look("mode=ro")[0], _READERS_KEPT) if served else None
+        self._threads = threading.RLock()
+        self._lock: FileLock | None = None
+        try:
+            if path.is_dir():
+                raise problems.directory_in_the_way(path)
+            if readonly and not path.exists():
+                raise problems.missing(path)
+        except OSError as exc:
+            raise problems.no_folder(path, exc) from None
+        self._connection = self._open_to_read() if readonly else self._open_to_write()
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        connection, steps = self._look("mode=ro")
+        if steps < len(self._schema.steps):
+            connection.close()
+            SQLiteDatabase(self.path, self._schema, readonly=False, timeout=self._timeout).close()
+            connection, _ = self._look("mode=ro")
+        return connection
+
+    def _look(self, mode: str) -> tuple[sqlite3.Connection, int]:
+        """Open for reading; return the connection and how many migrations the file has taken."""
+        connection = self._connect(mode)
+        try:
+            return connection, version(connection, self.path, self._schema)
+        except sqlite3.Error as exc:
+            connection.close()
+            # Even a reader keeps an index of the log beside it. In a folder where it cannot, a file
+            # without a log is complete by itself.
+            if mode == "mode=ro" and problems.cannot_write_beside(exc) and not self._has_log():
+                return self._look("mode=ro&immutable=1")
+            raise problems.from_sqlite(exc, self.path, self._timeout) from exc
+        except BaseException:
+            connection.close()
+            raise
+
+    def _has_log(self) -> bool:
+        log = self.path.with_name(self.path.name + "-wal")
+        return log.exists() and log.stat().st_size > 0
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        try:
+            _make_folder(self.path.parent)
+            self._lock = FileLock(self.path.with_name(self.path.name + ".lock"), self._timeout)
+        except OSError as exc:
+            raise problems.no_folder(self.path, exc) from None
+        connection = None
+        try:
+            self._take_lock()
+            connection = self._connect("mode=rwc")
+            self._prepare(connection)
+        except BaseException as exc:
+            if connection is not None:
+                connection.close()
+            self._lock.close()
+            self._explain(exc)
+            raise
+        self._lock.release()
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        # Refuse before the first write: another program's file stays as it is.
+        version(connection, self.path, self._schema)
+        if self._served:
+            # Only heeded while the file has no tables.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise problems.no_wal(self.path, mode)
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._served else 'NORMAL'}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+        migrate(connection, self.path, self._schema)
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?{mode}"
+        try:
+            return sqlite3.connect(
+                uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as exc:
+            raise problems.from_sqlite(exc, self.path, self._timeout) from exc
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Hold one write transaction: all of it is stored, or nothing.
+
+        Raises:
+            StoreError: It could not be stored; what was there before still is.
+        """
+        if self._readonly:
+            raise StoreError("is open for reading only", path=self.path)
+        with self._threads:
+            lock = self._take_lock()
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as exc:
+                # SQLite itself has rolled back after some errors, a full disk among them.
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+                self._explain(exc)
+                raise
+            finally:
+                lock.release()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Hold one read transaction: all that is read is of one moment.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        with self._reader() as connection:
+            try:
+                connection.execute("BEGIN")
+                yield connection
+                connection.rollback()
+            except BaseException as exc:
+                with suppress(sqlite3.Error):
+                    connection.rollback()
+                self._explain(exc)
+                raise
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        if self._readers is not None:
+            with self._readers.one() as connection:
+                yield connection
+        else:
+            with self._threads:
+                yield self._connection
+
+    def close(self) -> None:
+        """Close the file; the last one to do so folds the log into it. Closing twice is harmless."""
+        if self._readers is not None:
+            self._readers.close()
+        with self._threads:
+            if self._lock is not None:
+                # Whoever cannot have the lock leaves the log as it is: the next one folds it.
+                with suppress(StoreError, sqlite3.Error):
+                    self._take_lock()
+                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._connection.close()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    def _take_lock(self) -> FileLock:
+        if self._lock is None:
+            raise StoreError("is closed", path=self.path)
+        try:
+            self._lock.acquire()
+        except LockTimeout:
+            raise problems.locked(self.path, self._timeout) from None
+        except OSError as exc:
+            raise problems.no_folder(self.path, exc) from None
+        return self._lock
+
+    def _explain(self, exc: BaseException) -> None:
+        """Raise what an exception means to the user, when that is known.
+
+        Raises:
+            StoreError: With the place and the cure.
+        """
+        if isinstance(exc, sqlite3.Error):
+            raise problems.from_sqlite(exc, self.path, self._timeout) from exc
+        if isinstance(exc, ValueError | TypeError | OverflowError):
+            raise StoreError(f"cannot be stored or read: {exc}", path=self.path) from exc
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the database, and keep it out of version control."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        if folder.name != ".kaizen":
+            return
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
