@@ -23,6 +23,10 @@ class Cursor(Protocol):
     def rowcount(self) -> int:
         """Rows that were changed."""
 
+    @property
+    def lastrowid(self) -> int | None:
+        """The number of the row that was inserted, where the database tells it unasked."""
+
     def fetchone(self) -> Any:
         """Return the next row, None after the last."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..models import Sample, Score, Span, Trace
 from .database import Connection
-from .table import Row, Table
+from .table import Row, Table, key
 
 #: A sample has one trace and lies in its row.
 _SAMPLES = Table("traces", Sample, columns=("passed",), elsewhere=("trace",), data="verdict")
@@ -48,7 +48,8 @@ _BY_CASE = {
     ),
     "case_id": "case_number IN (SELECT number FROM cases WHERE id = ?)",
 }
-_INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING RETURNING number"
+_INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING"
+_NUMBER = "SELECT number FROM traces WHERE id = ?"
 SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
@@ -68,10 +69,11 @@ class Place(NamedTuple):
 def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
     """Store a sample with its trace; one that is stored already is left as it is."""
     trace = sample.trace
-    row = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace))).fetchone()
-    if row is not None:
-        _SPANS.insert_all(connection, trace.spans, row[0])
-        _SCORES.insert_all(connection, trace.scores, row[0])
+    cursor = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace)))
+    if cursor.rowcount:
+        number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
+        _SPANS.insert_all(connection, trace.spans, number)
+        _SCORES.insert_all(connection, trace.scores, number)
 
 
 def add_score(connection: Connection, number: int, score: Score) -> None:

@@ -32,6 +32,12 @@ def adapters() -> AdaptersMap:
     return known
 
 
+class PostgresCursor(psycopg.RawCursor[Any]):
+    """A cursor whose statements have PostgreSQL's own placeholders."""
+
+    lastrowid: int | None = None
+
+
 class PostgresConnection:
     """Executes the store's statements on a connection."""
 
@@ -40,13 +46,15 @@ class PostgresConnection:
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self._raw = raw
 
-    def execute(self, sql: str, params: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
+    def execute(self, sql: str, params: Sequence[Any] = (), /) -> PostgresCursor:
         """Execute a statement."""
-        return self._raw.execute(translated(sql), [_value(value) for value in params] or None)
+        cursor = PostgresCursor(self._raw)
+        cursor.execute(translated(sql), [_value(value) for value in params] or None)
+        return cursor
 
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> psycopg.Cursor[Any]:
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> PostgresCursor:
         """Execute a statement once for each row of parameters."""
-        cursor = self._raw.cursor()
+        cursor = PostgresCursor(self._raw)
         cursor.executemany(translated(sql), [[_value(value) for value in row] for row in rows])
         return cursor
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from psycopg import RawCursor
 from psycopg_pool import ConnectionPool
 
 from . import problems
@@ -34,7 +33,6 @@ class PostgresPool:
         self.place = problems.place(url)
         options: dict[str, Any] = {
             "autocommit": True,
-            "cursor_factory": RawCursor,
             "context": adapters(),
             "connect_timeout": _CONNECT_TIMEOUT_S,
             "application_name": "kaizen",

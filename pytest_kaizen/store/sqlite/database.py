@@ -167,25 +167,26 @@ class SQLiteDatabase:
         Raises:
             StoreError: It could not be read.
         """
-        with self._reader() as connection:
-            try:
-                connection.execute("BEGIN")
-                yield connection
+        readers = self._readers
+        connection = readers.take() if readers is not None else self._mine()
+        try:
+            connection.execute("BEGIN")
+            yield connection
+            connection.rollback()
+        except BaseException as exc:
+            with suppress(sqlite3.Error):
                 connection.rollback()
-            except BaseException as exc:
-                with suppress(sqlite3.Error):
-                    connection.rollback()
-                self._explain(exc)
-                raise
+            self._explain(exc)
+            raise
+        finally:
+            if readers is not None:
+                readers.give(connection)
+            else:
+                self._threads.release()
 
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        if self._readers is not None:
-            with self._readers.one() as connection:
-                yield connection
-        else:
-            with self._threads:
-                yield self._connection
+    def _mine(self) -> sqlite3.Connection:
+        self._threads.acquire()
+        return self._connection
 
     def close(self) -> None:
         """Close the file; the last one to do so folds the log into it. Closing twice is harmless."""

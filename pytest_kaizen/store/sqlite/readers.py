@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Readers:
@@ -23,25 +22,24 @@ class Readers:
         self._lock = threading.Lock()
         self._closed = False
 
-    @contextmanager
-    def one(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection.
+    def take(self) -> sqlite3.Connection:
+        """Return a connection that nobody else uses; it is to be given back.
 
         Raises:
             StoreError: There is none and none can be opened.
         """
         with self._lock:
             connection = self._idle.pop() if self._idle else None
-        connection = connection or self._connect()
-        try:
-            yield connection
-        finally:
-            with self._lock:
-                keep = not self._closed and len(self._idle) < self._most
-                if keep:
-                    self._idle.append(connection)
-            if not keep:
-                connection.close()
+        return connection or self._connect()
+
+    def give(self, connection: sqlite3.Connection) -> None:
+        """Take a connection back."""
+        with self._lock:
+            keep = not self._closed and len(self._idle) < self._most
+            if keep:
+                self._idle.append(connection)
+        if not keep:
+            connection.close()
 
     def close(self) -> None:
         """Close those that are not in use; the others are closed when they come back."""
