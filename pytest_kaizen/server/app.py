@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from starlette.types import Receive, Scope, Send
 
 from ..capture import Redactor
 from ..config import Config
+from ..models import Trace
 from ..prices import load_prices
 from .dispatch import Dispatch
-from .limits import RateLimit
+from .limits import Load, RateLimit
 from .metrics import Metrics
 from .openapi import openapi
 from .operation import Operation
@@ -24,6 +25,9 @@ from .routes import OPERATIONS
 from .state import State
 from .table import Table
 from .workspaces import Workspaces
+
+#: The longest bodies that may be taken in at one time.
+_MOST_UNDER_WAY = 8
 
 
 class App:
@@ -69,7 +73,20 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
         operations: The table's rows; those of ``routes`` by default.
     """
     metrics = Metrics()
-    recording = Recording(Redactor(os.environ, config.redact), load_prices(config.prices).cost)
-    proxy = Proxy(Keeper(recording, workspaces.keep, metrics))
-    rate = RateLimit(config.server.requests_per_s)
-    return App(State(config, workspaces, rate, metrics, proxy), operations)
+    redactor = Redactor(os.environ, config.redact)
+    price = load_prices(config.prices).cost
+
+    async def keep(workspace: str, traces: Sequence[Trace]) -> None:
+        await workspaces.write(workspace, lambda store: store.intake.add(traces))
+
+    state = State(
+        config=config,
+        workspaces=workspaces,
+        rate=RateLimit(config.server.requests_per_s),
+        load=Load(_MOST_UNDER_WAY * config.server.max_body_bytes),
+        metrics=metrics,
+        redactor=redactor,
+        price=price,
+        proxy=Proxy(Keeper(Recording(redactor, price), keep, metrics)),
+    )
+    return App(state, operations)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.types import Receive
 
@@ -42,6 +43,33 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+class Load:
+    """Bounds what is being taken in at one time, so that a burst is refused before memory ends.
+
+    Args:
+        limit: Bytes of bodies that may be under way.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count a body while it is being taken in; the only one under way is never too large.
+
+        Raises:
+            Refusal: Too much is under way (503).
+        """
+        if self._bytes and self._bytes + size > self._limit:
+            raise Refusal(503, "too much is arriving; send it again", headers={"Retry-After": "1"})
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._bytes -= size
 
 
 class RateLimit:

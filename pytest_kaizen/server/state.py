@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..capture import Redactor
+from ..capture.build import Price
 from ..config import Config
-from .limits import RateLimit
+from .limits import Load, RateLimit
 from .metrics import Metrics
 from .proxy.proxy import Proxy
 from .workspaces import Workspaces
@@ -19,7 +21,10 @@ class State:
         config: The configuration; of most parts ``config.server``.
         workspaces: Its keys and stores.
         rate: Counts the requests of each key.
+        load: How much is being taken in.
         metrics: What is counted.
+        redactor: Takes secrets out of what is kept; each request has one ``apart``.
+        price: What a call costs.
         proxy: Passes requests on to model providers.
         openapi: The OpenAPI document, as JSON.
     """
@@ -27,7 +32,10 @@ class State:
     config: Config
     workspaces: Workspaces
     rate: RateLimit
+    load: Load
     metrics: Metrics
+    redactor: Redactor
+    price: Price
     proxy: Proxy
     openapi: bytes = b"{}"
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
-from ..models import Trace
 from ..store import Store
 from .grant import Grant
 
+T = TypeVar("T")
+
 
 class Workspaces(Protocol):
-    """Keys, and a store for each workspace. Its methods may be called from any thread."""
+    """Keys, and a store for each workspace."""
 
     def check(self, key: str) -> Grant:
-        """Return what a key allows.
+        """Return what a key allows; from any thread.
 
         Raises:
             KeyRefusedError: It is unknown, has expired or was revoked.
@@ -23,18 +24,22 @@ class Workspaces(Protocol):
         ...
 
     def store(self, workspace: str) -> Store:
-        """Return the store of a workspace.
+        """Return the store of a workspace, to read from any thread.
 
         Raises:
             StoreError: It cannot be opened.
         """
         ...
 
-    def keep(self, workspace: str, traces: Sequence[Trace]) -> None:
-        """Store traces of a workspace, for good when it returns.
+    async def write(self, workspace: str, work: Callable[[Store], T]) -> T:
+        """Do work in one transaction; return its result when it is durable.
+
+        Args:
+            workspace: Whose store is written to.
+            work: Reads and writes the store that it is given, in a thread, perhaps more than once.
 
         Raises:
-            StoreError: None of them is stored.
+            StoreError: Nothing of it is stored.
         """
         ...
 

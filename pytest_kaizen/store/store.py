@@ -25,6 +25,7 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
 from .database import Connection, Database
+from .intake import Intake
 from .lookup import find
 from .opening import open_database
 from .table import key
@@ -48,6 +49,11 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def intake(self) -> Intake:
+        """Traces that come from outside."""
+        return Intake(self._database)
 
     @classmethod
     def open(cls, where: Path | str, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:

@@ -76,6 +76,30 @@ def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
         _SCORES.insert_all(connection, trace.scores, number)
 
 
+def number_of(connection: Connection, trace_id: str) -> int | None:
+    """Return the row number of a trace by its whole id; None when there is no such trace."""
+    row = connection.execute(_NUMBER, (key(trace_id),)).fetchone()
+    return None if row is None else row[0]
+
+
+def add(connection: Connection, trace: Trace) -> None:
+    """Store a trace that is no sample of a case; its id must be new."""
+    no_sample = (None,) * (2 + len(_SAMPLES.columns))
+    connection.execute(_TRACES.insert, (*no_sample, *_TRACES.row(trace)))
+    number: int = connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
+    _SPANS.insert_all(connection, trace.spans, number)
+    _SCORES.insert_all(connection, trace.scores, number)
+
+
+def replace(connection: Connection, number: int, trace: Trace) -> None:
+    """Store what the trace with a row number has become; what it is a sample of stays."""
+    connection.execute(f"{_TRACES.update} WHERE number = ?", (*_TRACES.changes(trace), number))
+    connection.execute("DELETE FROM spans WHERE trace = ?", (number,))
+    connection.execute("DELETE FROM scores WHERE trace = ?", (number,))
+    _SPANS.insert_all(connection, trace.spans, number)
+    _SCORES.insert_all(connection, trace.scores, number)
+
+
 def add_score(connection: Connection, number: int, score: Score) -> None:
     """Store one more score of the trace with a row number."""
     position: int = connection.execute(

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import httpx
 import pytest
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.errors import StoreError
-from pytest_kaizen.models import Trace
 from pytest_kaizen.server.app import create_app
 from pytest_kaizen.server.grant import Grant, KeyRefusedError
 from pytest_kaizen.server.operation import Operation
 from pytest_kaizen.server.routes import OPERATIONS
 from pytest_kaizen.store import Store
 
+T = TypeVar("T")
 HERE = "127.0.0.1"
 NOWHERE = "http://127.0.0.1:9"
 ELSEWHERE = "203.0.113.5"
@@ -34,7 +35,6 @@ class Book:
         self.folder = folder
         self.keys: dict[str, Grant] = {}
         self.refused: dict[str, str] = {}
-        self.kept: dict[str, list[Trace]] = {}
         self.broken = False
         self._stores: dict[str, Store] = {}
 
@@ -55,10 +55,10 @@ class Book:
             self._stores[workspace] = Store.open(self.folder / f"{workspace}.db")
         return self._stores[workspace]
 
-    def keep(self, workspace: str, traces: Sequence[Trace]) -> None:
+    async def write(self, workspace: str, work: Callable[[Store], T]) -> T:
         if self.broken:
             raise StoreError("secret path", path="/secret/place")
-        self.kept.setdefault(workspace, []).extend(traces)
+        return await run_in_threadpool(work, self.store(workspace))
 
     def probe(self) -> None:
         if self.broken:

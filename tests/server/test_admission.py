@@ -22,6 +22,7 @@ RULES = {
     "GET /metrics": "admin",
     "POST /api/v1/messages": "write",
     "POST /api/v1/chat/completions": "write",
+    "POST /v1/traces": "write",
 }
 #: The status for a key, by what the operation needs; None: it is let in.
 STATES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 
@@ -24,7 +24,7 @@ _LONGEST_WAIT_S = 5.0
 _TRIES = 5
 _PAUSE_S = 1.0
 
-Keep = Callable[[str, Sequence[Trace]], None]
+Keep = Callable[[str, Sequence[Trace]], Awaitable[None]]
 
 
 class Keeper:
@@ -97,7 +97,7 @@ class Keeper:
     async def _store(self, workspace: str, traces: Sequence[Trace]) -> None:
         for attempt in range(1, _TRIES + 1):
             try:
-                await run_in_threadpool(self._keep, workspace, traces)
+                await self._keep(workspace, traces)
             except StoreError as exc:
                 if attempt == _TRIES:
                     self._lose(len(traces), str(exc))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import httpx
 
 from ...capture import Redactor
@@ -48,7 +46,7 @@ class Recording:
             metadata={"source": "proxy"},
             spans=[span],
         )
-        redactor = copy.copy(self._redactor)
+        redactor = self._redactor.apart()
         redactor.learn(*credentials_of(request))
         return redactor.trace(trace)
 

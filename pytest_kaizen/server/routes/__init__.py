@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..operation import Operation
-from . import about, proxy
+from . import about, otlp, proxy
 
-OPERATIONS: tuple[Operation, ...] = (*about.OPERATIONS, *proxy.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (*about.OPERATIONS, *proxy.OPERATIONS, *otlp.OPERATIONS)
 
 __all__ = ["OPERATIONS"]

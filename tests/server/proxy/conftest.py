@@ -98,7 +98,7 @@ def provider() -> Iterator[tuple[Provider, str]]:
 
 @pytest.fixture
 def kept(book: Book) -> Callable[[], list[Trace]]:
-    return lambda: book.kept.get("ours", [])
+    return book.store("ours").traces
 
 
 ASK: dict[str, Any] = {

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import asyncio
 import logging
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -26,11 +26,11 @@ class Kept:
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
         self.names: list[tuple[str, list[str | None]]] = []
-        self.gate = threading.Event()
+        self.gate = asyncio.Event()
         self.gate.set()
 
-    def __call__(self, workspace: str, traces: Sequence[Trace]) -> None:
-        self.gate.wait(60)
+    async def __call__(self, workspace: str, traces: Sequence[Trace]) -> None:
+        await self.gate.wait()
         if self.failures:
             self.failures -= 1
             raise StoreError("no room")
