@@ -77,7 +77,7 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
     price = load_prices(config.prices).cost
 
     async def keep(workspace: str, traces: Sequence[Trace]) -> None:
-        await workspaces.write(workspace, lambda store: store.intake.add(traces))
+        await workspaces.write(workspace, lambda store: store.intake.put(traces))
 
     state = State(
         config=config,

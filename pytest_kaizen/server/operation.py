@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from ..platforms.base.wire import WireList, WireModel
+from ..store import Store
 from .grant import Grant, KeyScope
 from .state import State
 
+T = TypeVar("T")
 Handler = Callable[..., Any]
 Answer = WireModel | WireList[Any]
 JSON = "application/json"
@@ -63,6 +65,15 @@ class Call:
     def headers(self) -> Headers:
         """The request's headers."""
         return Headers(scope=self.scope)
+
+    @property
+    def store(self) -> Store:
+        """The store of its workspace, to read; what is written goes through ``write``."""
+        return self.state.workspaces.store(self.workspace)
+
+    async def write(self, work: Callable[[Store], T]) -> T:
+        """Do work on the store of its workspace in one transaction; see ``Workspaces.write``."""
+        return await self.state.workspaces.write(self.workspace, work)
 
     @property
     def workspace(self) -> str:

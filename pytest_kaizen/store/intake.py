@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from ..models import Trace
 from . import traces
 from .database import Database
-
-Change = Callable[[Trace | None], Trace]
+from .traces import Page
 
 
 class Intake:
     """Takes in traces that no case of ours has made.
+
+    A trace that comes in parts is read, put together and stored in one group (``GroupWriter.submit``).
 
     Args:
         database: Where they are kept.
@@ -21,34 +22,40 @@ class Intake:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, arrived: Iterable[Trace]) -> None:
-        """Store traces; those that are stored already stay as they are."""
-        self.merge((trace.id, _unless_there(trace)) for trace in arrived)
+    def put(self, arrived: Iterable[Trace]) -> None:
+        """Store what traces are now, new ones and known ones alike; what one is a sample of stays."""
+        with self._database.write() as connection:
+            for trace in arrived:
+                number = traces.number_of(connection, trace.id)
+                if number is None:
+                    traces.add(connection, trace)
+                else:
+                    traces.replace(connection, number, trace)
 
-    def merge(self, changes: Iterable[tuple[str, Change]]) -> None:
-        """Store what traces become, in one transaction and in the order given.
+    def page(
+        self,
+        *,
+        task: str | None = None,
+        provider: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """Return traces, the newest first.
 
         Args:
-            changes: For each trace its id, and what makes its new state of the one that is stored;
-                of None for a trace that is not. It may be called more than once.
+            task: Of this task only.
+            provider: Only those with a call to this provider.
+            limit: At most so many.
+            after: What comes after the page that ended here.
+
+        Raises:
+            ValueError: ``after`` is no end of a page.
         """
-        with self._database.write() as connection:
-            for trace_id, change in changes:
-                number = traces.number_of(connection, trace_id)
-                if number is None:
-                    traces.add(connection, change(None))
-                    continue
-                known = traces.one(connection, number)
-                changed = change(known)
-                if changed != known:
-                    traces.replace(connection, number, changed)
+        with self._database.read() as connection:
+            return traces.page(connection, task, provider, limit, after)
 
     def one(self, trace_id: str) -> Trace | None:
         """Return a trace by its whole id; None when there is none."""
         with self._database.read() as connection:
             number = traces.number_of(connection, trace_id)
             return None if number is None else traces.one(connection, number)
-
-
-def _unless_there(trace: Trace) -> Change:
-    return lambda known: known or trace

@@ -233,12 +233,17 @@ def _columns_for_lists(connection: Connection) -> None:
         )
 
 
+def _ratings(connection: Connection) -> None:
+    connection.execute("CREATE TABLE ratings (trace_id TEXT NOT NULL PRIMARY KEY, rating TEXT, comment TEXT)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
     _judge_answers,
     _calibrations,
     _optimisation,
     _columns_for_lists,
+    _ratings,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

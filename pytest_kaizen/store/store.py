@@ -28,6 +28,7 @@ from .database import Connection, Database
 from .intake import Intake
 from .lookup import find
 from .opening import open_database
+from .ratings import Ratings
 from .table import key
 from .traces import Place
 
@@ -54,6 +55,11 @@ class Store:
     def intake(self) -> Intake:
         """Traces that come from outside."""
         return Intake(self._database)
+
+    @property
+    def ratings(self) -> Ratings:
+        """What people think of traces."""
+        return Ratings(self._database)
 
     @classmethod
     def open(cls, where: Path | str, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:

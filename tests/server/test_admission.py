@@ -23,6 +23,9 @@ RULES = {
     "POST /api/v1/messages": "write",
     "POST /api/v1/chat/completions": "write",
     "POST /v1/traces": "write",
+    "POST /api/v1/traces/ingest": "write",
+    "POST /api/v1/traces/{trace_id}/feedback": "write",
+    "GET /api/v1/traces": "read",
 }
 #: The status for a key, by what the operation needs; None: it is let in.
 STATES = {

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from ..operation import Operation
-from . import about, otlp, proxy
+from . import about, kalmia, otlp, proxy, traces
 
-OPERATIONS: tuple[Operation, ...] = (*about.OPERATIONS, *proxy.OPERATIONS, *otlp.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (
+    *about.OPERATIONS,
+    *proxy.OPERATIONS,
+    *otlp.OPERATIONS,
+    *kalmia.OPERATIONS,
+    *traces.OPERATIONS,
+)
 
 __all__ = ["OPERATIONS"]
