@@ -14,6 +14,7 @@
     │   └── BudgetExceeded       the spend cap was reached before the call
     ├── ScoreError               a scorer could not give a score
     ├── StoreError               the database: cannot be opened, written or understood
+    │   └── StoreBusy            too many writes are waiting; later there may be room
     ├── WorkerError              a process that runs a suite's cases could not start, died or hung
     └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
         ├── CTError              Kaizen CT
@@ -113,6 +114,10 @@ class StoreError(KaizenError):
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
         self.path = path
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
+
+
+class StoreBusy(StoreError):  # noqa: N818 - it names what happened
+    """More writes are waiting than the store takes; the same may succeed later."""
 
 
 class WorkerError(KaizenError):

@@ -8,10 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from .grant import Grant, KeyRefusedError, KeyScope
+from ..store.keys import Scope as KeyScope
+from ..store.workspaces import Workspaces
+from .grant import Grant, KeyRefusedError, check
 from .operation import Access, KeyHeader, Operation
 from .problem import Refusal
-from .workspaces import Workspaces
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -33,12 +34,12 @@ async def admit(operation: Operation, scope: Scope, workspaces: Workspaces) -> G
             return None
         raise _unknown(operation, f"give a key in the header {' or '.join(operation.key.value)}")
     try:
-        grant = await run_in_threadpool(workspaces.check, key)
+        grant = await run_in_threadpool(check, workspaces, key)
     except KeyRefusedError as exc:
         raise _unknown(operation, str(exc)) from None
     needed = KeyScope.ADMIN if operation.access is Access.LOCAL else KeyScope(operation.access.value)
     if not grant.allows(needed):
-        has = ", ".join(sorted(grant.scopes)) or "nothing"
+        has = ", ".join(grant.key.scopes)
         raise Refusal(403, f"this needs a key with the scope '{needed}'; this one has: {has}")
     return grant
 

@@ -12,6 +12,7 @@ from ..capture import Redactor
 from ..config import Config
 from ..models import Trace
 from ..prices import load_prices
+from ..store.workspaces import OpenWorkspace, Workspaces
 from .dispatch import Dispatch
 from .limits import Load, RateLimit
 from .metrics import Metrics
@@ -24,7 +25,6 @@ from .proxy.record import Recording
 from .routes import OPERATIONS
 from .state import State
 from .table import Table
-from .workspaces import Workspaces
 
 #: The longest bodies that may be taken in at one time.
 _MOST_UNDER_WAY = 8
@@ -76,8 +76,8 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
     redactor = Redactor(os.environ, config.redact)
     price = load_prices(config.prices).cost
 
-    async def keep(workspace: str, traces: Sequence[Trace]) -> None:
-        await workspaces.write(workspace, lambda store: store.intake.put(traces))
+    async def keep(workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:
+        await workspace.writer.submit(lambda store: store.add_traces(traces))
 
     state = State(
         config=config,

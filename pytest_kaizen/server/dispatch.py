@@ -44,7 +44,7 @@ class Dispatch:
         scope[OPERATION] = operation
         grant = await admit(operation, scope, self._state.workspaces)
         if grant is not None:
-            self._state.rate.take(grant.key_id)
+            self._state.rate.take(grant.key.id)
         arguments: dict[str, Any] = dict(values)
         if operation.query is not None:
             arguments["query"] = _query(operation, scope)

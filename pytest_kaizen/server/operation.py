@@ -20,7 +20,9 @@ from starlette.types import Scope
 
 from ..platforms.base.wire import WireList, WireModel
 from ..store import Store
-from .grant import Grant, KeyScope
+from ..store.keys import Scope as KeyScope
+from ..store.workspaces import OpenWorkspace
+from .grant import Grant
 from .state import State
 
 T = TypeVar("T")
@@ -67,16 +69,7 @@ class Call:
         return Headers(scope=self.scope)
 
     @property
-    def store(self) -> Store:
-        """The store of its workspace, to read; what is written goes through ``write``."""
-        return self.state.workspaces.store(self.workspace)
-
-    async def write(self, work: Callable[[Store], T]) -> T:
-        """Do work on the store of its workspace in one transaction; see ``Workspaces.write``."""
-        return await self.state.workspaces.write(self.workspace, work)
-
-    @property
-    def workspace(self) -> str:
+    def workspace(self) -> OpenWorkspace:
         """The workspace of its key.
 
         Raises:
@@ -85,6 +78,15 @@ class Call:
         if self.grant is None:
             raise LookupError("an operation without a key has no workspace")
         return self.grant.workspace
+
+    @property
+    def store(self) -> Store:
+        """The store of its workspace, to read; what is written goes through ``write``."""
+        return self.workspace.store
+
+    async def write(self, work: Callable[[Store], T]) -> T:
+        """Do work on the store of its workspace; see ``GroupWriter.submit``."""
+        return await self.workspace.writer.submit(work)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ..capture import Redactor
 from ..capture.build import Price
 from ..config import Config
+from ..store.workspaces import Workspaces
 from .limits import Load, RateLimit
 from .metrics import Metrics
 from .proxy.proxy import Proxy
-from .workspaces import Workspaces
 
 
 @dataclass

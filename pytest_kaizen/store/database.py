@@ -73,5 +73,26 @@ class Database(Protocol):
             StoreError: It could not be read.
         """
 
+    def explained(self) -> AbstractContextManager[None]:
+        """Raise the driver's errors as what they mean to the user.
+
+        Raises:
+            StoreError: With the place and the cure.
+        """
+
+    def size(self) -> int:
+        """Return how many bytes it takes on the disk, without what can be used anew.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+
+    def give_back(self) -> None:
+        """Give the space of what was deleted back to the disk; nobody can write meanwhile.
+
+        Raises:
+            StoreError: It could not be done.
+        """
+
     def close(self) -> None:
         """Let go of it. Closing twice is harmless."""

@@ -233,6 +233,19 @@ def _columns_for_lists(connection: Connection) -> None:
         )
 
 
+def _idempotency(connection: Connection) -> None:
+    connection.execute(
+        """CREATE TABLE idempotency (
+            key TEXT NOT NULL PRIMARY KEY,
+            request TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            expires_at TEXT NOT NULL
+        )"""
+    )
+    connection.execute("CREATE INDEX idempotency_by_expiry ON idempotency (expires_at)")
+
+
 def _ratings(connection: Connection) -> None:
     connection.execute("CREATE TABLE ratings (trace_id TEXT NOT NULL PRIMARY KEY, rating TEXT, comment TEXT)")
 
@@ -243,6 +256,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _calibrations,
     _optimisation,
     _columns_for_lists,
+    _idempotency,
     _ratings,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.

@@ -25,10 +25,12 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
 from .database import Connection, Database
+from .idempotency import Idempotency
 from .intake import Intake
 from .lookup import find
 from .opening import open_database
 from .ratings import Ratings
+from .retention import Retention
 from .table import key
 from .traces import Place
 
@@ -322,6 +324,25 @@ class Store:
         """Return proposals, the newest first; of one task or status only, where given."""
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
+
+    def add_traces(self, new: Iterable[Trace]) -> list[str]:
+        """Store traces that are of no case: sent from outside, or passed through a proxy.
+
+        Returns:
+            The ids of those that were new; one whose id is there already is left as it is.
+        """
+        with self._database.write() as connection:
+            return [trace.id for trace in new if traces.add(connection, trace)]
+
+    @property
+    def idempotency(self) -> Idempotency:
+        """Answers that were given under an ``Idempotency-Key``."""
+        return Idempotency(self._database)
+
+    @property
+    def retention(self) -> Retention:
+        """Deleting what is old."""
+        return Retention(self._database)
 
     def _place(self, connection: Connection, case: Case, *, begins: bool) -> Place:
         if begins:

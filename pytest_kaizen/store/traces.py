@@ -82,27 +82,28 @@ class Page(NamedTuple):
 
 def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
     """Store a sample with its trace; one that is stored already is left as it is."""
-    trace = sample.trace
-    cursor = connection.execute(_INSERT_NEW, (*place, *_SAMPLES.row(sample), *_TRACES.row(trace)))
-    if cursor.rowcount:
-        number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
-        _SPANS.insert_all(connection, trace.spans, number)
-        _SCORES.insert_all(connection, trace.scores, number)
+    _add(connection, (*place, *_SAMPLES.row(sample)), sample.trace)
+
+
+def add(connection: Connection, trace: Trace) -> bool:
+    """Store a trace that is of no case; return False when its id is there already."""
+    return _add(connection, (None, None, *(None for _ in _SAMPLES.columns)), trace)
+
+
+def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
+    cursor = connection.execute(_INSERT_NEW, (*owner, *_TRACES.row(trace)))
+    if not cursor.rowcount:
+        return False
+    number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
+    _SPANS.insert_all(connection, trace.spans, number)
+    _SCORES.insert_all(connection, trace.scores, number)
+    return True
 
 
 def number_of(connection: Connection, trace_id: str) -> int | None:
     """Return the row number of a trace by its whole id; None when there is no such trace."""
     row = connection.execute(_NUMBER, (key(trace_id),)).fetchone()
     return None if row is None else row[0]
-
-
-def add(connection: Connection, trace: Trace) -> None:
-    """Store a trace that is no sample of a case; its id must be new."""
-    no_sample = (None,) * (2 + len(_SAMPLES.columns))
-    connection.execute(_TRACES.insert, (*no_sample, *_TRACES.row(trace)))
-    number: int = connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
-    _SPANS.insert_all(connection, trace.spans, number)
-    _SCORES.insert_all(connection, trace.scores, number)
 
 
 def replace(connection: Connection, number: int, trace: Trace) -> None:

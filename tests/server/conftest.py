@@ -5,68 +5,67 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NoReturn, Self
 
 import httpx
 import pytest
 import uvicorn
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.server.app import create_app
-from pytest_kaizen.server.grant import Grant, KeyRefusedError
 from pytest_kaizen.server.operation import Operation
 from pytest_kaizen.server.routes import OPERATIONS
 from pytest_kaizen.store import Store
+from pytest_kaizen.store.keys import Scope
+from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
 
-T = TypeVar("T")
 HERE = "127.0.0.1"
 NOWHERE = "http://127.0.0.1:9"
 ELSEWHERE = "203.0.113.5"
 
 
 class Book:
-    """Keys in a dictionary, and a SQLite file for each workspace."""
+    """The keys and stores of a server, by names that tests know.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.keys: dict[str, Grant] = {}
-        self.refused: dict[str, str] = {}
-        self.broken = False
-        self._stores: dict[str, Store] = {}
+    Attributes:
+        keys: The secrets by name.
+    """
 
-    def add(self, key: str, workspace: str, *scopes: str) -> None:
-        self.keys[key] = Grant(f"id of {key}", workspace, frozenset(scopes))
+    def __init__(self, workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.workspaces = workspaces
+        self.keys: dict[str, str] = {}
+        self._monkeypatch = monkeypatch
 
-    def check(self, key: str) -> Grant:
-        if self.broken:
-            raise StoreError("secret path", path="/secret/place")
-        if key in self.refused:
-            raise KeyRefusedError(self.refused[key])
-        if key not in self.keys:
-            raise KeyRefusedError("the key is not known here")
-        return self.keys[key]
+    def add(self, name: str, workspace: str, *scopes: str, expires_at: datetime | None = None) -> str:
+        """Make a key, and its workspace if it is new; return its id."""
+        central = self.workspaces.central
+        place = central.workspace(workspace) or central.create_workspace(workspace)
+        key, secret = central.keys.create(
+            place.id, label=name, scopes=[Scope(scope) for scope in scopes], expires_at=expires_at
+        )
+        self.keys[name] = secret
+        return key.id
+
+    def open(self, workspace: str) -> OpenWorkspace:
+        place = self.workspaces.central.workspace(workspace)
+        assert place is not None
+        return self.workspaces.get(place.id)
 
     def store(self, workspace: str) -> Store:
-        if workspace not in self._stores:
-            self._stores[workspace] = Store.open(self.folder / f"{workspace}.db")
-        return self._stores[workspace]
+        return self.open(workspace).store
 
-    async def write(self, workspace: str, work: Callable[[Store], T]) -> T:
-        if self.broken:
-            raise StoreError("secret path", path="/secret/place")
-        return await run_in_threadpool(work, self.store(workspace))
+    def break_off(self) -> None:
+        """From now on nothing can be read or written."""
 
-    def probe(self) -> None:
-        if self.broken:
+        def fails(*_args: object, **_more: object) -> NoReturn:
             raise StoreError("secret path", path="/secret/place")
 
-    def close(self) -> None:
-        for store in self._stores.values():
-            store.close()
+        self._monkeypatch.setattr(self.workspaces.central.keys, "find", fails)
+        self._monkeypatch.setattr(self.workspaces.central, "workspaces", fails)
 
 
 class Live:
@@ -95,15 +94,15 @@ class Site:
 
     def __init__(self, book: Book, settings: ServerConfig, operations: Iterable[Operation]) -> None:
         self.book = book
-        config = Config(root=book.folder, store=book.folder / "unused.db", server=settings)
-        self.app = create_app(config, book, operations)
+        config = Config(root=Path(), store=Path("unused.db"), server=settings)
+        self.app = create_app(config, book.workspaces, operations)
         self.state = self.app.state
 
     def client(self, key: str | None = None, *, at: str = HERE) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app, client=(at, 1), raise_app_exceptions=False),
             base_url="http://127.0.0.1:8000",
-            headers={"X-API-Key": key} if key else {},
+            headers={"X-API-Key": self.book.keys.get(key, key)} if key else {},
         )
 
 
@@ -111,16 +110,19 @@ MakeSite = Callable[..., Site]
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    made = Book(tmp_path)
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
+    workspaces = Workspaces.open(tmp_path / "store")
+    made = Book(workspaces, monkeypatch)
     made.add("reads", "ours", "read")
     made.add("writes", "ours", "write")
     made.add("both", "ours", "read", "write")
     made.add("rules", "ours", "admin")
-    made.add("stranger", "theirs", "admin")
-    made.refused |= {"late": "the key has expired", "gone": "the key was revoked"}
+    made.add("all", "ours", "read", "write", "admin")
+    made.add("stranger", "theirs", "read", "write", "admin")
+    made.add("late", "ours", "read", "write", "admin", expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    workspaces.central.keys.revoke(made.add("gone", "ours", "read", "write", "admin"))
     yield made
-    made.close()
+    workspaces.close()
 
 
 @pytest.fixture

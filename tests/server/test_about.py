@@ -18,7 +18,7 @@ async def test_health(site: Site) -> None:
 async def test_ready_while_the_store_can_be_read(site: Site, book: Book) -> None:
     async with site.client() as client:
         assert (await client.get("/ready")).json() == {"status": "ready"}
-        book.broken = True
+        book.break_off()
         assert (await client.get("/ready")).status_code == 503
         assert (await client.get("/health")).status_code == 200
 

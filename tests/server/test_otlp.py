@@ -283,7 +283,7 @@ async def test_overload(site: Site) -> None:
 @pytest.mark.asyncio
 async def test_a_store_that_cannot_be_written(site: Site, book: Book) -> None:
     async with site.client("writes") as client:
-        book.broken = True
+        book.break_off()
         answer = await client.post(
             "/v1/traces", content=in_protobuf(ROOT), headers={"content-type": PROTOBUF}
         )

@@ -136,7 +136,7 @@ async def test_a_failure_says_nothing_of_the_inside(
 
 @pytest.mark.asyncio
 async def test_keys_that_cannot_be_read(make_site: MakeSite, book: Book) -> None:
-    book.broken = True
+    book.break_off()
     async with make_site(*ORDERS).client("both") as client:
         assert (await client.get("/refused")).status_code == 503
 
@@ -166,7 +166,7 @@ async def test_a_body_that_is_too_long(make_site: MakeSite) -> None:
 @pytest.mark.asyncio
 async def test_a_key_that_asks_too_often(make_site: MakeSite) -> None:
     site = make_site(*ORDERS, requests_per_s=0.001)
-    async with site.client("both") as client, site.client("rules") as other:
+    async with site.client("both") as client, site.client("reads") as other:
         first = await client.get("/refused")
         second = await client.get("/refused")
         third = await other.get("/refused")

@@ -24,6 +24,7 @@ from pytest_kaizen.models import (
 )
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.sqlite import SQLiteDatabase
+from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -98,6 +99,20 @@ def where(home: str, path: Path, request: pytest.FixtureRequest) -> Path | str:
         return path
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture
+def workspaces(home: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workspaces]:
+    """A server's store."""
+    place = tmp_path / "server" if home == "sqlite" else request.getfixturevalue("postgres_url")
+    opened = Workspaces.open(place)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def workspace(workspaces: Workspaces) -> OpenWorkspace:
+    return workspaces.get(workspaces.central.create_workspace("first").id)
 
 
 @pytest.fixture

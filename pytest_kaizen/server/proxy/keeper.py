@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ...errors import StoreError
 from ...models import Trace
+from ...store.workspaces import OpenWorkspace
 from ..metrics import Metrics
 from .passage import Passage
 from .record import Recording
@@ -24,7 +25,7 @@ _LONGEST_WAIT_S = 5.0
 _TRIES = 5
 _PAUSE_S = 1.0
 
-Keep = Callable[[str, Sequence[Trace]], Awaitable[None]]
+Keep = Callable[[OpenWorkspace, Sequence[Trace]], Awaitable[None]]
 
 
 class Keeper:
@@ -75,14 +76,14 @@ class Keeper:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
             made = await run_in_threadpool(self._made, batch)
-            for workspace, traces in made.items():
+            for workspace, traces in made:
                 await self._store(workspace, traces)
             self._bytes -= sum(passage.size for passage in batch)
             if self._bytes <= _MOST_BYTES:
                 self._room.set()
 
-    def _made(self, batch: Sequence[Passage]) -> dict[str, list[Trace]]:
-        made: dict[str, list[Trace]] = {}
+    def _made(self, batch: Sequence[Passage]) -> list[tuple[OpenWorkspace, list[Trace]]]:
+        made: dict[str, tuple[OpenWorkspace, list[Trace]]] = {}
         for passage in batch:
             try:
                 trace = self._recording.trace(passage)
@@ -91,10 +92,10 @@ class Keeper:
                 _log.exception("a call of the proxy could not be read")
                 self._metrics.lost.inc()
             else:
-                made.setdefault(passage.workspace, []).append(trace)
-        return made
+                made.setdefault(passage.workspace.id, (passage.workspace, []))[1].append(trace)
+        return list(made.values())
 
-    async def _store(self, workspace: str, traces: Sequence[Trace]) -> None:
+    async def _store(self, workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:
         for attempt in range(1, _TRIES + 1):
             try:
                 await self._keep(workspace, traces)

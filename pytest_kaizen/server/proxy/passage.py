@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ...config import Endpoint
+from ...store.workspaces import OpenWorkspace
 from .headers import RawHeaders
 
 
@@ -31,7 +32,7 @@ class Passage:
         client_gone: The client went away before the end.
     """
 
-    workspace: str
+    workspace: OpenWorkspace
     endpoint: Endpoint
     url: str
     headers: RawHeaders

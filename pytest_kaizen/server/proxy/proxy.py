@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp
 
 from ...config import Endpoint
+from ...store.workspaces import OpenWorkspace
 from .forward import Forward
 from .headers import outgoing
 from .keeper import Keeper
@@ -28,7 +29,7 @@ class Proxy:
         self._session: aiohttp.ClientSession | None = None
 
     async def forward(
-        self, workspace: str, endpoint: Endpoint, url: str, headers: Headers, content: bytes
+        self, workspace: OpenWorkspace, endpoint: Endpoint, url: str, headers: Headers, content: bytes
     ) -> ASGIApp:
         """Return what passes a request on.
 

@@ -16,7 +16,7 @@ async def health(call: Call) -> Health:
 
 def ready(call: Call) -> Health:
     """Say that the server can read its store; 503 while it cannot."""
-    call.state.workspaces.probe()
+    call.state.workspaces.central.workspaces()
     return Health(status="ready")
 
 

@@ -68,7 +68,7 @@ class PostgresDatabase:
             raise
 
     def _prepare(self, schema: Schema) -> None:
-        with self._explained(), self.pool.transaction(f"BEGIN; {self._lock}") as connection:
+        with self.explained(), self.pool.transaction(f"BEGIN; {self._lock}") as connection:
             taken = self._taken(connection, schema)
             if taken is None and self._readonly:
                 raise problems.missing(self.path)
@@ -107,7 +107,7 @@ class PostgresDatabase:
         """
         if self._readonly:
             raise StoreError("is open for reading only", path=self.path)
-        with self._explained(), self.pool.transaction(self._begin("READ WRITE", self._lock)) as connection:
+        with self.explained(), self.pool.transaction(self._begin("READ WRITE", self._lock)) as connection:
             yield connection
 
     @contextmanager
@@ -118,7 +118,7 @@ class PostgresDatabase:
             StoreError: It could not be read.
         """
         begin = self._begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        with self._explained(), self.pool.transaction(begin) as connection:
+        with self.explained(), self.pool.transaction(begin) as connection:
             yield connection
 
     def _begin(self, mode: str, *more: str) -> str:
@@ -127,13 +127,44 @@ class PostgresDatabase:
         return "; ".join((f"BEGIN {mode}", f"SET LOCAL search_path TO {self.name}", *more))
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Raise PostgreSQL's errors as what they mean to the user.
+
+        Raises:
+            StoreError: With the place and the cure.
+        """
         try:
             yield
         except psycopg.Error as exc:
             raise problems.from_postgres(exc, self.path) from exc
         except (ValueError, TypeError, OverflowError) as exc:
             raise StoreError(f"cannot be stored or read: {exc}", path=self.path) from exc
+
+    def size(self) -> int:
+        """Return how many bytes it takes on the server's disk.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        with self.read() as connection:
+            total: int = connection.execute(
+                "SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0) FROM pg_class "
+                "WHERE relkind = 'r' AND relnamespace = CAST(current_schema AS regnamespace)"
+            ).fetchone()[0]
+        return total
+
+    def give_back(self) -> None:
+        """Give the space of what was deleted back to the disk; nobody can read or write meanwhile.
+
+        Raises:
+            StoreError: It could not be done.
+        """
+        with self.read() as connection:
+            query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema"
+            tables = [row[0] for row in connection.execute(query).fetchall()]
+        with self.explained(), self.pool.outside() as connection:
+            for table in tables:
+                connection.execute(f'VACUUM (FULL, ANALYZE) {self.name}."{table}"')
 
     def close(self) -> None:
         """Let go of the schema. Closing twice is harmless."""

@@ -67,7 +67,7 @@ class PostgresPool:
         raw = self._begun(begin)
         try:
             yield PostgresConnection(raw)
-            raw.execute("COMMIT")
+            _commit(raw)
         except BaseException:
             with suppress(psycopg.Error):
                 raw.execute("ROLLBACK")
@@ -115,3 +115,9 @@ class PostgresPool:
     def close(self) -> None:
         """Close all connections; a second time does nothing."""
         self._pool.close()
+
+
+def _commit(raw: psycopg.Connection[Any]) -> None:
+    if raw.execute("COMMIT").statusmessage != "COMMIT":
+        # The error of a statement was swallowed, and the server has rolled back without another word.
+        raise psycopg.errors.InFailedSqlTransaction("a statement of the transaction had failed")

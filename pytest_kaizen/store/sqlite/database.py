@@ -188,6 +188,36 @@ class SQLiteDatabase:
         self._threads.acquire()
         return self._connection
 
+    def size(self) -> int:
+        """Return how many bytes it takes on the disk, without what can be used anew.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        with self.read() as connection:
+            pages, free, size = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        used: int = (pages - free) * size
+        return used
+
+    def give_back(self) -> None:
+        """Give the space of what was deleted back to the disk; nobody can write meanwhile.
+
+        Raises:
+            StoreError: It could not be done.
+        """
+        with self._threads, self.explained():
+            lock = self._take_lock()
+            try:
+                gradual = self._connection.execute("PRAGMA auto_vacuum").fetchone()[0]
+                # As a script: a statement by itself would stop after its first step, which is one page.
+                self._connection.executescript("PRAGMA incremental_vacuum" if gradual else "VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                lock.release()
+
     def close(self) -> None:
         """Close the file; the last one to do so folds the log into it. Closing twice is harmless."""
         if self._readers is not None:
@@ -213,6 +243,19 @@ class SQLiteDatabase:
         except OSError as exc:
             raise problems.no_folder(self.path, exc) from None
         return self._lock
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise SQLite's errors as what they mean to the user.
+
+        Raises:
+            StoreError: With the place and the cure.
+        """
+        try:
+            yield
+        except BaseException as exc:
+            self._explain(exc)
+            raise
 
     def _explain(self, exc: BaseException) -> None:
         """Raise what an exception means to the user, when that is known.

@@ -28,9 +28,11 @@ def llm() -> Iterator[ScriptedLLM]:
 
 
 @pytest.fixture
-def serve(make_site: MakeSite, book: Book) -> Serve:
+def serve(make_site: MakeSite, book: Book, monkeypatch: pytest.MonkeyPatch) -> Serve:
     """A server whose proxy asks a provider; when it has stopped, all traces are kept."""
-    book.add(OUR_KEY, "ours", "write")
+    with monkeypatch.context() as patch:
+        patch.setattr("secrets.token_urlsafe", lambda _size: "a" * 43)
+        book.add("proxy", "ours", "write")
 
     @contextmanager
     def served(upstream: str, **settings: object) -> Iterator[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from pytest_kaizen.server.proxy import keeper as module
 from pytest_kaizen.server.proxy.keeper import Keeper
 from pytest_kaizen.server.proxy.passage import Passage
 from pytest_kaizen.server.proxy.record import Recording
+from pytest_kaizen.store.workspaces import OpenWorkspace
 
 pytestmark = pytest.mark.asyncio
 ENDPOINT = Endpoint(api="anthropic.messages", path="/v1/messages")
@@ -29,17 +31,24 @@ class Kept:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, workspace: str, traces: Sequence[Trace]) -> None:
+    async def __call__(self, workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:
         await self.gate.wait()
         if self.failures:
             self.failures -= 1
             raise StoreError("no room")
-        self.names.append((workspace, [trace.spans[0].model for trace in traces]))
+        self.names.append((workspace.id, [trace.spans[0].model for trace in traces]))
+
+
+class Named:
+    """All that is asked of a workspace here."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
 
 
 def passage(model: str, workspace: str = "ours", pad: int = 0) -> Passage:
     content = b'{"model": "%b", "messages": []}' % model.encode() + b" " * pad
-    made = Passage(workspace, ENDPOINT, "http://x/v1/messages", [], content)
+    made = Passage(cast(OpenWorkspace, Named(workspace)), ENDPOINT, "http://x/v1/messages", [], content)
     made.end("Lost: it")
     return made
 

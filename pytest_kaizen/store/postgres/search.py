@@ -1,0 +1,90 @@
+"""Full-text search by PostgreSQL's ``tsvector``.
+
+Its entries are written as texts, so that the words are those of every home and none is passed over
+by a parser of PostgreSQL's own.
+"""
+
+from __future__ import annotations
+
+from ..database import Connection
+from ..words import Query
+
+#: Positions in a text end here; later words are found, but not in phrases.
+_LAST_POSITION = 16_383
+_MOST_POSITIONS = 255
+_STATEMENTS = (
+    "CREATE TABLE search (trace INTEGER PRIMARY KEY, words TSVECTOR NOT NULL)",
+    "CREATE INDEX search_words ON search USING gin (words)",
+    "INSERT INTO search_owed SELECT number FROM traces",
+    """CREATE FUNCTION search_owe_trace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO search_owed VALUES (CASE TG_OP WHEN 'DELETE' THEN OLD.number ELSE NEW.number END)
+        ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
+    """CREATE FUNCTION search_owe_span() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO search_owed VALUES (NEW.trace) ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
+    """CREATE TRIGGER search_trace AFTER INSERT OR UPDATE OR DELETE ON traces
+        FOR EACH ROW EXECUTE FUNCTION search_owe_trace()""",
+    """CREATE TRIGGER search_span AFTER INSERT OR UPDATE ON spans
+        FOR EACH ROW EXECUTE FUNCTION search_owe_span()""",
+)
+
+
+class PostgresSearch:
+    """A table of its own beside the traces, with a GIN index."""
+
+    def prepare(self, connection: Connection) -> None:
+        """Make the index and the triggers where they are absent; owe it what is there already."""
+        there = "SELECT to_regclass(current_schema || '.search_owed') IS NOT NULL"
+        if connection.execute(there).fetchone()[0]:
+            return
+        connection.execute("CREATE TABLE search_owed (trace INTEGER PRIMARY KEY)")
+        for statement in _STATEMENTS:
+            connection.execute(statement)
+
+    def owed(self, connection: Connection, limit: int) -> list[int]:
+        """Take the numbers of traces that changed since they were indexed, at most so many."""
+        rows = connection.execute(
+            "DELETE FROM search_owed WHERE trace IN (SELECT trace FROM search_owed ORDER BY trace LIMIT ?) "
+            "RETURNING trace",
+            (limit,),
+        ).fetchall()
+        return sorted(row[0] for row in rows)
+
+    def put(self, connection: Connection, number: int, text: list[str]) -> None:
+        """Index the words of a trace in place of what it had; none takes it out of the index."""
+        if not text:
+            connection.execute("DELETE FROM search WHERE trace = ?", (number,))
+            return
+        connection.execute(
+            "INSERT INTO search (trace, words) VALUES (?, ?) "
+            "ON CONFLICT (trace) DO UPDATE SET words = excluded.words",
+            (number, _vector(text)),
+        )
+
+    def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
+        """Return the numbers of traces that fit, the last stored first."""
+        of_task = (
+            ""
+            if task is None
+            else "AND EXISTS (SELECT 1 FROM traces WHERE number = search.trace AND task = ?) "
+        )
+        sql = (
+            f"SELECT trace FROM search WHERE words @@ CAST(? AS tsquery) {of_task}ORDER BY trace DESC LIMIT ?"
+        )
+        params = (_match(query), limit) if task is None else (_match(query), task, limit)
+        return [row[0] for row in connection.execute(sql, params).fetchall()]
+
+
+def _vector(text: list[str]) -> str:
+    """Write words with their positions; they are letters and digits, so quotes hold them."""
+    places: dict[str, list[str]] = {}
+    for position, word in enumerate(text, 1):
+        found = places.setdefault(word, [])
+        if position <= _LAST_POSITION and len(found) < _MOST_POSITIONS:
+            found.append(str(position))
+    return " ".join(f"'{word}':{','.join(found)}" if found else f"'{word}'" for word, found in places.items())
+
+
+def _match(query: Query) -> str:
+    wanted = [" <-> ".join(f"'{word}'" for word in phrase) for phrase in query.wanted]
+    unwanted = [" <-> ".join(f"'{word}'" for word in phrase) for phrase in query.unwanted]
+    return " & ".join([*(f"({phrase})" for phrase in wanted), *(f"!({phrase})" for phrase in unwanted)])

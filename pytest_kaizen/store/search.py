@@ -1,0 +1,105 @@
+"""Full-text search: what every home's index does, and what of a trace is indexed.
+
+Triggers note which traces changed, in ``search_owed``; the index follows later, off the path of whoever
+waits for an answer.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple, Protocol
+
+from ..models import Trace
+from . import traces
+from .database import Connection
+from .words import MOST_CHARACTERS, Query, parse_query, score, snippet, texts, words
+
+#: Hits are counted up to this many.
+MOST_COUNTED = 1000
+
+
+class Search(Protocol):
+    """An index of texts by the number of their trace."""
+
+    def prepare(self, connection: Connection) -> None:
+        """Make the index and the triggers where they are absent; owe it what is there already."""
+
+    def owed(self, connection: Connection, limit: int) -> list[int]:
+        """Take the numbers of traces that changed since they were indexed, at most so many."""
+
+    def put(self, connection: Connection, number: int, text: list[str]) -> None:
+        """Index the words of a trace in place of what it had; none takes it out of the index."""
+
+    def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
+        """Return the numbers of traces that fit, the last stored first.
+
+        Args:
+            connection: The database.
+            query: Has a wanted phrase at least.
+            task: Of this task only.
+            limit: At most so many.
+        """
+
+
+class Hit(NamedTuple):
+    """A trace that was found.
+
+    Attributes:
+        score: How much it is about what was searched, in (0, 1).
+        snippet: The text around the first word that was searched, on one line.
+    """
+
+    trace: Trace
+    score: float
+    snippet: str
+
+
+class Hits(NamedTuple):
+    """The outcome of a search.
+
+    Attributes:
+        hits: The last stored first.
+        total: How many there are, counted up to ``MOST_COUNTED``.
+    """
+
+    hits: list[Hit]
+    total: int
+
+
+def index(connection: Connection, search: Search, limit: int) -> int:
+    """Index traces that changed; return how many there were."""
+    numbers = search.owed(connection, limit)
+    for number in numbers:
+        search.put(connection, number, words(_text(connection, number)))
+    return len(numbers)
+
+
+def find(connection: Connection, search: Search, text: str, task: str | None, limit: int) -> Hits:
+    """Find traces by words, ``"phrases"`` and ``-words``; nothing fits a search without a wanted word."""
+    query = parse_query(text)
+    if not query.wanted:
+        return Hits([], 0)
+    numbers = search.find(connection, query, task, MOST_COUNTED)
+    hits = []
+    for number in numbers[:limit]:
+        found = _text(connection, number)
+        trace = traces.one(connection, number)
+        hits.append(Hit(trace, score(words(found), query), snippet(found, query)))
+    return Hits(hits, len(numbers))
+
+
+def _text(connection: Connection, number: int) -> str:
+    """Return what of a trace is indexed; empty when there is no such trace any more."""
+    parts: list[str] = []
+    room = MOST_CHARACTERS
+    for query in ("SELECT name, task, case_id, error, data FROM traces WHERE number = ?", _SPANS):
+        for *columns, data in connection.execute(query, (number,)).fetchall():
+            for part in (*filter(None, columns), *texts(json.loads(data))):
+                parts.append(part[:room])
+                room -= len(part) + 1
+                if room <= 0:
+                    return " ".join(parts)
+    return " ".join(parts)
+
+
+_SPANS = "SELECT name, model, error, data FROM spans WHERE trace = ? ORDER BY position"

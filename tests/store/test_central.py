@@ -1,0 +1,114 @@
+"""Workspaces and their keys."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pytest_kaizen.errors import StoreError
+from pytest_kaizen.store.central import Central
+from pytest_kaizen.store.keys import ApiKey, KeyState, Scope
+from pytest_kaizen.store.workspaces import Workspaces
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def central(workspaces: Workspaces) -> Central:
+    return workspaces.central
+
+
+def test_workspaces_by_id_and_by_name(central: Central) -> None:
+    one, two = central.create_workspace("one"), central.create_workspace("two")
+    assert central.workspaces() == [one, two]
+    assert central.workspace(one.id) == central.workspace("one") == one
+    assert central.workspace("three") is None
+    with pytest.raises(StoreError, match="there is a workspace 'one' already"):
+        central.create_workspace("one")
+    with pytest.raises(StoreError, match="needs a name"):
+        central.create_workspace(" ")
+
+
+def test_a_workspace_changes(central: Central) -> None:
+    one, two = central.create_workspace("one"), central.create_workspace("two")
+    changed = one.model_copy(update={"name": "uno", "keep_days": 30.0, "keep_bytes": 10**9})
+    central.save_workspace(changed)
+    assert central.workspaces() == [changed, two]
+    with pytest.raises(StoreError, match="there is a workspace 'two' already"):
+        central.save_workspace(changed.model_copy(update={"name": "two"}))
+
+
+def test_a_key_is_found_by_its_secret_which_is_not_stored(central: Central) -> None:
+    workspace = central.create_workspace("one")
+    made, secret = central.keys.create(
+        workspace.id, label="CI", scopes=[Scope.WRITE, Scope.READ], expires_at=NOW + timedelta(days=1)
+    )
+    assert secret.startswith("kz_")
+    # 256 bits in base64.
+    assert len(secret) == 3 + 43
+    assert (made.label, made.scopes, made.start) == ("CI", (Scope.READ, Scope.WRITE), secret[:7])
+    assert central.keys.find(secret) == made
+    assert central.keys.find(secret[:-1]) is None
+    assert central.keys.find("") is None
+    assert central.keys.find("kz_\ud800") is None
+    with central._database.read() as connection:
+        (row,) = connection.execute("SELECT * FROM api_keys").fetchall()
+    assert secret not in str(row)
+    assert hashlib.sha256(secret.encode()).hexdigest() in row
+
+
+def test_keys_of_a_workspace(central: Central) -> None:
+    one, two = central.create_workspace("one"), central.create_workspace("two")
+    first, _ = central.keys.create(one.id, label="a", scopes=[Scope.READ])
+    second, _ = central.keys.create(two.id, label="b", scopes=[Scope.ADMIN])
+    assert central.keys.list() == [first, second]
+    assert central.keys.list(two.id) == [second]
+    with pytest.raises(StoreError, match="there is no workspace 'three'"):
+        central.keys.create("three", label="c", scopes=[Scope.READ])
+    with pytest.raises(StoreError, match="a key needs a scope: read, write or admin"):
+        central.keys.create(one.id, label="c", scopes=[])
+
+
+def test_the_states_of_a_key(central: Central) -> None:
+    workspace = central.create_workspace("one")
+    made, secret = central.keys.create(
+        workspace.id, label="a", scopes=[Scope.READ], expires_at=NOW + timedelta(hours=1)
+    )
+    assert made.state(NOW) is KeyState.ACTIVE
+    assert made.state(NOW + timedelta(hours=1)) is KeyState.EXPIRED
+    revoked = central.keys.revoke(made.id)
+    assert revoked is not None
+    assert revoked.state(NOW) is KeyState.REVOKED
+    assert central.keys.find(secret) == revoked
+    assert central.keys.revoke(made.id) == revoked
+
+
+def test_another_workspace_cannot_revoke_a_key(central: Central) -> None:
+    one, two = central.create_workspace("one"), central.create_workspace("two")
+    made, secret = central.keys.create(one.id, label="a", scopes=[Scope.READ])
+    assert central.keys.revoke(made.id, two.id) is None
+    assert central.keys.revoke("key_unknown") is None
+    found = central.keys.find(secret)
+    assert found is not None
+    assert found.state(NOW) is KeyState.ACTIVE
+    assert central.keys.revoke(made.id, one.id) is not None
+
+
+def test_the_last_use_is_noted_to_the_minute(central: Central) -> None:
+    workspace = central.create_workspace("one")
+    _, secret = central.keys.create(workspace.id, label="a", scopes=[Scope.READ])
+
+    def known() -> ApiKey:
+        found = central.keys.find(secret)
+        assert found is not None
+        return found
+
+    assert known().last_used_at is None
+    assert central.keys.note_use(known(), NOW)
+    assert known().last_used_at == NOW
+    assert not central.keys.note_use(known(), NOW + timedelta(seconds=59))
+    assert known().last_used_at == NOW
+    assert central.keys.note_use(known(), NOW + timedelta(seconds=60))
+    assert known().last_used_at == NOW + timedelta(seconds=60)
