@@ -34,10 +34,12 @@ class Group(NamedTuple):
 GROUPS = (
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
+    Group("keys", "make, list and revoke the keys of a server", ".keys"),
     Group("optimize", "search for a better prompt, with the test suite as the metric", ".optimize"),
     Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
     Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
     Group("runs", "look at past runs", ".runs"),
+    Group("serve", "serve the store to a team over HTTP", ".serve"),
     Group("traces", "look at captured traces", ".traces"),
 )
 
