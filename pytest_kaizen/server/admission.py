@@ -9,8 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from ..store.keys import Scope as KeyScope
-from ..store.workspaces import Workspaces
-from .grant import Grant, KeyRefusedError, check
+from .grant import Grant, Grants, KeyRefusedError
 from .operation import Access, KeyHeader, Operation
 from .problem import Refusal
 
@@ -18,7 +17,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
-async def admit(operation: Operation, scope: Scope, workspaces: Workspaces) -> Grant | None:
+async def admit(operation: Operation, scope: Scope, grants: Grants) -> Grant | None:
     """Return what the key of a request allows; None for a request that needs none.
 
     Raises:
@@ -34,7 +33,9 @@ async def admit(operation: Operation, scope: Scope, workspaces: Workspaces) -> G
             return None
         raise _unknown(operation, f"give a key in the header {' or '.join(operation.key.value)}")
     try:
-        grant = await run_in_threadpool(check, workspaces, key)
+        grant = grants.known(key)
+        if grant is None:
+            grant = await run_in_threadpool(grants.check, key)
     except KeyRefusedError as exc:
         raise _unknown(operation, str(exc)) from None
     needed = KeyScope.ADMIN if operation.access is Access.LOCAL else KeyScope(operation.access.value)

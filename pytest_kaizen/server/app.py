@@ -14,6 +14,7 @@ from ..models import Trace
 from ..prices import load_prices
 from ..store.workspaces import OpenWorkspace, Workspaces
 from .dispatch import Dispatch
+from .grant import Grants
 from .limits import Load, RateLimit
 from .metrics import Metrics
 from .openapi import openapi
@@ -82,6 +83,7 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
     state = State(
         config=config,
         workspaces=workspaces,
+        grants=Grants(workspaces),
         rate=RateLimit(config.server.requests_per_s),
         load=Load(_MOST_UNDER_WAY * config.server.max_body_bytes),
         metrics=metrics,

@@ -42,7 +42,7 @@ class Dispatch:
         """
         operation, values = self._table.find(scope)
         scope[OPERATION] = operation
-        grant = await admit(operation, scope, self._state.workspaces)
+        grant = await admit(operation, scope, self._state.grants)
         if grant is not None:
             self._state.rate.take(grant.key.id)
         arguments: dict[str, Any] = dict(values)

@@ -8,6 +8,7 @@ from ..capture import Redactor
 from ..capture.build import Price
 from ..config import Config
 from ..store.workspaces import Workspaces
+from .grant import Grants
 from .limits import Load, RateLimit
 from .metrics import Metrics
 from .proxy.proxy import Proxy
@@ -20,6 +21,7 @@ class State:
     Attributes:
         config: The configuration; of most parts ``config.server``.
         workspaces: Its keys and stores.
+        grants: Checks keys.
         rate: Counts the requests of each key.
         load: How much is being taken in.
         metrics: What is counted.
@@ -31,6 +33,7 @@ class State:
 
     config: Config
     workspaces: Workspaces
+    grants: Grants
     rate: RateLimit
     load: Load
     metrics: Metrics

@@ -68,7 +68,7 @@ class Forward:
         passage = self._passage
         try:
             async with self._session.post(
-                URL(passage.url, encoded=True),
+                URL(f"{passage.url}?{passage.query}" if passage.query else passage.url, encoded=True),
                 headers=[
                     (name.decode("latin-1"), value.decode("latin-1")) for name, value in passage.headers
                 ],

@@ -18,7 +18,8 @@ class Passage:
     Attributes:
         workspace: Whose it is.
         endpoint: The protocol that is spoken.
-        url: Where it went.
+        url: Where it went, without the query.
+        query: The query, encoded; it may hold credentials.
         headers: The request's headers as they were sent on.
         content: Its body.
         started_at: When it was sent on.
@@ -35,6 +36,7 @@ class Passage:
     workspace: OpenWorkspace
     endpoint: Endpoint
     url: str
+    query: str
     headers: RawHeaders
     content: bytes
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))

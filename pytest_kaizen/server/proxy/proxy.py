@@ -29,21 +29,29 @@ class Proxy:
         self._session: aiohttp.ClientSession | None = None
 
     async def forward(
-        self, workspace: OpenWorkspace, endpoint: Endpoint, url: str, headers: Headers, content: bytes
+        self,
+        workspace: OpenWorkspace,
+        endpoint: Endpoint,
+        url: str,
+        *,
+        query: str,
+        headers: Headers,
+        content: bytes,
     ) -> ASGIApp:
         """Return what passes a request on.
 
         Args:
             workspace: Whose trace it becomes.
             endpoint: The protocol that is spoken.
-            url: Where it goes.
+            url: Where it goes, without the query.
+            query: The query, encoded.
             headers: As they came.
             content: The body.
 
         Raises:
             Refusal: It would give our key away.
         """
-        passage = Passage(workspace, endpoint, url, outgoing(headers), content)
+        passage = Passage(workspace, endpoint, url, query, outgoing(headers), content)
         recorded = await self._keeper.has_room()
         return Forward(self._connected(), passage, self._keeper.add if recorded else _forget)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
+from typing import NamedTuple
+
 import httpx
 
 from ...capture import Redactor
 from ...capture.build import Facts, Price, build_span
-from ...capture.credentials import credentials_of
+from ...capture.credentials import credentials_in
 from ...capture.wire import Exchange
 from ...models import SpanKind, Trace, new_span_id, new_trace_id
 from ...pipeline.live import content_of
+from .headers import RawHeaders
 from .passage import Passage
 
 
@@ -27,11 +31,8 @@ class Recording:
 
     def trace(self, passage: Passage) -> Trace:
         """Return the trace of a passage, without the credentials that it had."""
-        request = httpx.Request("POST", passage.url, headers=passage.headers)
         exchange = _exchange(passage)
-        facts = Facts(
-            new_span_id(), None, SpanKind.LLM, passage.endpoint, _plain_url(request.url), passage.content
-        )
+        facts = Facts(new_span_id(), None, SpanKind.LLM, passage.endpoint, passage.url, passage.content)
         span = build_span(facts, [exchange], self._price)
         if passage.client_gone:
             span.metadata["note"] = "the client went away"
@@ -47,18 +48,27 @@ class Recording:
             spans=[span],
         )
         redactor = self._redactor.apart()
-        redactor.learn(*credentials_of(request))
+        redactor.learn(*credentials_in(passage.headers))
         return redactor.trace(trace)
 
 
-def _plain_url(url: httpx.URL) -> str:
-    return str(url.copy_with(query=None, userinfo=b""))
+class _Headers(NamedTuple):
+    raw: RawHeaders
+
+
+class _Answer(NamedTuple):
+    """An answer as the clients' own have it; to make one of theirs would take longer than all else here."""
+
+    status_code: int
+    headers: _Headers
+    reason_phrase: str
 
 
 def _exchange(passage: Passage) -> Exchange:
     exchange = Exchange(passage.started_at, passage.clock, library=httpx)
     if passage.status is not None:
-        exchange.answered(httpx.Response(passage.status, headers=passage.answer_headers))
+        reason = http.client.responses.get(passage.status, "")
+        exchange.answered(_Answer(passage.status, _Headers(passage.answer_headers), reason))
     exchange.chunks = passage.chunks
     exchange.times = passage.times
     exchange.ended = passage.ended

@@ -24,9 +24,14 @@ async def chat_completions(call: Call, body: bytes) -> ASGIApp:
 
 
 async def _forward(call: Call, body: bytes, endpoint: Endpoint, base: str) -> ASGIApp:
-    query = call.scope["query_string"].decode("latin-1")
-    url = base.rstrip("/") + endpoint.path + (f"?{query}" if query else "")
-    return await call.state.proxy.forward(call.workspace, endpoint, url, call.headers, body)
+    return await call.state.proxy.forward(
+        call.workspace,
+        endpoint,
+        base.rstrip("/") + endpoint.path,
+        query=call.scope["query_string"].decode("latin-1"),
+        headers=call.headers,
+        content=body,
+    )
 
 
 OPERATIONS = (

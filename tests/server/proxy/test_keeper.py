@@ -48,7 +48,7 @@ class Named:
 
 def passage(model: str, workspace: str = "ours", pad: int = 0) -> Passage:
     content = b'{"model": "%b", "messages": []}' % model.encode() + b" " * pad
-    made = Passage(cast(OpenWorkspace, Named(workspace)), ENDPOINT, "http://x/v1/messages", [], content)
+    made = Passage(cast(OpenWorkspace, Named(workspace)), ENDPOINT, "http://x/v1/messages", "", [], content)
     made.end("Lost: it")
     return made
 
