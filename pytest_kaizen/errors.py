@@ -15,6 +15,7 @@
     ├── ScoreError               a scorer could not give a score
     ├── StoreError               the database: cannot be opened, written or understood
     │   └── StoreBusy            too many writes are waiting; later there may be room
+    ├── JobError                 a job cannot be had: another one is active, or another process has it
     ├── WorkerError              a process that runs a suite's cases could not start, died or hung
     └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
         ├── CTError              Kaizen CT
@@ -120,6 +121,10 @@ class StoreBusy(StoreError):  # noqa: N818 - it names what happened
     """More writes are waiting than the store takes; the same may succeed later."""
 
 
+class JobError(KaizenError):
+    """A job cannot be started, gone on with or written: another is active, or another process has it."""
+
+
 class WorkerError(KaizenError):
     """A process that runs a suite's cases under candidate prompts could not start, died or hung."""
 
@@ -197,6 +202,8 @@ class KaybaAPIError(PlatformError):
     ) -> None:
         self.code = code
         super().__init__(message, status_code, detail, transient=transient, retry_after=retry_after)
+        # What another process makes it of again.
+        self.args = (code, message)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

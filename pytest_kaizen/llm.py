@@ -86,6 +86,7 @@ class AnthropicLLM:
         prices: What calls cost.
         timeout_s: Seconds to wait for each attempt.
         max_retries: Attempts beyond the first.
+        api_key: Goes before the environment's; it is kept in memory only.
         budget_usd: Once this much is spent no further call is made. A call under way is not cut
             off, so that the last one may pass it.
 
@@ -100,6 +101,7 @@ class AnthropicLLM:
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_retries: int = DEFAULT_RETRIES,
+        api_key: str | None = None,
         budget_usd: float | None = None,
     ) -> None:
         self.calls = 0
@@ -107,6 +109,7 @@ class AnthropicLLM:
         self._prices = prices
         self._timeout_s = timeout_s
         self._max_retries = max_retries
+        self._api_key = api_key
         self._budget_usd = budget_usd
         self._lock = threading.Lock()
         self._client: anthropic.Anthropic | None = None
@@ -176,7 +179,7 @@ class AnthropicLLM:
             raise LLMError(f"{request.model}: {exc}") from None
         except anthropic.APIStatusError as exc:
             kind = f" {exc.type}" if exc.type else ""
-            detail = _without_secrets(exc.api_message or exc.message)
+            detail = self._without_secrets(exc.api_message or exc.message)
             hint = f"; check {_KEYS[0]}" if exc.status_code in (401, 403) else ""
             raise LLMError(
                 f"{request.model}: HTTP {exc.status_code}{kind}: {detail}{hint}", status=exc.status_code
@@ -185,12 +188,14 @@ class AnthropicLLM:
             raise LLMError(f"{request.model}: no answer within {self._timeout_s:g} s") from None
         except anthropic.APIConnectionError as exc:
             cause = exc.__cause__ or exc
-            raise LLMError(f"{request.model}: connection failed: {_without_secrets(str(cause))}") from None
+            raise LLMError(
+                f"{request.model}: connection failed: {self._without_secrets(str(cause))}"
+            ) from None
         except Exception as exc:
             # The SDK raises plain TypeErrors for what it refuses to send; none may reach a test.
             if isinstance(exc, TypeError) and "authentication" in str(exc):
                 raise LLMError(f"no key for {request.model}: set {_KEYS[0]} in the environment") from None
-            detail = _without_secrets(str(exc))
+            detail = self._without_secrets(str(exc))
             raise LLMError(f"{request.model}: {type(exc).__name__}: {detail}") from None
         # The SDK does not validate: a proxy's error page with status 200 comes back as it is.
         if not isinstance(message, anthropic.types.Message) or not (message.content and message.usage):
@@ -210,9 +215,21 @@ class AnthropicLLM:
             if self._client is None or environment != self._client_environment:
                 if self._client is not None:
                     self._client.close()
-                self._client = anthropic.Anthropic(timeout=self._timeout_s, max_retries=self._max_retries)
+                self._client = anthropic.Anthropic(
+                    api_key=self._api_key, timeout=self._timeout_s, max_retries=self._max_retries
+                )
                 self._client_environment = environment
             return self._client
+
+    def _without_secrets(self, text: str) -> str:
+        """Take credentials out of a provider's message, and keep it to one short line."""
+        for name in _KEYS:
+            if secret := os.environ.get(name):
+                text = text.replace(secret, f"[{name}]")
+        if self._api_key:
+            text = text.replace(self._api_key, f"[{_KEYS[0]}]")
+        line = " ".join(text.split())
+        return line if len(line) <= _MESSAGE_LIMIT else line[: _MESSAGE_LIMIT - 1] + "…"
 
 
 def _usage(message: anthropic.types.Message) -> Usage:
@@ -241,15 +258,6 @@ def _json_or_none(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _without_secrets(text: str) -> str:
-    """Take credentials out of a provider's message, and keep it to one short line."""
-    for name in _KEYS:
-        if secret := os.environ.get(name):
-            text = text.replace(secret, f"[{name}]")
-    line = " ".join(text.split())
-    return line if len(line) <= _MESSAGE_LIMIT else line[: _MESSAGE_LIMIT - 1] + "…"
 
 
 __all__ = ["BASE_URL_VARIABLE", "LLM", "AnthropicLLM", "Completion", "LLMRequest"]

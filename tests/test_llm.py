@@ -332,9 +332,9 @@ def test_one_client_serves_all_calls_until_it_is_closed(
     made: list[float | None] = []
     original = anthropic.Anthropic
 
-    def spy(*, timeout: float, max_retries: int) -> anthropic.Anthropic:
+    def spy(*, api_key: str | None, timeout: float, max_retries: int) -> anthropic.Anthropic:
         made.append(timeout)
-        return original(timeout=timeout, max_retries=max_retries)
+        return original(api_key=api_key, timeout=timeout, max_retries=max_retries)
 
     monkeypatch.setattr(anthropic, "Anthropic", spy)
     provider.answer(message())
@@ -356,3 +356,18 @@ def test_the_sdk_is_not_imported_before_the_first_call() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_key_that_is_given_goes_before_the_environment_and_is_never_told(
+    provider: Provider, prices: Prices
+) -> None:
+    given = "sk-ant-another-secret-key"
+    provider.answer(message())
+    provider.answer(error("invalid_request_error", f"odd: {given}"), 400)
+    llm = AnthropicLLM(prices, api_key=given)
+    llm.complete(LLMRequest(model=MODEL, system="", prompt="hi"))
+    assert provider.headers[0]["authorization"] == f"Bearer {given}"
+    with pytest.raises(LLMError, match=r"odd: \[ANTHROPIC_API_KEY\]"):
+        llm.complete(LLMRequest(model=MODEL, system="", prompt="hi"))
+    assert given not in repr(llm)
+    llm.close()

@@ -48,17 +48,18 @@ class Call:
         self._exchanges: list[Exchange] = []
         self._lock = threading.Lock()
         self._under_way = False
-        self._ahead = 0.0
         self._number = self._recorder.start(self)
         call_seen()
 
     def begin(self, request: Any, library: ModuleType, *, asynchronous: bool) -> Attempt:
         """Start the next attempt, just before its request is sent."""
-        exchange = Exchange(datetime.now(UTC), time.perf_counter() + self._ahead, library=library)
+        exchange = Exchange(datetime.now(UTC), time.perf_counter(), library=library)
         attempt = Attempt(self, exchange, request, asynchronous=asynchronous)
         # And again once it is sent: a client's own authentication may replace what the user set.
         self.saw_credentials_of(request)
         with self._lock:
+            if self._exchanges:
+                exchange.follow(self._exchanges[-1])
             self._exchanges.append(exchange)
             self._under_way = True
         if len(self._exchanges) > 1:
@@ -76,11 +77,7 @@ class Call:
         tape = self._recorder.tape
         if tape is None:
             return None
-        record = tape.take(request, exchange, self._recorder.secrets)
-        if record is not None:
-            # An answer comes at once, and counts as if it had taken its time.
-            self._ahead = exchange.clock + record.latency_ms / 1000 - time.perf_counter()
-        return record
+        return tape.take(request, exchange, self._recorder.secrets)
 
     @property
     def has_tape(self) -> bool:

@@ -34,6 +34,9 @@ class Exchange:
         record: What it is answered with instead of over the network.
         cassette: The cassette and the name of the record in it, where there is one or is to be one.
         cost_usd: What the call cost that ended with it.
+        ahead: Seconds by which its times are ahead of the clock, as attempts before it were replayed: their
+            answers come at once, and count as if they had taken the time that was recorded.
+        pause: Seconds from its end until the call was tried again; None where it was not.
     """
 
     started_at: datetime
@@ -52,11 +55,27 @@ class Exchange:
     record: Record | None = None
     cassette: str | None = None
     cost_usd: float | None = None
+    ahead: float = 0.0
+    pause: float | None = None
 
     @property
     def has_failed(self) -> bool:
         """Whether it brought an exception or an error status instead of an answer."""
         return self.error is not None or (self.status is not None and self.status >= 400)
+
+    def follow(self, last: Exchange) -> None:
+        """Start as the next attempt of a call, after the one before it."""
+        ended = last.clock if last.ended is None else last.ended
+        if last.record is None:
+            pause = self.clock + last.ahead - ended
+        elif last.record.pause_ms is None:
+            # Its answer came at once.
+            pause = self.clock + last.ahead - last.clock
+        else:
+            pause = last.record.pause_ms / 1000
+        last.pause = pause
+        self.ahead = ended + pause - self.clock
+        self.clock = ended + pause
 
     def now(self, *, whole: bool = False) -> float:
         """Return the time; in an exchange that is replayed, when what comes next was recorded to come.
@@ -65,7 +84,7 @@ class Exchange:
             whole: What comes next is all of the answer at once.
         """
         if self.record is None:
-            return time.perf_counter()
+            return time.perf_counter() + self.ahead
         arrivals = self.record.arrival_ms
         number = len(self.times)
         moment = arrivals[number] if number < len(arrivals) and not whole else self.record.latency_ms

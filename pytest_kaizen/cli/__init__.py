@@ -33,14 +33,21 @@ class Group(NamedTuple):
 
 GROUPS = (
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
+    Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
+    Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("keys", "make, list and revoke the keys of a server", ".keys"),
-    Group("optimize", "search for a better prompt, with the test suite as the metric", ".optimize"),
+    Group("materialize", "see to it that a job's insights are in the skillbook", ".materialize"),
+    Group("optimize", "search for a better prompt, with tests or feedback as the metric", ".optimize"),
     Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
     Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
+    Group("run", "draw insights from traces, chosen from a list or named", ".run"),
     Group("runs", "look at past runs", ".runs"),
     Group("serve", "serve the store to a team over HTTP", ".serve"),
-    Group("traces", "look at captured traces", ".traces"),
+    Group("status", "say how a job stands", ".status"),
+    Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
+    Group("traces", "look at traces, put in and delete them", ".traces"),
+    Group("upload", "put files in as traces", ".upload"),
 )
 
 _PROJECT_FILES = (("kaizen.yaml",), ("pyproject.toml", "pytest.ini"))

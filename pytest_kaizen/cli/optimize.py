@@ -1,17 +1,18 @@
-"""``kaizen optimize``: search for a better prompt, with the suite as the metric."""
+"""``kaizen optimize``: search for a better prompt, with the suite or logged feedback as the metric."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import NoReturn
 
 from pytest_kaizen.config import Config
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.models import Proposal, ProposalStatus
 from pytest_kaizen.optimize import DEFAULT_ENGINE, ENGINES, Budget, CostEstimate, Event
-from pytest_kaizen.pipeline.improve import DEFAULT_BUDGET, Search, open_proposal, optimize_task, unfinished
+from pytest_kaizen.pipeline.improve import open_proposal, optimize_task, unfinished
+from pytest_kaizen.pipeline.measures import measure_for, source_of
 from pytest_kaizen.pipeline.proposals import activate_proposal, proposal_path, write_proposal
+from pytest_kaizen.pipeline.search import DEFAULT_BUDGET, Search
 from pytest_kaizen.pipeline.search_lines import estimate_lines, event_line
 from pytest_kaizen.pipeline.suite import Launch
 from pytest_kaizen.report.proposal import proposal_lines
@@ -19,6 +20,7 @@ from pytest_kaizen.report.text import safe_text
 from pytest_kaizen.store import Store
 
 from .context import config_for
+from .numbers import count, dollars
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", help="the task whose active prompt is to be improved")
     parser.add_argument("--engine", choices=list(ENGINES), help=f"how to search (default: {DEFAULT_ENGINE})")
     parser.add_argument(
-        "--budget-usd", type=_usd, metavar="X", help=f"spend no more (default: {DEFAULT_BUDGET.usd:g})"
+        "--budget-usd", type=dollars, metavar="X", help=f"spend no more (default: {DEFAULT_BUDGET.usd:g})"
     )
     parser.add_argument(
         "--max-rollouts",
-        type=_count,
+        type=count,
         metavar="N",
         help=f"run no more cases (default: {DEFAULT_BUDGET.rollouts})",
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=["suite", "feedback"],
+        help="measure candidates with the task's tests, or with its logged feedback (default: feedback where "
+        "there is some and no run of tests)",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of all that is random (default: 0)")
     parser.add_argument("--dry-run", action="store_true", help="say what it would cost, from a small pilot")
@@ -55,22 +64,37 @@ def _optimize(args: argparse.Namespace) -> int:
             print(f"a proposal for this prompt is open (drop it: --dismiss): {proposal_path(config, known)}")
             return _finish(config, store, known, activate=args.activate)
         search = _search(args, config, store)
+        return run_search(config, store, search, dry_run=args.dry_run, activate=args.activate)
 
-        def tell(estimate: CostEstimate) -> bool:
-            for line in estimate_lines(args.task, estimate, search.budget):
-                print(safe_text(line), file=sys.stdout if args.dry_run else sys.stderr)
-            return not args.dry_run
 
-        found = optimize_task(
-            config, store, search, Launch(config.root), on_estimate=tell, on_event=_progress
-        )
-        if found is None:
-            return 0
-        if found.proposal is None:
-            print(safe_text(f"{args.task}: {found.sentence}"))
-            return 1
-        write_proposal(config, found.proposal)
-        return _finish(config, store, found.proposal, activate=args.activate)
+def run_search(config: Config, store: Store, search: Search, *, dry_run: bool, activate: bool) -> int:
+    """Search, show what came of it and write the evidence.
+
+    Args:
+        config: The project's settings.
+        store: Its store.
+        search: What is searched for.
+        dry_run: Only say what it would cost.
+        activate: Make what is proved to be better the active version.
+
+    Returns:
+        The exit status: 0 with a proposal, 1 without.
+    """
+
+    def tell(estimate: CostEstimate) -> bool:
+        for line in estimate_lines(search.task, estimate, search.budget):
+            print(safe_text(line), file=sys.stdout if dry_run else sys.stderr)
+        return not dry_run
+
+    measure = measure_for(config, store, search, Launch(config.root))
+    found = optimize_task(config, store, search, measure, on_estimate=tell, on_event=_progress)
+    if found is None:
+        return 0
+    if found.proposal is None:
+        print(safe_text(f"{search.task}: {found.sentence}"))
+        return 1
+    write_proposal(config, found.proposal)
+    return _finish(config, store, found.proposal, activate=activate)
 
 
 def _finish(config: Config, store: Store, proposal: Proposal, *, activate: bool) -> int:
@@ -91,38 +115,21 @@ def _finish(config: Config, store: Store, proposal: Proposal, *, activate: bool)
 
 def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
     if args.resume:
-        given = [args.engine, args.budget_usd, args.max_rollouts, args.seed]
+        given = [args.engine, args.budget_usd, args.max_rollouts, args.seed, args.source]
         if any(value is not None for value in given):
             raise UsageError("--resume goes on with the engine, the caps and the seed that the search had")
         return unfinished(config, store, args.task)
+    task = store.tasks.find(args.task)
+    usual = DEFAULT_BUDGET.usd if task is None or task.cost_budget is None else task.cost_budget
     budget = Budget(
-        usd=DEFAULT_BUDGET.usd if args.budget_usd is None else args.budget_usd,
+        usd=usual if args.budget_usd is None else args.budget_usd,
         rollouts=args.max_rollouts or DEFAULT_BUDGET.rollouts,
     )
-    return Search(args.task, args.engine or DEFAULT_ENGINE, budget, args.seed or 0)
+    source = args.source or source_of(store, args.task)
+    return Search(args.task, args.engine or DEFAULT_ENGINE, budget, args.seed or 0, source=source)
 
 
 def _progress(event: Event) -> None:
     # A log that nobody watches has no use for it.
     if sys.stderr.isatty():
         print(safe_text(event_line(event)), file=sys.stderr)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        _refuse("a whole number, 1 or more", text)
-    return int(text)
-
-
-def _usd(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        _refuse("an amount in US dollars above 0", text)
-    return value
-
-
-def _refuse(expected: str, found: str) -> NoReturn:
-    raise argparse.ArgumentTypeError(f"expected {expected} (found {found!r})")

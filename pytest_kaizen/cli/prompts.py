@@ -15,6 +15,7 @@ from pytest_kaizen.prompts import PromptLibrary, activate_version, lock_versions
 from pytest_kaizen.report.plain import plain
 from pytest_kaizen.report.table import table
 
+from . import skillbook_prompts
 from .context import config_for
 
 
@@ -56,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     diff.add_argument("new", metavar="B", type=_number, nargs="?", help="the active one by default")
     diff.set_defaults(run=_diff)
+
+    skillbook_prompts.add_commands(commands)
 
 
 def _new(args: argparse.Namespace) -> int:
@@ -186,6 +189,8 @@ def _facts(library: PromptLibrary, version: PromptVersion) -> dict[str, Any]:
     """Collect what the commands tell of a version, in the order they tell it."""
     locked = library.locked(version.task).get(version.version)
     return {
+        "id": version.id,
+        "label": version.note,
         "task": version.task,
         "version": version.version,
         "active": library.active(version.task) == version.version,

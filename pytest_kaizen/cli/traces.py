@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from pytest_kaizen.capture.otel.export import otlp_json
-from pytest_kaizen.report.listing import trace_text, traces_table
-from pytest_kaizen.report.trace_json import trace_json
+from pytest_kaizen.report.listing import trace_facts_text, trace_text, traces_table
+from pytest_kaizen.report.plain import plain
+from pytest_kaizen.report.trace_json import META_KEYS, trace_content, trace_json
 from pytest_kaizen.store import Store
 
+from . import upload
 from .context import config_for
+from .desk import open_desk
 from .runs import add_list_options
 
 
@@ -29,8 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     show = commands.add_parser("show", help="show a trace with its scores, messages and tool calls")
     show.add_argument("id", metavar="TRACE", help="its id, the beginning of it, or 'last'")
+    show.add_argument("--meta", action="store_true", help="without its content")
     show.add_argument("--json", action="store_true", help="as a JSON object")
     show.set_defaults(run=_show)
+
+    put = commands.add_parser("upload", help=upload.HELP, description=upload.DESCRIPTION)
+    upload.add_arguments(put)
+
+    delete = commands.add_parser("delete", help="delete traces; asks first where somebody can answer")
+    delete.add_argument("ids", metavar="TRACE", nargs="+", help="their ids, or the beginnings of them")
+    delete.add_argument("--force", action="store_true", help="do not ask")
+    delete.add_argument("--json", action="store_true", help="as a JSON object")
+    delete.set_defaults(run=_delete)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -49,5 +63,34 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     with Store.open(config_for(args).store, readonly=True) as store:
         trace = store.trace(args.id)
-    print(json.dumps(trace_json(trace), indent=2) if args.json else trace_text(trace))
+    if args.json:
+        values = trace_json(trace)
+        if args.meta:
+            shown = {key: values[key] for key in META_KEYS}
+        else:
+            shown = {**values, "content": trace_content(trace)}
+        print(json.dumps(shown, indent=2))
+    else:
+        print(trace_facts_text(trace) if args.meta else trace_text(trace))
     return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    if not args.force and sys.stdin.isatty() and not _agreed(len(args.ids)):
+        print("nothing was deleted", file=sys.stderr)
+        return 1
+    with open_desk(args) as desk:
+        done = desk.delete_traces(args.ids)
+    if args.json:
+        print(json.dumps(done, indent=2))
+    else:
+        for trace_id in done["deleted"]:
+            print(f"deleted {trace_id}")
+    for error in done["errors"]:
+        print(plain(f"kaizen: {error['error']}"), file=sys.stderr)
+    return int(bool(done["errors"]))
+
+
+def _agreed(count: int) -> bool:
+    print(f"delete {count} trace{'s' * (count != 1)}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

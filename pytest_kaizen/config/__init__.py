@@ -1,5 +1,15 @@
 """Configuration: one frozen ``Config``, resolved once from all the places where a setting may stand."""
 
+from .backends import (
+    BACKENDS,
+    LOCAL,
+    BackendsConfig,
+    KaizenCTConfig,
+    KalmiaConfig,
+    KateConfig,
+    KaybaConfig,
+    OtlpConfig,
+)
 from .document import (
     DEFAULT_ENDPOINTS,
     DEFAULT_JUDGE_MODEL,
@@ -22,19 +32,27 @@ from .settings import (
 )
 
 __all__ = [
+    "BACKENDS",
     "BASELINE_FILE",
     "DEFAULT_ASYNC_CONCURRENCY",
     "DEFAULT_ENDPOINTS",
     "DEFAULT_JUDGE_MODEL",
     "DEFAULT_MAX_SAMPLES",
     "KAIZEN_YAML",
+    "LOCAL",
     "MAX_VOTES",
     "RECORD_MODES",
+    "BackendsConfig",
     "CassettesConfig",
     "Config",
     "Endpoint",
     "JudgeConfig",
+    "KaizenCTConfig",
     "KaizenYaml",
+    "KalmiaConfig",
+    "KateConfig",
+    "KaybaConfig",
+    "OtlpConfig",
     "RecordMode",
     "ServerConfig",
     "TaskConfig",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..models import Bar
+from .backends import BackendsConfig
 
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
 #: Above this many votes the judge's noise is long averaged out, and its bias stays.
@@ -33,6 +34,8 @@ class TaskConfig(BaseModel):
         prompts: The folder of the task's prompt files; ``prompts/<name>`` unless said otherwise.
         rubric: A rubric that scores every case of the task.
         gate: Rules over all the cases of the task.
+        custom_fn: ``module:function`` that scores outputs for logged feedback; called as the check
+            ``python`` of a rubric is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +43,7 @@ class TaskConfig(BaseModel):
     prompts: str | None = None
     rubric: str | None = None
     gate: tuple[Bar, ...] = ()
+    custom_fn: str | None = None
 
 
 class JudgeConfig(BaseModel):
@@ -137,4 +141,6 @@ class KaizenYaml(BaseModel):
     record: str | None = None
     cassettes: CassettesConfig = Field(default_factory=CassettesConfig)
     redact: tuple[Pattern, ...] = ()
+    backends: BackendsConfig = Field(default_factory=BackendsConfig)
+    upload_timeout: float | None = None
     server: ServerConfig = Field(default_factory=ServerConfig)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
+
+from .backends import BACKENDS, LOCAL
+
+#: The endings that say in which form a report is written.
+REPORT_FORMS = (".md", ".json")
 
 
 def prompt_versions(value: str | list[str]) -> dict[str, int]:
@@ -44,6 +50,35 @@ def baseline(value: str) -> str:
     if value == "branch:":
         raise ValueError("expected a file, last or branch:NAME (found 'branch:' without a name)")
     return value
+
+
+def backends(value: str | list[str]) -> tuple[str, ...]:
+    """Parse names of backends: a list from the command line, words in ini and environment."""
+    names = value.replace(",", " ").split() if isinstance(value, str) else value
+    for name in names:
+        if name not in (LOCAL, *BACKENDS):
+            raise ValueError(f"expected one of {', '.join((LOCAL, *BACKENDS))} (found {name!r})")
+    return tuple(dict.fromkeys(name for name in names if name != LOCAL))
+
+
+def seconds(value: Any) -> float:
+    """Parse a length of time; 0 is none at all."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"expected seconds, 0 or more (found {value!r})")
+    return number
+
+
+def reports(value: str | list[str]) -> list[str]:
+    """Parse report files: a list from the command line, words in ini and environment."""
+    paths = value.split() if isinstance(value, str) else value
+    for path in paths:
+        if PurePath(path).suffix not in REPORT_FORMS:
+            raise ValueError(f"expected a file that ends in {' or '.join(REPORT_FORMS)} (found {path!r})")
+    return paths
 
 
 def on_off(value: str) -> bool:

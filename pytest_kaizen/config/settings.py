@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..models import GateSpec
+from .backends import BackendsConfig
 from .document import DEFAULT_ENDPOINTS, CassettesConfig, Endpoint, JudgeConfig, ServerConfig, TaskConfig
 
 BASELINE_FILE = "kaizen-baseline.json"
@@ -47,6 +48,11 @@ class Config:
             proposes it, or one that also makes it the active version where the proof suffices.
         record: What is done with the tests' calls; a marker on a test goes before it.
         redact: The user's own patterns of what must not be kept.
+        reports: The files that a report of the run is written to; the ending says in which form.
+        upload_to: The backends that results are uploaded to, besides the store.
+        backends: The settings of all backends.
+        upload_timeout_s: Seconds that a session waits at its end for what is not uploaded yet.
+        wait: Wait for the work that was begun at a platform.
         server: What ``kaizen serve`` serves, and how much of it.
     """
 
@@ -71,6 +77,11 @@ class Config:
     record: RecordMode = "live"
     cassettes: CassettesConfig = field(default_factory=CassettesConfig)
     redact: tuple[str, ...] = ()
+    reports: tuple[Path, ...] = ()
+    upload_to: tuple[str, ...] = ()
+    backends: BackendsConfig = field(default_factory=BackendsConfig)
+    upload_timeout_s: float = 10.0
+    wait: bool = False
     server: ServerConfig = field(default_factory=ServerConfig)
 
     @property
@@ -84,6 +95,11 @@ class Config:
         return self.root / (
             BASELINE_FILE if self.baseline is None or self.baseline_in_store else self.baseline
         )
+
+    @property
+    def searches_elsewhere(self) -> bool:
+        """Whether a platform searches for better prompts, so that none is searched for here."""
+        return "kaizen-ct" in self.upload_to and self.backends.kaizen_ct.optimize
 
     def task(self, name: str) -> TaskConfig:
         """Return a task's settings; the defaults for one that ``kaizen.yaml`` does not name."""

@@ -17,12 +17,25 @@ if TYPE_CHECKING:
     from .gate import BOUNDED_METRICS, BUDGET_METRICS, Bar, GateResult, GateSpec, Interval, Outcome, Scope
     from .insight import Insight, InsightStatus
     from .job import Job, JobStatus, Spend
+    from .outbox import BackendState, OutboxRow, OutboxState, ParcelKind, Remote
     from .prompt import PromptVersion
     from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal, ProposalStatus
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
-    from .trace import Attempt, Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
+    from .task import AUTO_EVAL, SEED, FeedbackCount, FeedbackEntry, Task
+    from .trace import (
+        Attempt,
+        Message,
+        Part,
+        Span,
+        SpanKind,
+        Trace,
+        TraceFile,
+        Usage,
+        new_span_id,
+        new_trace_id,
+    )
 else:
 
     def __getattr__(name):
@@ -33,12 +46,15 @@ else:
 
 
 _HOME = {
+    "AUTO_EVAL": "task",
     "BOUNDED_METRICS": "gate",
     "BUDGET_METRICS": "gate",
+    "SEED": "task",
     "Acceptance": "proposal",
     "Agreement": "calibration",
     "AnswerKey": "answer",
     "Attempt": "trace",
+    "BackendState": "outbox",
     "Bar": "gate",
     "CIContext": "ci",
     "CIProvider": "ci",
@@ -49,6 +65,8 @@ _HOME = {
     "Decision": "proposal",
     "Fall": "baseline",
     "Feedback": "rollout",
+    "FeedbackCount": "task",
+    "FeedbackEntry": "task",
     "GateResult": "gate",
     "GateSpec": "gate",
     "Insight": "insight",
@@ -58,12 +76,16 @@ _HOME = {
     "JobStatus": "job",
     "Message": "trace",
     "MetricMean": "baseline",
+    "OutboxRow": "outbox",
+    "OutboxState": "outbox",
     "Outcome": "gate",
     "Pair": "calibration",
+    "ParcelKind": "outbox",
     "Part": "trace",
     "PromptVersion": "prompt",
     "Proposal": "proposal",
     "ProposalStatus": "proposal",
+    "Remote": "outbox",
     "RolloutKey": "rollout",
     "Run": "run",
     "Sample": "run",
@@ -74,10 +96,12 @@ _HOME = {
     "Span": "trace",
     "SpanKind": "trace",
     "Spend": "job",
+    "Task": "task",
     "TaskBaseline": "baseline",
     "TaskChanges": "baseline",
     "TaskSummary": "run",
     "Trace": "trace",
+    "TraceFile": "trace",
     "Usage": "trace",
     "UsedPrompt": "baseline",
     "new_span_id": "trace",
@@ -85,12 +109,15 @@ _HOME = {
 }
 
 __all__ = [
+    "AUTO_EVAL",
     "BOUNDED_METRICS",
     "BUDGET_METRICS",
+    "SEED",
     "Acceptance",
     "Agreement",
     "AnswerKey",
     "Attempt",
+    "BackendState",
     "Bar",
     "CIContext",
     "CIProvider",
@@ -101,6 +128,8 @@ __all__ = [
     "Decision",
     "Fall",
     "Feedback",
+    "FeedbackCount",
+    "FeedbackEntry",
     "GateResult",
     "GateSpec",
     "Insight",
@@ -110,12 +139,16 @@ __all__ = [
     "JobStatus",
     "Message",
     "MetricMean",
+    "OutboxRow",
+    "OutboxState",
     "Outcome",
     "Pair",
+    "ParcelKind",
     "Part",
     "PromptVersion",
     "Proposal",
     "ProposalStatus",
+    "Remote",
     "RolloutKey",
     "Run",
     "Sample",
@@ -126,10 +159,12 @@ __all__ = [
     "Span",
     "SpanKind",
     "Spend",
+    "Task",
     "TaskBaseline",
     "TaskChanges",
     "TaskSummary",
     "Trace",
+    "TraceFile",
     "Usage",
     "UsedPrompt",
     "new_span_id",

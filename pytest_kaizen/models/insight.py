@@ -31,6 +31,7 @@ class Insight(BaseModel):
         votes: How many reflections came to it.
         helpful: Rollouts on its evidence that got better with it.
         harmful: Rollouts on its evidence that got worse with it, or no better.
+        contradicts: The ids of insights that cannot be followed together with it.
         note: What the person who triaged it wrote.
     """
 
@@ -49,6 +50,7 @@ class Insight(BaseModel):
     helpful: int = 0
     harmful: int = 0
     status: InsightStatus = InsightStatus.PENDING
+    contradicts: tuple[str, ...] = ()
     note: str | None = None
     created_at: datetime | None = None
 

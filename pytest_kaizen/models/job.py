@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 
 class JobStatus(StrEnum):
-    """Where a job stands; the last three are final."""
+    """Where a job stands; the last three end it."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -20,7 +20,7 @@ class JobStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will come of the job; a stopped one may be resumed as a new job."""
+        """Whether the job has come to an end; one that failed or was stopped may be gone on with."""
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
 
 
@@ -45,6 +45,9 @@ class Job(BaseModel):
         kind: ``optimize`` or ``insights``.
         step: What it is doing now, in a few words.
         triggered_by: ``gate``, ``command``, ``threshold``.
+        settings: What was asked for, as JSON: all that another process needs to go on with it.
+        owner: The process that has it, ``host:pid:code``; None while it is queued.
+        heartbeat_at: When that process last showed that it lives.
         spend: So far.
         result: What came of it, as JSON: the proposal's id, the number of insights.
         error: Why it failed.
@@ -59,6 +62,14 @@ class Job(BaseModel):
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    owner: str | None = None
+    heartbeat_at: datetime | None = None
     spend: Spend = Field(default_factory=Spend)
     result: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
+
+    def is_dead(self, silent_since: datetime) -> bool:
+        """Whether it is said to run, in a process that has shown no sign of life since then."""
+        silent = self.heartbeat_at is None or self.heartbeat_at < silent_since
+        return self.status is JobStatus.RUNNING and silent

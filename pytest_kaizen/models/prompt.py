@@ -33,3 +33,8 @@ class PromptVersion(BaseModel):
     model: str | None = None
     variables: tuple[str, ...] | None = None
     note: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id by which it is called: ``TASK@N``."""
+        return f"{self.task}@{self.version}"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from .baseline import TaskChanges
+from .ci import CIContext
 from .gate import GateResult, Interval
 from .trace import Trace
 
@@ -101,6 +102,7 @@ class Run(BaseModel):
         status: ``running`` until the session ended; a run that was killed stays so.
         revision: The commit; None outside git.
         config: The options in force.
+        ci: What the CI system and git say about it; None where nobody asked.
     """
 
     id: str
@@ -112,5 +114,6 @@ class Run(BaseModel):
     revision: str | None = None
     branch: str | None = None
     config: dict[str, Any] = Field(default_factory=dict)
+    ci: CIContext | None = None
     tasks: list[TaskSummary] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)

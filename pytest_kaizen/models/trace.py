@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -127,11 +127,21 @@ class Span(BaseModel):
         return "\n".join(message.text for message in self.input if message.role == "system")
 
 
+class TraceFile(BaseModel):
+    """The file that a trace was put in as; ``size`` in bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    filename: str
+    file_type: Literal["md", "json", "txt"]
+    size: int
+
+
 class Trace(BaseModel):
     """What one sample did, with its scores.
 
     ``input`` and ``output`` are what a rubric judges: given by ``kaizen.case(...)``, else the last
-    LLM span's input and text.
+    LLM span's input and text. A trace that was put in as a file has the file's text as ``output``.
     """
 
     id: str
@@ -145,6 +155,7 @@ class Trace(BaseModel):
     output: Any = None
     reference: Any = None
     error: str | None = None
+    file: TraceFile | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     scores: list[Score] = Field(default_factory=list)
     spans: list[Span] = Field(default_factory=list)

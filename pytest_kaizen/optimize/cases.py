@@ -60,15 +60,26 @@ def split_cases(
     Raises:
         ValueError: Shares that leave nothing to search in or nothing to hold out.
     """
+    sides: tuple[list[TaskCase], ...] = ([], [], [])
+    for case in sorted(cases, key=lambda case: case.id):
+        sides[_side(case.input, search, validation)].append(case)
+    return Split(*map(tuple, sides))
+
+
+def is_held_out(
+    text: str, *, search: float = DEFAULT_SHARES[0], validation: float = DEFAULT_SHARES[1]
+) -> bool:
+    """Return whether a case with this input is held out; see ``split_cases``."""
+    return _side(text, search, validation) == 2
+
+
+def _side(text: str, search: float, validation: float) -> int:
     if not (0 < search < 1 and 0 <= validation < 1 and search + validation < 1):
         raise ValueError(
             f"the shares of search ({search:g}) and validation ({validation:g}) must leave a share held out"
         )
-    sides: tuple[list[TaskCase], ...] = ([], [], [])
-    for case in sorted(cases, key=lambda case: case.id):
-        place = int(_digest(case.input)[:13], 16) / 16**13
-        sides[0 if place < search else 1 if place < search + validation else 2].append(case)
-    return Split(*map(tuple, sides))
+    place = int(_digest(text)[:13], 16) / 16**13
+    return 0 if place < search else 1 if place < search + validation else 2
 
 
 def _digest(text: str) -> str:

@@ -23,12 +23,14 @@ class CostEstimate(NamedTuple):
         calls: Calls to the model that reflects.
         reasons: Whether the scores say why: without reasons a reflection has nothing to go by, and
             the user is to be warned before more is spent.
+        notes: What else is to be known before that.
     """
 
     usd: tuple[float, float] | None
     rollouts: tuple[int, int]
     calls: tuple[int, int]
     reasons: bool
+    notes: tuple[str, ...] = ()
 
 
 def estimate(bench: Workbench, engine: Engine, final: int) -> CostEstimate:

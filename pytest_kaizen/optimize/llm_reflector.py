@@ -11,6 +11,7 @@ from .reflect_prompts import (
     READ,
     REFLECT,
     RELATE,
+    STUDY,
     lessons_schema,
     reflect_text,
     relate_text,
@@ -32,7 +33,9 @@ _MAX_TOKENS = 8192
 #: How often an answer that cannot be read is asked for again.
 _RETRIES = 1
 #: Recursive mode: rounds of reading, and how much of a span is shown in the outline and when it is read.
-_ROUNDS, _OUTLINE_CHARS, _SPAN_CHARS = 5, 80, 20_000
+READING_ROUNDS, _OUTLINE_CHARS, _SPAN_CHARS = 5, 80, 20_000
+#: Spans that a round of reading may ask for.
+_SPANS = 4
 _CONFIDENCE = {"low": 0.25, "medium": 0.5, "high": 0.75}
 
 T = TypeVar("T")
@@ -70,7 +73,9 @@ class LLMReflector:
         traces = self._traces(request)
         if not traces:
             schema = lessons_schema(len(request.failures), reading=False)
-            found = asked.ask(REFLECT, reflect_text(request), schema, lambda data: _lessons(data, request))
+            found = asked.ask(
+                _system(request), reflect_text(request), schema, lambda data: _lessons(data, request)
+            )
             return Lessons(lessons=tuple(found), calls=asked.calls, cost_usd=asked.cost_usd)
         return self._read(asked, request, traces)
 
@@ -88,14 +93,14 @@ class LLMReflector:
         every = {span: text for trace in traces for span, text in trace.items()}
         prompt = reflect_text(request, outlines)
         read: dict[str, str] = {}
-        for rounds_left in range(_ROUNDS, -1, -1):
+        for rounds_left in range(READING_ROUNDS, -1, -1):
             text = f"{prompt}\n\n{spans_text(read)}" if read else prompt
             schema = lessons_schema(len(request.failures), reading=rounds_left > 0)
-            data = asked.ask(f"{REFLECT}\n\n{READ}", text, schema, _is_object)
+            data = asked.ask(f"{_system(request)}\n\n{READ}", text, schema, _is_object)
             wanted = [span for span in data.get("read") or () if span in every and span not in read]
             if not wanted:
                 break
-            read |= {span: every[span][:_SPAN_CHARS] for span in wanted}
+            read |= {span: every[span][:_SPAN_CHARS] for span in wanted[:_SPANS]}
         found = _lessons(data, request)
         return Lessons(lessons=tuple(found), calls=asked.calls, cost_usd=asked.cost_usd)
 
@@ -137,6 +142,10 @@ class _Conversation:
             except (ValueError, KeyError, TypeError) as exc:
                 problem = f"{type(exc).__name__}: {exc}"
         raise LLMError(f"{self._model} gave no readable answer in {1 + _RETRIES} attempts: {problem}")
+
+
+def _system(request: ReflectionRequest) -> str:
+    return REFLECT if request.of == "failures" else STUDY
 
 
 def _lessons(data: Any, request: ReflectionRequest) -> list[Lesson]:

@@ -17,31 +17,35 @@ class _Frozen(BaseModel):
 
 
 class Failure(_Frozen):
-    """A rollout with less than full marks."""
+    """A rollout with less than full marks, or a trace that is studied, which may have no score."""
 
     case_id: str
     trace_id: str | None = None
     input: str
     output: str | None = None
-    score: float
+    score: float | None
     feedback: tuple[Feedback, ...] = ()
 
 
 class ReflectionRequest(_Frozen):
-    """Lessons are wanted from a few failures.
+    """Lessons are wanted from a few failures, or from traces, good or bad.
 
     Attributes:
-        prompt: The prompt that they failed under.
+        prompt: The prompt that they failed under; empty where there is none.
         rejected: Lessons that were tried or triaged and are not to be proposed again.
+        noted: Lessons that are known already.
         mode: ``recursive`` lets the reflector read the traces' spans one by one.
         attempt: Asks the same question anew.
+        of: Whether ``failures`` are failures, or traces of which nobody says how good they are.
     """
 
     kind: Literal["reflect"] = "reflect"
+    of: Literal["failures", "traces"] = "failures"
     task: str
     prompt: str
     failures: tuple[Failure, ...]
     rejected: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
     mode: Literal["standard", "recursive"] = "standard"
     attempt: int = 0
 

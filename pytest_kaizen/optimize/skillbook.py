@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from ..models import Insight, InsightStatus
+from .questions import Questions
 from .reflector import Failure, Lesson, RelateRequest
-from .workbench import Workbench
 
 #: What a rule must add to its criterion, on the cases it was drawn from, to be worth a line.
 _WORTH = 0.25
@@ -25,17 +25,17 @@ class Skillbook:
     judge's answer, never a distance between embeddings: "round up" and "never round up" are near.
 
     Args:
-        workbench: Asks the judge.
+        questions: Asks the judge.
         known: The task's insights so far.
 
     Attributes:
         cases: The ids of the cases that each insight was drawn from in this search, by its id.
     """
 
-    def __init__(self, workbench: Workbench, known: Iterable[Insight] = ()) -> None:
+    def __init__(self, questions: Questions, known: Iterable[Insight] = ()) -> None:
         self.cases: dict[str, list[str]] = {}
-        self._workbench = workbench
-        self._task = workbench.job.task
+        self._questions = questions
+        self._task = questions.task
         self._insights = {insight.id: insight for insight in known}
         # Every wording that was met, so that the judge is asked about each once.
         self._ids = {insight.text: insight.id for insight in known}
@@ -44,10 +44,22 @@ class Skillbook:
     def __getitem__(self, insight_id: str) -> Insight:
         return self._insights[insight_id]
 
+    def __contains__(self, insight_id: str) -> bool:
+        return insight_id in self._insights
+
+    @property
+    def noted(self) -> tuple[str, ...]:
+        """The texts that are known and not rejected."""
+        return tuple(i.text for i in self._insights.values() if i.status is not InsightStatus.REJECTED)
+
     @property
     def rejected(self) -> tuple[str, ...]:
         """The texts that are not to be proposed again."""
         return tuple(i.text for i in self._insights.values() if i.status is InsightStatus.REJECTED)
+
+    def find(self, text: str) -> Insight | None:
+        """Return the insight that a wording stands for; None when it was not met."""
+        return self._insights.get(self._ids.get(text, ""))
 
     def merge(
         self, lessons: Sequence[Lesson], failures: Sequence[Failure]
@@ -148,7 +160,7 @@ class Skillbook:
         request = RelateRequest(task=self._task, new=tuple(new), known=tuple(others))
         same: dict[str, str] = {}
         against: dict[str, list[str]] = {}
-        for relation in self._workbench.relate(request).relations:
+        for relation in self._questions.relate(request).relations:
             # A model may name places that there are not, and compare a rule with itself or a later one.
             if 0 <= relation.new < len(new) and 0 <= relation.known < len(known) + relation.new:
                 text, other = new[relation.new], others[relation.known]

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
-from ..errors import BudgetExceeded
 from ..models import RolloutKey, Scored
 from .budget import Meter
 from .cases import TaskCase
 from .evaluator import Evaluator
 from .ledger import Ledger
-from .reflector import (
-    Answer,
-    Failure,
-    Lessons,
-    ReflectionRequest,
-    Reflector,
-    RelateRequest,
-    Relations,
-    Rewrite,
-    RewriteRequest,
-)
+from .questions import Questions
+from .reflector import Failure, Reflector
 from .search import Event, OnEvent, SearchJob
 
-AnswerT = TypeVar("AnswerT", bound=Answer)
-RequestT = TypeVar("RequestT", ReflectionRequest, RelateRequest, RewriteRequest)
 
-
-class Workbench:
+class Workbench(Questions):
     """Everything an engine may do that costs something.
 
     What the ledger knows is taken from it. Results come in the order they were asked for, whatever
@@ -53,12 +39,10 @@ class Workbench:
         meter: Meter,
         on_event: OnEvent,
     ) -> None:
+        super().__init__(job.task, job.reflector, reflector, ledger, meter)
         self.job = job
-        self.meter = meter
         self.best: float | None = None
         self._evaluator = evaluator
-        self._reflector = reflector
-        self._ledger = ledger
         self._on_event = on_event
         self._known: dict[RolloutKey, Scored] = {}
 
@@ -126,41 +110,6 @@ class Workbench:
         if scored.error is None:
             self._ledger.save_rollout(key, scored)
 
-    def reflect(self, request: ReflectionRequest) -> Lessons:
-        """Draw lessons from failures.
-
-        Raises:
-            BudgetExceeded: The budget does not allow it.
-            LLMError: The model failed.
-        """
-        return self._ask(request, Lessons, self._reflector.reflect)
-
-    def relate(self, request: RelateRequest) -> Relations:
-        """Find rules that say the same or the opposite; raises as ``reflect`` does."""
-        return self._ask(request, Relations, self._reflector.relate)
-
-    def rewrite(self, request: RewriteRequest) -> Rewrite:
-        """Ask for a whole text; raises as ``reflect`` does."""
-        return self._ask(request, Rewrite, self._reflector.rewrite)
-
-    def _ask(self, request: RequestT, kind: type[AnswerT], ask: Callable[[RequestT], AnswerT]) -> AnswerT:
-        key = hashlib.sha256(
-            f"{self.job.task}\n{self.job.reflector}\n{request.model_dump_json()}".encode()
-        ).hexdigest()
-        kept = self._ledger.reflection(key)
-        if kept is not None:
-            answer = kind.model_validate(kept)
-            cap = self.meter.budget.calls
-            if cap is not None and not self.meter.knows(key) and self.meter.used.calls + answer.calls > cap:
-                raise BudgetExceeded(f"all {cap} calls to the reflecting model are used")
-            self.meter.count_reflection(key, answer.calls, answer.cost_usd)
-            return answer
-        answer = ask(request)
-        self._ledger.save_reflection(key, answer.model_dump(mode="json"))
-        # Its calls were counted one by one as they were made.
-        self.meter.count_reflection(key, 0, 0.0)
-        return answer
-
     def _key(self, prompt: str, case: TaskCase, sample: int) -> RolloutKey:
         digest = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
         return RolloutKey(digest, case.key, sample, self.job.model, self.job.rubric)
@@ -181,7 +130,7 @@ def failures_in(rollouts: Iterable[Scored], cases: Iterable[TaskCase]) -> list[F
         for rollout in rollouts
         if rollout.score is not None and rollout.score < 1
     ]
-    return sorted(failures, key=lambda failure: (failure.score, failure.case_id))
+    return sorted(failures, key=lambda failure: (failure.score or 0.0, failure.case_id))
 
 
 def mean_score(rollouts: Iterable[Scored]) -> float | None:

@@ -9,6 +9,7 @@ from .baseline import Baselines
 from .calibrations import Calibrations
 from .collected import Collected
 from .live import Content, LiveSample, current, current_sample
+from .open_store import open_store
 from .plan import NO_TASK, CasePlan, PromptRule
 from .run import RunBook
 from .sample import Scorer, Scoring
@@ -35,4 +36,5 @@ __all__ = [
     "current",
     "current_sample",
     "failure_text",
+    "open_store",
 ]

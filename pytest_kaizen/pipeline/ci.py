@@ -14,14 +14,15 @@ from .revision import git, revision
 Env = Mapping[str, str]
 
 
-def ci_context(root: Path, env: Env) -> CIContext:
+def ci_context(root: Path, env: Env, checkout: tuple[str | None, str | None] | None = None) -> CIContext:
     """Read where a run takes place; what cannot be read is None, and nothing is ever raised.
 
     Args:
         root: The checkout.
         env: The environment.
+        checkout: Commit and branch of it, where they are known.
     """
-    commit, branch = revision(root)
+    commit, branch = checkout or revision(root)
     provider, facts = _read(env)
     local = {"revision": commit, "branch": branch, "dirty": _dirty(root)}
     return CIContext(provider=provider, **{**local, **facts})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..models import Feedback, Sample, Scored, SpanKind
+from ..models import Feedback, Sample, Score, Scored, SpanKind
 from ..score.checks.base import as_text
 
 #: The criterion under which an exception of the test's body is told.
@@ -51,18 +51,19 @@ def rollout(case_id: str, number: int, sample: Sample) -> Scored:
     )
 
 
+def feedback_of(score: Score) -> Feedback:
+    """Say what a scorer found."""
+    return Feedback(
+        criterion=score.name,
+        score=score.value,
+        expected=score.expected,
+        reason=score.reason if score.error is None else score.error,
+    )
+
+
 def _feedback(sample: Sample) -> tuple[Feedback, ...]:
     """Collect what each scorer found; a rubric speaks through its criteria."""
-    found = [
-        Feedback(
-            criterion=score.name,
-            score=score.value,
-            expected=score.expected,
-            reason=score.reason if score.error is None else score.error,
-        )
-        for score in sample.trace.scores
-        if score.name != score.rubric
-    ]
+    found = [feedback_of(score) for score in sample.trace.scores if score.name != score.rubric]
     if sample.error is not None:
         found.append(Feedback(criterion=RAISED, score=0.0, expected="does not raise", reason=sample.error))
     return tuple(found)

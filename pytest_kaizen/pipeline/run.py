@@ -18,12 +18,14 @@ from ..store import Store
 from .baseline import Baselines, save_baselines, task_baseline
 from .calibrations import Calibrations
 from .changes import task_changes
+from .ci import ci_context
 from .collected import Collected
 from .plan import CasePlan
 from .replies import Replies
 from .revision import revision
 from .tally import TaskTally
 from .task_gates import task_verdicts
+from .weak import from_our_own, weak_tasks
 from .writer import RunWriter
 
 
@@ -36,6 +38,7 @@ def new_run(config: Config) -> Run:
         created_at=now,
         revision=commit,
         branch=branch,
+        ci=ci_context(config.root, os.environ, (commit, branch)),
         config={
             "prompt_versions": dict(config.prompt_versions),
             "undecided": config.undecided,
@@ -140,8 +143,13 @@ class RunBook:
         self.run.status = status
         self.writer.flush()
         self.run.notes = self._judge_lines() + self._notes() + self.writer.edited + self._save_baseline()
-        self.writer.finish_run(self.run)
+        self.writer.finish_run(self.run, self._weak(fails))
         return self.run
+
+    def _weak(self, fails: Callable[[GateResult], bool]) -> list[str]:
+        """Return the tasks that the platforms may spend money on."""
+        pays = self._config.optimize != "never" and self.run.status == "completed" and from_our_own(self.run)
+        return weak_tasks(self.run, fails) if pays else []
 
     @property
     def decided_gates(self) -> list[GateResult]:

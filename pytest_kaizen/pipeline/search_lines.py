@@ -12,10 +12,11 @@ def estimate_lines(task: str, estimate: CostEstimate, budget: Budget) -> list[st
     else:
         cost = f"${estimate.usd[0]:.2f} to ${estimate.usd[1]:.2f}"
     cap = "" if budget.usd is None else f"; it stops at ${budget.usd:g}"
-    lines = [
+    lines = [f"{task}: {note}" for note in estimate.notes]
+    lines.append(
         f"{task}: a search takes {_range(estimate.rollouts)} rollouts, {_range(estimate.calls)} calls to the "
         f"reflecting model, {cost}{cap}"
-    ]
+    )
     if not estimate.reasons:
         lines.append(
             f"{task}: warning: no score says why it is not higher; give checks a reason or use a rubric, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..capture import Redactor
@@ -46,15 +46,15 @@ class RunWriter:
             begins = self._begins(case)
             self._write(partial(self._store_sample, case.model_copy(), sample, begins))
 
-    def finish_case(self, case: Case) -> None:
-        """Store a case's outcome and gates."""
+    def finish_case(self, case: Case, sample: Sample | None = None) -> None:
+        """Store a case's outcome and gates, with a sample of it that is not stored yet, in one go."""
         with self._lock:
-            self._write(partial(self._store.finish_case, case, begins=self._begins(case)))
+            self._write(partial(self._store_case, case, sample, self._begins(case)))
 
-    def finish_run(self, run: Run) -> None:
-        """Store what the run has become."""
+    def finish_run(self, run: Run, weak: Sequence[str] = ()) -> None:
+        """Store what the run has become, and which tasks backends are to find a better prompt for."""
         with self._lock:
-            self._write(partial(self._store.finish_run, run))
+            self._write(partial(self._store.finish_run, run, weak=weak))
 
     def flush(self) -> None:
         """Try again to write what could not be written."""
@@ -81,6 +81,11 @@ class RunWriter:
     def _store_sample(self, case: Case, sample: Sample, begins: bool) -> None:
         self._record_prompts(sample)
         self._store.add_sample(case, sample, begins=begins)
+
+    def _store_case(self, case: Case, sample: Sample | None, begins: bool) -> None:
+        if sample is not None:
+            self._record_prompts(sample)
+        self._store.finish_case(case, begins=begins, sample=sample)
 
     def _record_prompts(self, sample: Sample) -> None:
         for task, (number, sha256) in sample.prompts.items():

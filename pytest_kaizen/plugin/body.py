@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,10 +30,16 @@ def sampled(item: pytest.Item, run: CaseRun) -> Iterator[None]:
         return
     body = item.obj
     item.obj = _wrapped(body, run)
+    # pytest leaves this body to unittest, which looks for it at its instance.
+    by_unittest = isinstance(item.instance, unittest.IsolatedAsyncioTestCase)
+    if by_unittest:
+        setattr(item.instance, item.name, item.obj)
     try:
         yield
     finally:
         item.obj = body
+        if by_unittest:
+            delattr(item.instance, item.name)
 
 
 def _wrapped(body: Body, run: CaseRun) -> Body:

@@ -16,9 +16,10 @@ from ..pipeline import LiveSample, Sampling, current
 #: What ends a body without saying anything about the prompt.
 SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 #: What ends the whole session.
-INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception)
-#: What makes a sample a failed one; interrupts and cancellation go through.
-_FAILURES = (Exception, pytest.fail.Exception, ReplayError)
+INTERRUPTS = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception)
+#: What makes a sample a failed one; interrupts and cancellation go through. To pytest, a body that
+#: calls ``sys.exit`` is a failed test like any other.
+_FAILURES = (Exception, SystemExit, pytest.fail.Exception, ReplayError)
 #: How pytest-timeout says that an item's time is up; its limit is for all samples together.
 _TIMEOUT = "from pytest-timeout"
 
@@ -45,6 +46,7 @@ class CaseRun:
         failures: The gates because of which the test fails.
         skipped: The skip that ended the case.
         broken: What went wrong with a sample other than its body.
+        unstored: The case's only sample, from the end of its body until the case has its outcome.
         spoilt: Exceptions that bodies went on after, as with subtests, by the samples' numbers.
     """
 
@@ -70,6 +72,7 @@ class CaseRun:
         self.failures: list[GateResult] = []
         self.skipped: BaseException | None = None
         self.broken: Exception | None = None
+        self.unstored: Sample | None = None
         self._make = make
         self._record = record
         self._lock = threading.Lock()
@@ -83,6 +86,11 @@ class CaseRun:
     def samples(self) -> list[Sample]:
         """The finished samples, in the order of their numbers."""
         return [self._samples[number] for number in sorted(self._samples)]
+
+    @property
+    def has_one_sample(self) -> bool:
+        """Whether this attempt at the case ends with its first sample."""
+        return not self.goes_on and self.plan.max_samples == 1
 
     @property
     def error(self) -> BaseException | None:

@@ -25,6 +25,7 @@ from ..pipeline import (
 from ..prompts import PromptLibrary
 from .body import sampled
 from .case_run import INTERRUPTS, SKIPS, CaseRun, message_of
+from .properties import set_properties
 from .pytest_internals import set_up_again
 from .recording import SessionCassettes
 
@@ -129,28 +130,13 @@ class ItemHooks:
         except BaseException as exc:
             raised = exc
         run.is_running = False
-        run.end_all(raised)
-        raised = run.broken if raised is None else raised
-        run.is_over = True
-        error = run.error if raised is None else raised
-        if run.goes_on:
-            self._cassettes.end(item, error, whole=False)
-            if isinstance(raised, INTERRUPTS):
-                raise raised
-            return
-        failed = self._decide(run, error)
-        if trouble := self._cassettes.end(item, error):
-            pytest.fail(trouble, pytrace=False)
-        if failed and error is None:
-            pytest.fail(failure_text(run.plan, run.case.samples, run.failures), pytrace=False)
-        if raised is None or self._is_tolerated(run, raised):
-            return
-        notes = [run.worst_of] if run.worst_of and raised is run.error else []
-        if run.failures:
-            notes.append(failure_text(run.plan, run.case.samples, run.failures))
-        if notes:
-            item.add_report_section("call", "kaizen", "\n".join(notes))
-        raise raised
+        try:
+            self._conclude(item, run, raised)
+        except INTERRUPTS:
+            # pytest will not ask what came of the test.
+            if run.unstored is not None:
+                self._writer.add_sample(run.case, run.unstored)
+            raise
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -182,12 +168,45 @@ class ItemHooks:
                     run.case.complete = False
                 failed = "failed" if report.when == "call" else "error"
                 run.case.outcome = failed if report.failed or run.spoilt else report.outcome
-                self._writer.finish_case(run.case)
+                self._writer.finish_case(run.case, run.unstored)
                 self._work.finished(run, report)
                 self._cases[run.case.id] = run.case
                 # Traces are large, and nobody needs them any more.
                 run.case.samples = []
         return report
+
+    def _conclude(self, item: pytest.Item, run: CaseRun, raised: BaseException | None) -> None:
+        """Decide the case's gates, and raise what the test ends with, if anything.
+
+        Args:
+            item: The test.
+            run: Its samples.
+            raised: What running them ended with.
+        """
+        run.end_all(raised)
+        raised = run.broken if raised is None else raised
+        run.is_over = True
+        error = run.error if raised is None else raised
+        if run.goes_on:
+            self._cassettes.end(item, error, whole=False)
+            if isinstance(raised, INTERRUPTS):
+                raise raised
+            return
+        failed = self._decide(run, error)
+        if run.is_case:
+            set_properties(item, run.case)
+        if trouble := self._cassettes.end(item, error):
+            pytest.fail(trouble, pytrace=False)
+        if failed and error is None:
+            pytest.fail(failure_text(run.plan, run.case.samples, run.failures), pytrace=False)
+        if raised is None or self._is_tolerated(run, raised):
+            return
+        notes = [run.worst_of] if run.worst_of and raised is run.error else []
+        if run.failures:
+            notes.append(failure_text(run.plan, run.case.samples, run.failures))
+        if notes:
+            item.add_report_section("call", "kaizen", "\n".join(notes))
+        raise raised
 
     def _draw_isolated(self, item: pytest.Item, run: CaseRun) -> None:
         """Draw the further samples that are to have fixtures of their own."""
@@ -216,7 +235,11 @@ class ItemHooks:
         except Exception as exc:
             # Somebody's hook broke: the test says so, and what was captured is kept.
             run.fail(exc)
-        self._writer.add_sample(run.case, sample)
+        if run.has_one_sample:
+            # It goes to the store with the outcome, which comes next: one transaction instead of two.
+            run.unstored = sample
+        else:
+            self._writer.add_sample(run.case, sample)
         return sample
 
     def _decide(self, run: CaseRun, error: BaseException | None) -> bool:

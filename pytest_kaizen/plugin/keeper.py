@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,13 +12,17 @@ from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError
 from ..models import Case, GateResult, Run
-from ..pipeline import RunBook
+from ..pipeline import RunBook, open_store
 from ..prompts import PromptLibrary
 from ..report import closing_line, summary_lines
 from ..store import Store
 from .case_run import CaseRun
 from .handover import Handover, give_run, refusal
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..pipeline.upload.session import SessionUpload
+    from .reports import Reports
 
 
 class Keeper:
@@ -33,6 +37,9 @@ class Keeper:
 
     Attributes:
         book: The book, once the run is open.
+
+    Raises:
+        ConfigError: A backend lacks its key.
     """
 
     def __init__(
@@ -53,9 +60,13 @@ class Keeper:
         self.book: RunBook | None = None
         self._progress: Progress | None = None
         self._interrupted = False
+        self._reports: Reports | None = None
+        self._upload = self._open_upload()
 
     def close(self) -> None:
-        """Close the store, if this object opened it."""
+        """Stop the upload of a session that had no end, and close the store if this object opened it."""
+        if self._upload is not None:
+            self._upload.stop()
         if self._store is not None:
             self._store.close()
 
@@ -67,6 +78,9 @@ class Keeper:
         """
         self.book = RunBook(self._settings, store, self._library, self._redactor)
         self._book_store = store
+        self._open_reports()
+        if self._upload is not None:
+            self._upload.start()
         reporter = self._reporter
         # A log that nobody watches has no use for it.
         if reporter is not None and reporter.isatty and reporter.verbosity >= 0:
@@ -98,7 +112,7 @@ class Keeper:
             raise pytest.UsageError("--kaizen counts each case once, and --dist=each runs it several times")
         if self.book is None:
             try:
-                self._store = Store.open(self._settings.store)
+                self._store = open_store(self._settings)
                 self.begin(self._store)
             except KaizenError as exc:
                 raise pytest.UsageError(str(exc)) from None
@@ -144,10 +158,42 @@ class Keeper:
         if run.exit_status != session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         outcome = yield
-        if self._settings.optimize != "never" and not interrupted:
+        if self._reports is not None and self._book_store is not None:
+            self._reports.write(run, self._book_store, self.book.decided_gates, self._fails, self._say)
+        self._finish_upload(run, interrupted=interrupted)
+        if self._settings.optimize != "never" and not interrupted and not self._settings.searches_elsewhere:
             self._optimize(run)
         self._say(closing_line(run, self.book.decided_gates, [r for r in results if self._fails(r)]))
         return outcome
+
+    def _open_reports(self) -> None:
+        if self._settings.reports or os.environ.keys() & {"GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"}:
+            # A run that nobody else reads about need not wait for it.
+            from .reports import Reports
+
+            self._reports = Reports(self._config, self._settings, self._library, os.environ)
+            self._config.pluginmanager.register(self._reports, "kaizen-reports")
+
+    def _open_upload(self) -> SessionUpload | None:
+        if not self._settings.upload_to:
+            return None
+        # A run that uploads nothing need not wait for it.
+        from ..pipeline.upload.session import SessionUpload
+
+        return SessionUpload(self._settings, os.environ)
+
+    def _finish_upload(self, run: Run, *, interrupted: bool) -> None:
+        """Wait for the upload for as long as it may take, and say what came of it; no verdict changes."""
+        upload, self._upload = self._upload, None
+        if upload is None or self._book_store is None:
+            return
+        try:
+            for line in upload.finish(self._book_store, interrupted=interrupted):
+                self._say(f"kaizen: {line}")
+            if self._settings.wait and not interrupted:
+                upload.follow(self._book_store, run.id, lambda line: self._say(f"kaizen: {line}"))
+        except KaizenError as exc:
+            self._say(f"kaizen: upload: {exc}")
 
     def _optimize(self, run: Run) -> None:
         # What it needs is of no use to a run without the option.

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 
 import pytest
 
 from ..config import Config
 from ..errors import KaizenError
-from ..models import GateResult, Outcome, Proposal, Run, TaskSummary
+from ..models import GateResult, Proposal, Run
 from ..optimize import CostEstimate, Event
-from ..pipeline import NO_TASK
-from ..pipeline.ci import ci_context
-from ..pipeline.improve import Search, open_proposal, optimize_task
+from ..pipeline.improve import open_proposal, optimize_task
 from ..pipeline.proposals import activate_proposal, proposal_path, write_proposal
+from ..pipeline.search import Search
 from ..pipeline.search_lines import estimate_lines, event_line
 from ..pipeline.suite import Launch
+from ..pipeline.suite_measure import SuiteMeasure
+from ..pipeline.weak import from_our_own, weak_tasks
 from ..report.proposal import proposal_lines
 from ..report.text import safe_text
 from ..store import Store
@@ -42,11 +42,10 @@ class Optimizing:
 
     def after(self, run: Run, store: Store, fails: Callable[[GateResult], bool]) -> None:
         """Search for a better prompt of each task that ran as a whole and of which a gate failed."""
-        tasks = [summary.task for summary in run.tasks if _is_weak(summary, fails)]
+        tasks = weak_tasks(run, fails)
         if not tasks:
             return
-        ci = ci_context(self._settings.root, os.environ)
-        if ci.pull_request is not None and ci.fork is not False:
+        if not from_our_own(run):
             self._say("kaizen: no search for a better prompt: this pull request may come from a fork")
             return
         for task in tasks:
@@ -69,8 +68,9 @@ class Optimizing:
             self._say_all(f"kaizen: {line}" for line in estimate_lines(task, estimate, search.budget))
             return True
 
+        measure = SuiteMeasure(self._settings, store, self._launch)
         found = optimize_task(
-            self._settings, store, search, self._launch, on_estimate=tell, on_event=self._progress
+            self._settings, store, search, measure, on_estimate=tell, on_event=self._progress
         )
         assert found is not None
         if found.proposal is None:
@@ -96,8 +96,3 @@ class Optimizing:
     def _say_all(self, lines: Iterable[str]) -> None:
         for line in safe_text("\n".join(lines)).splitlines():
             self._say(line)
-
-
-def _is_weak(summary: TaskSummary, fails: Callable[[GateResult], bool]) -> bool:
-    failed = any(fails(result) for result in summary.gates) or Outcome.FAIL in summary.case_gates
-    return failed and summary.partial is None and summary.task != NO_TASK

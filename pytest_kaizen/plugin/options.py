@@ -54,6 +54,21 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
         "Make the LLM calls (live, default), replay them from cassettes (replay), replay what is recorded "
         "and record what is new (new), or record everything anew (all).",
     ),
+    (
+        "report",
+        {"action": "append", "metavar": "PATH"},
+        "Write a report of the run: Markdown (PATH ends in .md) or JSON (.json) (repeatable).",
+    ),
+    (
+        "backend",
+        {"action": "append", "metavar": "NAME"},
+        "Upload to this platform too: kaizen-ct, kayba, kate, kalmia or otlp (repeatable); local: to none.",
+    ),
+    (
+        "upload_timeout",
+        {"metavar": "SECONDS"},
+        "At the end, wait so long for what is not uploaded yet (default: 10); the next run sends the rest.",
+    ),
     ("store", {"metavar": "PATH"}, "The database file (default: .kaizen/kaizen.db)."),
     (
         "baseline",
@@ -63,7 +78,10 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ),
 )
 #: Flags that are an option alone: what they ask for is for this one run.
-_FLAGS = (("save_baseline", "Save this run's scores as the baseline, if every case of its tasks ran."),)
+_FLAGS = (
+    ("save_baseline", "Save this run's scores as the baseline, if every case of its tasks ran."),
+    ("wait", "Wait at the end for the optimisations that this run has started at a platform."),
+)
 #: Settings that are an ini key alone.
 _INI_ONLY = (("undecided", "What an undecided gate does to its test: fail (default) or pass."),)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import unittest
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -87,8 +86,6 @@ def _obstacle(item: pytest.Item) -> str | None:
     """Say why a test's body can run only once; None when it can run again."""
     if not isinstance(item, pytest.Function):
         return f"a {type(item).__name__} has no body that could run again"
-    if item.cls is not None and issubclass(item.cls, unittest.IsolatedAsyncioTestCase):
-        return "unittest runs the body of an IsolatedAsyncioTestCase by itself"
     return None
 
 

@@ -10,7 +10,7 @@ import pytest
 from ..capture import Capture, Redactor
 from ..errors import KaizenError, UsageError
 from ..models import Outcome
-from ..pipeline import NO_TASK, Baselines, CasePlan, Collected, RunWriter, Scoring
+from ..pipeline import NO_TASK, Baselines, CasePlan, Collected, RunWriter, Scoring, open_store
 from ..prices import load_prices
 from ..prompts import PromptLibrary
 from ..store import Store
@@ -110,7 +110,7 @@ class KaizenSession:
         selected = {item.nodeid for item in session.items}
         collected = Collected.of(self._plans.values(), self._beyond, selected)
         try:
-            self._store = Store.open(self._settings.store)
+            self._store = open_store(self._settings)
             self._judge.use(self._store, self._scoring.redactor)
             work = self._work(self._store, collected)
         except KaizenError as exc:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +30,16 @@ class FirstTest:
         """Put the session in the place of this object."""
         self._config.pluginmanager.unregister(self)
         self.open()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, Any, Any]:
+        """Say that an empty suite decided nothing: silence would look like a pass."""
+        outcome = yield
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            reporter.ensure_newline()
+            reporter.write_line("kaizen: no gate was decided: there was no test")
+        return outcome
 
     def open(self) -> None:
         """Load the rest of the package and register the session."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 WORKER: pytest.StashKey[Worker] = pytest.StashKey()
 
 #: What the command line, the ini file or the environment may ask for and a worker must not do: spread
-#: over processes, overwrite the report of the run that started it, leave out what passed in it, or search
-#: again.
+#: over processes, overwrite the report of the run that started it, leave out what passed in it, search
+#: again or upload.
 _NEVER: dict[str, Any] = {
     "dist": "no",
     "tx": [],
@@ -30,6 +30,7 @@ _NEVER: dict[str, Any] = {
     "lf": False,
     "failedfirst": False,
     "kaizen_optimize": "never",
+    "kaizen_backend": ["local"],
 }
 
 

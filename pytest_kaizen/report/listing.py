@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from textwrap import indent
-from typing import Any
 
-from ..models import Case, Interval, Message, Outcome, Part, Run, Score, Span, TaskSummary, Trace
+from ..models import Case, Interval, Message, Outcome, Run, Score, Span, TaskSummary, Trace
 from .changes import changes_lines
+from .content import part_text, value_text
 from .table import table
 from .text import safe_text
 
@@ -87,25 +86,19 @@ def traces_table(traces: Sequence[Trace]) -> str:
 
 def trace_text(trace: Trace) -> str:
     """Show one trace: its facts, scores with reasons, and its spans with all messages."""
-    parts = [
-        _facts(
-            ("trace", trace.id),
-            ("name", trace.name),
-            ("run", trace.run_id),
-            ("task", trace.task),
-            ("case", trace.case_id),
-            ("sample", trace.sample),
-            ("created", _time(trace.created_at)),
-            ("error", trace.error),
-        )
-    ]
     judged = (("input", trace.input), ("output", trace.output), ("reference", trace.reference))
-    parts += [f"{name}\n{indent(_value(value), _STEP)}" for name, value in judged if value is not None]
+    parts = [_trace_facts(trace)]
+    parts += [f"{name}\n{indent(value_text(value), _STEP)}" for name, value in judged if value is not None]
     if trace.scores:
         parts.append(table(_SCORES, [_score_row(score) for score in trace.scores]))
     depths = _depths(trace.spans)
-    parts += [indent(_span_text(span), _STEP * depths[span.id]) for span in trace.spans]
+    parts += [indent(span_text(span), _STEP * depths[span.id]) for span in trace.spans]
     return safe_text("\n\n".join(parts))
+
+
+def trace_facts_text(trace: Trace) -> str:
+    """Show what is known of a trace but its content."""
+    return safe_text(_trace_facts(trace))
 
 
 def _run_row(run: Run) -> tuple[object, ...]:
@@ -155,7 +148,7 @@ def _trace_row(trace: Trace) -> tuple[object, ...]:
         trace.id,
         _time(trace.created_at),
         trace.task,
-        trace.case_id,
+        trace.case_id or (trace.file and trace.file.filename),
         trace.sample,
         len(spans),
         _tokens(spans),
@@ -166,11 +159,27 @@ def _trace_row(trace: Trace) -> tuple[object, ...]:
     )
 
 
+def _trace_facts(trace: Trace) -> str:
+    file = trace.file
+    return _facts(
+        ("trace", trace.id),
+        ("name", trace.name),
+        ("file", file and f"{file.file_type}, {file.size} bytes"),
+        ("run", trace.run_id),
+        ("task", trace.task),
+        ("case", trace.case_id),
+        ("sample", None if file else trace.sample),
+        ("created", _time(trace.created_at)),
+        ("error", trace.error),
+    )
+
+
 def _score_row(score: Score) -> tuple[object, ...]:
     return (score.name, _score_value(score), score.source, score.error or score.reason)
 
 
-def _span_text(span: Span) -> str:
+def span_text(span: Span) -> str:
+    """Show one span with all its messages; what is in it is not made harmless."""
     facts = [
         f"{span.kind} {span.name}",
         span.model if span.model and span.model not in span.name else None,
@@ -189,22 +198,9 @@ def _span_text(span: Span) -> str:
 
 
 def _message_text(message: Message) -> str:
-    body = "\n".join(_part_text(part) for part in message.parts)
+    body = "\n".join(part_text(part) for part in message.parts)
     end = f"\n({message.finish_reason})" if message.finish_reason else ""
     return f"{message.role}:\n{indent(body + end, _STEP)}"
-
-
-def _part_text(part: Part) -> str:
-    extra = part.model_extra or {}
-    if part.type == "text":
-        return part.content or ""
-    if part.type == "tool_call":
-        return f"tool call {extra.get('name')}({_value(extra.get('arguments'))})"
-    if part.type == "tool_call_response":
-        return f"tool result {_value(extra.get('response'))}"
-    if part.type == "blob":
-        return f"[{extra.get('mime_type')}, {extra.get('size')} bytes]"
-    return f"[{part.type}] {part.content if part.content is not None else _value(extra)}"
 
 
 def _depths(spans: Sequence[Span]) -> dict[str, int]:
@@ -230,10 +226,6 @@ def _time(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return f"{moment.astimezone(UTC) if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _score(mean: float | None, interval: Interval | None) -> str | None:

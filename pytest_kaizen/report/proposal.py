@@ -6,10 +6,10 @@ fences that none of them can close.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from ..models import Acceptance, Interval, Proposal
+from .markdown import fenced
 from .table import table
 from .text import safe_text
 
@@ -48,11 +48,8 @@ def proposal_markdown(proposal: Proposal) -> str:
 
 
 def _section(title: str, body: Iterable[str]) -> list[str]:
-    text = safe_text("\n".join(body))
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    kind = "diff" if title == "Changes" else "text"
-    return ["", f"## {title}", "", f"{fence}{kind}", text, fence, ""] if text else []
+    lines = fenced("\n".join(body), "diff" if title == "Changes" else "text")
+    return ["", f"## {title}", "", *lines, ""] if lines else []
 
 
 def _scores(verdict: Acceptance) -> list[str]:

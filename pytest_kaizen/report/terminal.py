@@ -9,7 +9,8 @@ from .changes import changes_lines
 from .plain import plain
 from .table import table
 
-_HEADERS = (
+#: The columns of a row of ``task_row``.
+HEADERS = (
     "task",
     "cases",
     "samples",
@@ -34,13 +35,11 @@ def summary_lines(run: Run, *, unstored: str | None) -> list[str]:
     """
     lines: list[str] = []
     if run.tasks:
-        lines += table(_HEADERS, [_row(task) for task in run.tasks]).splitlines()
+        lines += table(HEADERS, [task_row(task) for task in run.tasks]).splitlines()
     lines += [f"{task.task}: {plain(gate.sentence)}" for task in run.tasks for gate in task.gates]
     for task in run.tasks:
         lines += changes_lines(task.task, task.changes) if task.changes else []
-    lines += [_unpriced(task) for task in run.tasks if task.unpriced]
-    lines += [_judging(task) for task in run.tasks if task.judge_calls]
-    lines += run.notes
+    lines += notes_of(run)
     if unstored is not None:
         lines.append(f"NOT STORED: some samples of this run could not be written: {unstored}")
     return lines
@@ -67,7 +66,14 @@ def closing_line(run: Run, decided: Sequence[GateResult], failed_tasks: Sequence
     return f"kaizen: {gates} decided over {cases} case{'s' * (cases != 1)}: {verdict} (run {run.id})"
 
 
-def _row(task: TaskSummary) -> tuple[str, ...]:
+def notes_of(run: Run) -> list[str]:
+    """Say what goes with the figures of a run: costs that are not known, the judge's, the run's notes."""
+    unpriced = [_unpriced(task) for task in run.tasks if task.unpriced]
+    return unpriced + [_judging(task) for task in run.tasks if task.judge_calls] + run.notes
+
+
+def task_row(task: TaskSummary) -> tuple[str, ...]:
+    """Give a task's figures as cells."""
     return (
         task.task,
         str(task.cases) if task.cases >= task.collected else f"{task.cases} of {task.collected}",

@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..models import Case, Run, Sample, Trace
+from ..models import Case, Run, Trace
+from .run_document import run_document
 
+#: What a trace is known by without its content.
+META_KEYS = ("id", "filename", "fileType", "size", "uploadedAt")
 _SCORE_KEYS = ("name", "value", "source", "reason", "error", "rubric")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 80
@@ -17,12 +20,28 @@ _LONGEST_NAME = 80
 def trace_json(trace: Trace) -> dict[str, Any]:
     """Give a trace the shape that ``--json``, reports and the server share.
 
-    ``size`` is that of the content in bytes: everything but ``id`` and the four file keys, as
-    compact JSON in UTF-8. A score that failed has the value null and an ``error``. What JSON has no
-    word for (infinity, not a number) is null.
+    ``size`` is that of ``trace_content`` in bytes. A score that failed has the value null and an
+    ``error``. What JSON has no word for (infinity, not a number) is null.
     """
+    content, file = _content(trace), trace.file
+    return {
+        "id": trace.id,
+        "filename": file.filename if file else f"{_slug(trace.name) or trace.id}.json",
+        "fileType": file.file_type if file else "json",
+        "size": file.size if file else len(_compact(content).encode("utf-8", "replace")),
+        "uploadedAt": content["created_at"],
+        **content,
+    }
+
+
+def trace_content(trace: Trace) -> str:
+    """Return a trace as one text: the file it was put in as, else all but its file keys as JSON."""
+    return str(trace.output) if trace.file else _compact(_content(trace))
+
+
+def _content(trace: Trace) -> dict[str, Any]:
     values = _plain_values(trace)
-    content = {
+    return {
         "run_id": values["run_id"],
         "task": values["task"],
         "case_id": values["case_id"],
@@ -37,15 +56,10 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         "scores": [{key: score[key] for key in _SCORE_KEYS} for score in values["scores"]],
         "spans": values["spans"],
     }
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return {
-        "id": trace.id,
-        "filename": f"{_slug(trace.name) or trace.id}.json",
-        "fileType": "json",
-        "size": len(text.encode("utf-8", "replace")),
-        "uploadedAt": values["created_at"],
-        **content,
-    }
+
+
+def _compact(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 def run_json(run: Run, cases: Iterable[Case] | None = None) -> dict[str, Any]:
@@ -55,26 +69,7 @@ def run_json(run: Run, cases: Iterable[Case] | None = None) -> dict[str, Any]:
         run: The run.
         cases: Its cases, to go with it under ``cases``; samples name their trace by ``trace_id``.
     """
-    values = _plain_values(run)
-    if cases is not None:
-        values["cases"] = [_case_json(case) for case in cases]
-    return values
-
-
-def _case_json(case: Case) -> dict[str, Any]:
-    return {
-        "id": case.id,
-        "task": case.task,
-        "outcome": case.outcome,
-        "complete": case.complete,
-        "samples": [_sample_json(sample) for sample in case.samples],
-        "gates": [_plain_values(gate) for gate in case.gates],
-    }
-
-
-def _sample_json(sample: Sample) -> dict[str, Any]:
-    verdict = json.loads(sample.model_dump_json(exclude={"trace"}))
-    return {"trace_id": sample.trace.id, "sample": sample.trace.sample, **verdict}
+    return _plain_values(run if cases is None else run_document(run, cases))
 
 
 def _plain_values(model: Any) -> dict[str, Any]:

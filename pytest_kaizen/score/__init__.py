@@ -6,7 +6,7 @@ from .checks import CHECKS, Check, CheckResult
 from .judge import Judge
 from .labels import Labelled, read_labels
 from .pairwise import Comparison, compare_outputs
-from .rubric import Criterion, Rubric, load_rubric
+from .rubric import Criterion, Rubric, load_rubric, parse_rubric
 from .scale import IntegerScale, Scale, YesNo
 from .scoring import score_rubric
 from .suspicion import addresses_judge, compared_words, same_replies
@@ -35,6 +35,7 @@ __all__ = [
     "compared_words",
     "corrected_mean",
     "load_rubric",
+    "parse_rubric",
     "read_labels",
     "refusal",
     "same_replies",

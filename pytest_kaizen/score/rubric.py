@@ -91,7 +91,11 @@ def load_rubric(path: Path) -> Rubric:
     Raises:
         RubricError: With the file, the line, the key, the bad value and what is valid.
     """
-    file = read_yaml(path, error=RubricError)
+    return parse_rubric(read_yaml(path, error=RubricError))
+
+
+def parse_rubric(file: YamlFile) -> Rubric:
+    """Validate a rubric that has been read; see ``load_rubric``."""
     document = file.parse(_RubricFile)
     _require_distinct_names(file, document)
     weights = _weights(file, document)
@@ -103,7 +107,7 @@ def load_rubric(path: Path) -> Rubric:
     return Rubric(
         name=document.name,
         description=document.description,
-        path=path,
+        path=file.path,
         sha256=_sha256(file.data, criteria),
         criteria=criteria,
         votes=document.votes,

@@ -78,7 +78,7 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
     price = load_prices(config.prices).cost
 
     async def keep(workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:
-        await workspace.writer.submit(lambda store: store.add_traces(traces))
+        await workspace.writer.submit(lambda store: store.shelf.add(traces))
 
     state = State(
         config=config,

@@ -48,10 +48,11 @@ class Dispatch:
         arguments: dict[str, Any] = dict(values)
         if operation.query is not None:
             arguments["query"] = _query(operation, scope)
+        content = b""
         if operation.body is not None:
             content = await read_body(receive, self._state.config.server.max_body_bytes)
             arguments["body"] = content if operation.body is bytes else _body(operation, content)
-        call = Call(grant, self._state, scope)
+        call = Call(grant, self._state, scope, operation.status, content)
         if operation.is_async:
             answer = await operation.handler(call, **arguments)
         else:

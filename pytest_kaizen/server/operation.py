@@ -6,29 +6,37 @@ OpenAPI document and the tests that walk every operation are made from it.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel
 from starlette.datastructures import Headers
-from starlette.types import Scope
+from starlette.responses import Response
+from starlette.types import ASGIApp, Scope
 
 from ..platforms.base.wire import WireList, WireModel
 from ..store import Store
+from ..store.idempotency import Answered, KeyReused
 from ..store.keys import Scope as KeyScope
 from ..store.workspaces import OpenWorkspace
 from .grant import Grant
+from .problem import Refusal
 from .state import State
 
 T = TypeVar("T")
 Handler = Callable[..., Any]
 Answer = WireModel | WireList[Any]
+A = TypeVar("A", bound=Answer)
 JSON = "application/json"
+#: For so long a request that is sent again is known.
+_KEPT_FOR = timedelta(days=1)
 _OWN_PARAMETERS = ("return", "call", "body", "query")
 
 
@@ -57,11 +65,15 @@ class Call:
         grant: What its key may do, and where; None for an operation that needs no key.
         state: What the server keeps for all requests.
         scope: The ASGI scope.
+        status: Of the answer when it is done.
+        content: The body as it came.
     """
 
     grant: Grant | None
     state: State
     scope: Scope
+    status: int = 200
+    content: bytes = b""
 
     @property
     def headers(self) -> Headers:
@@ -87,6 +99,33 @@ class Call:
     async def write(self, work: Callable[[Store], T]) -> T:
         """Do work on the store of its workspace; see ``GroupWriter.submit``."""
         return await self.workspace.writer.submit(work)
+
+    async def once(self, work: Callable[[Store], A]) -> A | ASGIApp:
+        """Do work as ``write`` does; of a request with an ``Idempotency-Key`` that was done, give the answer.
+
+        Raises:
+            Refusal: The key came with another request before (422).
+        """
+        given = self.headers.get("idempotency-key")
+        if not given:
+            return await self.write(work)
+        return await self.write(partial(self._kept, given, self._digest(), work))
+
+    def _kept(self, given: str, request: str, work: Callable[[Store], A], store: Store) -> ASGIApp:
+        now = datetime.now(UTC)
+
+        def done() -> Answered:
+            return Answered(request, self.status, work(store).to_bytes().decode())
+
+        try:
+            answer = store.idempotency.once(given, request, now=now, expires_at=now + _KEPT_FOR, work=done)
+        except KeyReused as exc:
+            raise Refusal(422, str(exc), code="IDEMPOTENCY_KEY_REUSED") from None
+        return Response(answer.body, answer.status, media_type=JSON)
+
+    def _digest(self) -> str:
+        target = f"{self.scope['method']} {self.scope['path']}?".encode() + self.scope["query_string"]
+        return hashlib.sha256(target + b"\n" + self.content).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..models import Case
 from . import gates, traces
 from .database import Connection
-from .table import Table, key
+from .table import Row, Table, key
 from .traces import Place
 
 _CASES = Table(
@@ -17,25 +17,23 @@ _CASES = Table(
 )
 _START = (
     f"{_CASES.insert} ON CONFLICT (run, id) DO UPDATE SET task = excluded.task, outcome = excluded.outcome, "
-    "complete = excluded.complete, data = excluded.data, attempt = cases.attempt + 1"
+    "complete = excluded.complete, data = excluded.data, attempt = cases.attempt + 1 "
+    "RETURNING number, attempt"
 )
 PLACE = (
     "SELECT cases.number, cases.attempt FROM runs JOIN cases ON cases.run = runs.number "
     "WHERE runs.id = ? AND cases.id = ?"
 )
+ONE = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND id = ?"
 OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
 
 
 def start(connection: Connection, run: int, case: Case) -> Place:
-    """Store that a case has begun, or has begun again; return where its samples belong.
-
-    It counts as incomplete until it is finished, so that a crash does not leave it looking done.
-    """
-    connection.execute(_START, (run, *_CASES.row(case.model_copy(update={"complete": False}))))
-    where = place(connection, case)
-    assert where is not None
+    """Store a case that has begun, or has begun again; return where its samples belong."""
+    where = Place(*connection.execute(_START, (run, *_CASES.row(case))).fetchone())
     if where.attempt > 1:
-        gates.replace_of_case(connection, where.case, [])
+        gates.delete_of_case(connection, where.case)
+    gates.add_of_case(connection, where.case, case.gates)
     return where
 
 
@@ -48,18 +46,26 @@ def place(connection: Connection, case: Case) -> Place | None:
 def finish(connection: Connection, number: int, case: Case) -> None:
     """Store the outcome and the gates of a case."""
     connection.execute(f"{_CASES.update} WHERE number = ?", (*_CASES.changes(case), number))
-    gates.replace_of_case(connection, number, case.gates)
+    gates.delete_of_case(connection, number)
+    gates.add_of_case(connection, number, case.gates)
 
 
 def of_run(connection: Connection, run: int, run_id: str) -> list[Case]:
     """Return the cases of a run in the order they began, each with its last attempt's samples."""
-    rows = connection.execute(OF_RUN, (run,)).fetchall()
-    return [
-        _CASES.read(
-            tuple(values),
-            run_id=run_id,
-            samples=traces.samples(connection, Place(number, attempt)),
-            gates=gates.of_case(connection, number),
-        )
-        for number, attempt, *values in rows
-    ]
+    return [_read(connection, run_id, row) for row in connection.execute(OF_RUN, (run,)).fetchall()]
+
+
+def one(connection: Connection, run: int, run_id: str, case_id: str, *, whole: bool = True) -> Case | None:
+    """Return a case of a run, with its last attempt's samples if ``whole``; None when there is none."""
+    row = connection.execute(ONE, (run, key(case_id))).fetchone()
+    return None if row is None else _read(connection, run_id, row, whole=whole)
+
+
+def _read(connection: Connection, run_id: str, row: Row, *, whole: bool = True) -> Case:
+    number, attempt, *values = row
+    return _CASES.read(
+        tuple(values),
+        run_id=run_id,
+        samples=traces.samples(connection, Place(number, attempt)) if whole else [],
+        gates=gates.of_case(connection, number),
+    )

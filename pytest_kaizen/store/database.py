@@ -35,7 +35,7 @@ class Cursor(Protocol):
 
 
 class Connection(Protocol):
-    """Executes statements; ``sqlite3.Connection`` is one."""
+    """Executes statements; ``Connection`` is one."""
 
     @property
     def IntegrityError(self) -> type[Exception]:  # noqa: N802 - named by Python's database API
@@ -78,6 +78,18 @@ class Database(Protocol):
 
         Raises:
             StoreError: With the place and the cure.
+        """
+
+    def alone(self, purpose: str) -> AbstractContextManager[bool]:
+        """Hold what one process at a time may do; the value says whether this one may.
+
+        It ends with the process.
+
+        Args:
+            purpose: Names it: letters.
+
+        Raises:
+            StoreError: It cannot be said.
         """
 
     def size(self) -> int:

@@ -16,9 +16,13 @@ OF_CASE = f"SELECT {_GATES.fields} FROM gates WHERE case_number = ? ORDER BY pos
 OF_SUMMARY = f"SELECT {_GATES.fields} FROM gates WHERE run = ? AND summary = ? ORDER BY position"
 
 
-def replace_of_case(connection: Connection, case: int, gates: list[GateResult]) -> None:
-    """Store the gates of a case in place of those it had."""
+def delete_of_case(connection: Connection, case: int) -> None:
+    """Remove the gates of a case."""
     connection.execute("DELETE FROM gates WHERE case_number = ?", (case,))
+
+
+def add_of_case(connection: Connection, case: int, gates: list[GateResult]) -> None:
+    """Store the gates of a case that has none."""
     _GATES.insert_all(connection, gates, None, case, None)
 
 

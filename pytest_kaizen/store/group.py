@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -110,7 +110,7 @@ class GroupWriter:
             self._closed = True
             thread = self._thread
             self._changed.notify()
-        if thread is not None:
+        if thread not in (None, threading.current_thread()):
             thread.join()
 
     def _run(self) -> None:
@@ -250,6 +250,9 @@ class _Joined:
             self._connection.execute("RELEASE SAVEPOINT one")
             raise
         self._connection.execute("RELEASE SAVEPOINT one")
+
+    def alone(self, purpose: str) -> AbstractContextManager[bool]:
+        return self._database.alone(purpose)
 
     def size(self) -> int:
         return self._database.size()

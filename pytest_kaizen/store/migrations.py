@@ -212,6 +212,73 @@ def _optimisation(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def _outbox(connection: Connection) -> None:
+    statements = (
+        """CREATE TABLE outbox (
+            number INTEGER PRIMARY KEY,
+            backend TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            case_id TEXT,
+            trace_id TEXT,
+            key TEXT NOT NULL,
+            weak TEXT NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            reason TEXT,
+            UNIQUE (backend, key)
+        )""",
+        "CREATE INDEX outbox_by_state ON outbox (backend, state, number)",
+        "CREATE INDEX outbox_by_run ON outbox (backend, run_id, state, number)",
+        """CREATE TABLE outbox_runs (
+            backend TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            remote TEXT NOT NULL,
+            PRIMARY KEY (backend, run_id)
+        )""",
+        """CREATE TABLE outbox_backends (
+            backend TEXT NOT NULL PRIMARY KEY,
+            failures INTEGER NOT NULL,
+            next_at TEXT,
+            reason TEXT
+        )""",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
+def _job_owners(connection: Connection) -> None:
+    connection.execute("ALTER TABLE jobs ADD COLUMN owner TEXT")
+    connection.execute("ALTER TABLE jobs ADD COLUMN heartbeat_at TEXT")
+
+
+def _feedback(connection: Connection) -> None:
+    statements = (
+        """CREATE TABLE tasks (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            created_at TEXT NOT NULL,
+            seen INTEGER NOT NULL DEFAULT 0,
+            data TEXT NOT NULL
+        )""",
+        """CREATE TABLE feedback (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            task_id TEXT NOT NULL REFERENCES tasks (id),
+            source TEXT NOT NULL,
+            score REAL,
+            trace_id TEXT,
+            created_at TEXT NOT NULL,
+            data TEXT NOT NULL,
+            UNIQUE (task_id, trace_id)
+        )""",
+        "CREATE INDEX feedback_by_task ON feedback (task_id, number)",
+    )
+    for statement in statements:
+        connection.execute(statement)
+
+
 def _columns_for_lists(connection: Connection) -> None:
     """Turn what lists select by into columns: no query looks into JSON."""
     connection.execute("ALTER TABLE runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'tests'")
@@ -246,8 +313,16 @@ def _idempotency(connection: Connection) -> None:
     connection.execute("CREATE INDEX idempotency_by_expiry ON idempotency (expires_at)")
 
 
-def _ratings(connection: Connection) -> None:
+def _served(connection: Connection) -> None:
     connection.execute("CREATE TABLE ratings (trace_id TEXT NOT NULL PRIMARY KEY, rating TEXT, comment TEXT)")
+    connection.execute(
+        """CREATE TABLE activations (
+            task TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            active INTEGER NOT NULL,
+            PRIMARY KEY (task, version)
+        )"""
+    )
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -255,9 +330,12 @@ MIGRATIONS: tuple[Migration, ...] = (
     _judge_answers,
     _calibrations,
     _optimisation,
+    _job_owners,
+    _outbox,
+    _feedback,
     _columns_for_lists,
     _idempotency,
-    _ratings,
+    _served,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

@@ -1,4 +1,4 @@
-"""Insights, jobs and proposals: what a search leaves behind, and what people decided about it."""
+"""Insights and proposals: what a search leaves behind, and what people decided about it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from ..models import Insight, Job, Proposal
+from ..models import Insight, Proposal
 from .database import Connection
 from .table import Table, key
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 INSIGHTS = Table("insights", Insight, columns=("id", "task", "section", "status", "created_at"))
-JOBS = Table("jobs", Job, columns=("id", "kind", "task", "status", "created_at"))
 PROPOSALS = Table("proposals", Proposal, columns=("id", "task", "parent_sha256", "status", "created_at"))
 
 

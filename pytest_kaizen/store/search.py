@@ -12,8 +12,10 @@ from typing import NamedTuple, Protocol
 from ..models import Trace
 from . import traces
 from .database import Connection
-from .words import MOST_CHARACTERS, Query, parse_query, score, snippet, texts, words
+from .words import MOST_CHARACTERS, Query, finder, gather, parse_query, score, snippet
 
+_TRACE = "SELECT name, task, case_id, error, data FROM traces WHERE number = ?"
+_SPANS = "SELECT name, model, error, data FROM spans WHERE trace = ? ORDER BY position"
 #: Hits are counted up to this many.
 MOST_COUNTED = 1000
 
@@ -27,8 +29,11 @@ class Search(Protocol):
     def owed(self, connection: Connection, limit: int) -> list[int]:
         """Take the numbers of traces that changed since they were indexed, at most so many."""
 
-    def put(self, connection: Connection, number: int, text: list[str]) -> None:
-        """Index the words of a trace in place of what it had; none takes it out of the index."""
+    def put(self, connection: Connection, number: int, text: str) -> None:
+        """Index the text of a trace in place of what it had; an empty one takes it out of the index."""
+
+    def text(self, connection: Connection, number: int) -> str:
+        """Return the text that a trace is indexed with."""
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first.
@@ -70,7 +75,7 @@ def index(connection: Connection, search: Search, limit: int) -> int:
     """Index traces that changed; return how many there were."""
     numbers = search.owed(connection, limit)
     for number in numbers:
-        search.put(connection, number, words(_text(connection, number)))
+        search.put(connection, number, _text(connection, number))
     return len(numbers)
 
 
@@ -80,26 +85,20 @@ def find(connection: Connection, search: Search, text: str, task: str | None, li
     if not query.wanted:
         return Hits([], 0)
     numbers = search.find(connection, query, task, MOST_COUNTED)
+    pattern = finder(query)
     hits = []
     for number in numbers[:limit]:
-        found = _text(connection, number)
+        found = search.text(connection, number)
         trace = traces.one(connection, number)
-        hits.append(Hit(trace, score(words(found), query), snippet(found, query)))
+        hits.append(Hit(trace, score(found, query, pattern), snippet(found, pattern)))
     return Hits(hits, len(numbers))
 
 
 def _text(connection: Connection, number: int) -> str:
     """Return what of a trace is indexed; empty when there is no such trace any more."""
     parts: list[str] = []
-    room = MOST_CHARACTERS
-    for query in ("SELECT name, task, case_id, error, data FROM traces WHERE number = ?", _SPANS):
+    for query in (_TRACE, _SPANS):
         for *columns, data in connection.execute(query, (number,)).fetchall():
-            for part in (*filter(None, columns), *texts(json.loads(data))):
-                parts.append(part[:room])
-                room -= len(part) + 1
-                if room <= 0:
-                    return " ".join(parts)
-    return " ".join(parts)
-
-
-_SPANS = "SELECT name, model, error, data FROM spans WHERE trace = ? ORDER BY position"
+            parts.extend(filter(None, columns))
+            gather(json.loads(data), parts)
+    return " ".join(parts)[:MOST_CHARACTERS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,7 @@ from ..models import (
     Calibration,
     Case,
     Insight,
-    Job,
+    ParcelKind,
     PromptVersion,
     Proposal,
     RolloutKey,
@@ -24,14 +24,20 @@ from ..models import (
     Trace,
 )
 from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
+from .activations import Activations
 from .database import Connection, Database
+from .feedback import FeedbackLog
 from .idempotency import Idempotency
 from .intake import Intake
+from .jobs import Jobs
 from .lookup import find
 from .opening import open_database
+from .outbox import Outbox
 from .ratings import Ratings
 from .retention import Retention
+from .shelf import Shelf
 from .table import key
+from .tasks import Tasks
 from .traces import Place
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
@@ -48,23 +54,44 @@ class Store:
     their nearest JSON.
 
     All methods raise ``StoreError`` when it cannot be read or written.
+
+    Attributes:
+        feedback: What programs logged about tasks.
+        tasks: The tasks that are known by their feedback.
+        jobs: Long pieces of work.
+        outbox: What the backends are owed.
+        shelf: Traces as people handle them.
+        idempotency: Answers that were given under an ``Idempotency-Key``.
+        retention: Deletes what is old.
+        intake: Traces that come from outside.
+        ratings: What people think of traces.
+        activations: Which prompt versions are active on a server.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
+    ) -> None:
         self._database = database
-
-    @property
-    def intake(self) -> Intake:
-        """Traces that come from outside."""
-        return Intake(self._database)
-
-    @property
-    def ratings(self) -> Ratings:
-        """What people think of traces."""
-        return Ratings(self._database)
+        self.feedback = FeedbackLog(database)
+        self.tasks = Tasks(database)
+        self.jobs = Jobs(database)
+        self.outbox = Outbox(database, recipients or {})
+        self.shelf = Shelf(database)
+        self.idempotency = Idempotency(database)
+        self.retention = Retention(database)
+        self.intake = Intake(database)
+        self.ratings = Ratings(database)
+        self.activations = Activations(database)
 
     @classmethod
-    def open(cls, where: Path | str, *, readonly: bool = False, timeout: float = LOCK_TIMEOUT_S) -> Self:
+    def open(
+        cls,
+        where: Path | str,
+        *,
+        readonly: bool = False,
+        timeout: float = LOCK_TIMEOUT_S,
+        recipients: Mapping[str, Collection[ParcelKind]] | None = None,
+    ) -> Self:
         """Open a store.
 
         Args:
@@ -74,13 +101,16 @@ class Store:
                 control; on PostgreSQL the schema ``kaizen`` is.
             readonly: Read only; a missing store is an error.
             timeout: Seconds to wait for another process that writes.
+            recipients: The backends that are owed what is stored through this object, with the kinds of
+                parcels that each one wants.
 
         Raises:
             ConfigError: ``where`` is the URL of something else.
             StoreError: Missing, not writable, locked, not a database, another program's or written
                 by a newer release; says what to do.
         """
-        return cls(open_database(where, migrations.STORE, readonly=readonly, timeout=timeout))
+        database = open_database(where, migrations.STORE, readonly=readonly, timeout=timeout)
+        return cls(database, recipients)
 
     def close(self) -> None:
         """Close it; a second time does nothing."""
@@ -107,14 +137,21 @@ class Store:
             if runs.number_of(connection, run.id) is not None:
                 raise self._error(f"run {run.id!r} is stored already")
             runs.add(connection, run)
+            self.outbox.owe(connection, ParcelKind.RUN_BEGUN, run.id)
 
-    def finish_run(self, run: Run) -> None:
-        """Store what a started run has become: status, task summaries with their gates, notes."""
+    def finish_run(self, run: Run, *, weak: Sequence[str] = ()) -> None:
+        """Store what a started run has become: status, task summaries with their gates, notes.
+
+        Args:
+            run: The run.
+            weak: The tasks that backends are to find a better prompt for.
+        """
         with self._database.write() as connection:
             number = runs.number_of(connection, run.id)
             if number is None:
                 raise self._error(f"run {run.id!r} was never started")
             runs.update(connection, number, run)
+            self.outbox.owe(connection, ParcelKind.RUN_FINISHED, run.id, weak=weak)
 
     def add_sample(self, case: Case, sample: Sample, *, begins: bool = False) -> None:
         """Store a sample of a case of a started run: its verdict and its trace with spans and scores.
@@ -128,12 +165,30 @@ class Store:
                 earlier attempt, which then are no longer among its samples.
         """
         with self._database.write() as connection:
-            traces.add_sample(connection, self._place(connection, case, begins=begins), sample)
+            # So that a crash does not leave it looking done.
+            unfinished = case.model_copy(update={"complete": False})
+            place = self._start(connection, unfinished) if begins else self._place(connection, case)
+            self._add_sample(connection, place, case, sample)
 
-    def finish_case(self, case: Case, *, begins: bool = False) -> None:
-        """Store the outcome and the gates of a case; ``begins`` as in ``add_sample``."""
+    def finish_case(self, case: Case, *, begins: bool = False, sample: Sample | None = None) -> None:
+        """Store the outcome and the gates of a case.
+
+        Args:
+            case: The case.
+            begins: As in ``add_sample``.
+            sample: A sample of it that is not stored yet.
+        """
         with self._database.write() as connection:
-            cases.finish(connection, self._place(connection, case, begins=begins).case, case)
+            if begins:
+                place = self._start(connection, case)
+            else:
+                place = self._place(connection, case)
+                cases.finish(connection, place.case, case)
+            if sample is not None:
+                self._add_sample(connection, place, case, sample)
+            self.outbox.owe(
+                connection, ParcelKind.CASE_FINISHED, case.run_id, case_id=case.id, attempt=place.attempt
+            )
 
     def save_prompts(self, versions: Iterable[PromptVersion]) -> None:
         """Record prompt versions; those that are recorded already stay as they are.
@@ -287,25 +342,6 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.INSIGHTS, task, status)
 
-    def save_job(self, job: Job) -> None:
-        """Store a job, or what it has become.
-
-        Raises:
-            StoreError: Another job of this kind is queued or running for the task.
-        """
-        with self._database.write() as connection:
-            try:
-                optimisation.save(connection, optimisation.JOBS, job, job.id)
-            except connection.IntegrityError:
-                raise self._error(
-                    f"'{job.task}' has an active job of kind '{job.kind}' already; wait for it to end"
-                ) from None
-
-    def jobs(self, task: str | None = None, status: str | None = None) -> list[Job]:
-        """Return jobs, the newest first; of one task or status only, where given."""
-        with self._database.read() as connection:
-            return optimisation.newest(connection, optimisation.JOBS, task, status)
-
     def save_proposal(self, proposal: Proposal) -> None:
         """Store a proposal, or what it has become.
 
@@ -325,31 +361,17 @@ class Store:
         with self._database.read() as connection:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
-    def add_traces(self, new: Iterable[Trace]) -> list[str]:
-        """Store traces that are of no case: sent from outside, or passed through a proxy.
+    def _start(self, connection: Connection, case: Case) -> Place:
+        number = runs.number_of(connection, case.run_id)
+        if number is None:
+            raise self._error(f"run {case.run_id!r} was never started")
+        return cases.start(connection, number, case)
 
-        Returns:
-            The ids of those that were new; one whose id is there already is left as it is.
-        """
-        with self._database.write() as connection:
-            return [trace.id for trace in new if traces.add(connection, trace)]
+    def _add_sample(self, connection: Connection, place: Place, case: Case, sample: Sample) -> None:
+        traces.add_sample(connection, place, sample)
+        self.outbox.owe(connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id)
 
-    @property
-    def idempotency(self) -> Idempotency:
-        """Answers that were given under an ``Idempotency-Key``."""
-        return Idempotency(self._database)
-
-    @property
-    def retention(self) -> Retention:
-        """Deleting what is old."""
-        return Retention(self._database)
-
-    def _place(self, connection: Connection, case: Case, *, begins: bool) -> Place:
-        if begins:
-            number = runs.number_of(connection, case.run_id)
-            if number is None:
-                raise self._error(f"run {case.run_id!r} was never started")
-            return cases.start(connection, number, case)
+    def _place(self, connection: Connection, case: Case) -> Place:
         place = cases.place(connection, case)
         if place is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")

@@ -54,6 +54,7 @@ SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
 )
+SAMPLE = f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces WHERE id = ?"
 ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
 SPANS_OF_TRACE = f"SELECT {_SPANS.fields} FROM spans WHERE trace = ? ORDER BY position"
 SCORES_OF_TRACE = f"SELECT {_SCORES.fields} FROM scores WHERE trace = ? ORDER BY position"
@@ -115,6 +116,14 @@ def replace(connection: Connection, number: int, trace: Trace) -> None:
     _SCORES.insert_all(connection, trace.scores, number)
 
 
+def delete(connection: Connection, number: int) -> str:
+    """Delete the trace with a row number and return its id."""
+    for table in ("spans", "scores"):
+        connection.execute(f"DELETE FROM {table} WHERE trace = ?", (number,))
+    row = connection.execute("DELETE FROM traces WHERE number = ? RETURNING id", (number,)).fetchone()
+    return str(row[0])
+
+
 def add_score(connection: Connection, number: int, score: Score) -> None:
     """Store one more score of the trace with a row number."""
     position: int = connection.execute(
@@ -125,11 +134,20 @@ def add_score(connection: Connection, number: int, score: Score) -> None:
 
 def samples(connection: Connection, place: Place) -> list[Sample]:
     """Return the samples of an attempt at a case, in the order of their numbers."""
-    rows = connection.execute(SAMPLES, place).fetchall()
-    split = len(_SAMPLES.columns)
-    found = [_SAMPLES.read(row[:split], trace=_read(connection, row[split:])) for row in rows]
+    found = [_sample(connection, row) for row in connection.execute(SAMPLES, place).fetchall()]
     # They were stored in the order in which they ended.
     return sorted(found, key=lambda sample: sample.trace.sample)
+
+
+def sample(connection: Connection, trace_id: str) -> Sample | None:
+    """Return the sample that a trace is of, by the whole id; None when there is no such trace."""
+    row = connection.execute(SAMPLE, (trace_id,)).fetchone()
+    return None if row is None else _sample(connection, row)
+
+
+def _sample(connection: Connection, row: Row) -> Sample:
+    split = len(_SAMPLES.columns)
+    return _SAMPLES.read(row[:split], trace=_read(connection, row[split:]))
 
 
 def one(connection: Connection, number: int) -> Trace:

@@ -48,7 +48,8 @@ class OpenWorkspace:
         self._search = engine
         with database.write() as connection:
             engine.prepare(connection)
-        weakref.finalize(self, _close, self.writer, database)
+        # Not on this object: whoever only holds on to the store goes on using the database.
+        weakref.finalize(self.store, _close, self.writer, database)
 
     def search(self, text: str, *, task: str | None = None, limit: int = 50) -> Hits:
         """Find traces by words, ``"phrases"`` and ``-words`` in any of their texts.

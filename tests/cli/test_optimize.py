@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anthropic  # noqa: F401 - imported once, not by every command
@@ -15,13 +14,13 @@ from pytest_kaizen.cli import main
 from pytest_kaizen.models import (
     Acceptance,
     Decision,
-    Job,
     JobStatus,
     Proposal,
     ProposalStatus,
     Spend,
 )
 from pytest_kaizen.optimize import Event, TaskCase, split_cases
+from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.suite import Launch, WorkerProcess
 from pytest_kaizen.prompts.text import sha256_of
 from pytest_kaizen.scripted import Request, ScriptedLLM
@@ -141,7 +140,7 @@ def test_finds_proposes_and_activates(
         patch.setattr("pytest_kaizen.cli.optimize._progress", breaks)
         assert after_a_run("--seed", "3", "--max-rollouts", "200")[0] == 130
     with _store(root) as store:
-        assert [job.status for job in store.jobs()] == [JobStatus.STOPPED, JobStatus.COMPLETED]
+        assert [job.status for job in store.jobs.newest()] == [JobStatus.STOPPED, JobStatus.COMPLETED]
     assert after_a_run("--resume", "--seed", "4")[0] == 2
     asked = len(llm.record)
     status, out, err = after_a_run("--resume")
@@ -152,10 +151,10 @@ def test_finds_proposes_and_activates(
     assert "+- Begin with Dear." in out
     assert "to 200 rollouts" in err
     with _store(root) as store:
-        [job] = store.jobs(status=JobStatus.COMPLETED)[:1]
+        [job] = store.jobs.newest(status=JobStatus.COMPLETED)[:1]
         [proposal] = store.proposals()
         [insight] = store.insights()
-    assert (job.result["seed"], job.result["proposal"]) == (3, proposal.id)
+    assert (job.settings["seed"], job.result["proposal"]) == (3, proposal.id)
     assert (insight.rule, insight.criterion) == ("Begin with Dear.", "warm")
     # What was paid for before is not paid for again, and counts against the caps all the same.
     assert len(llm.record) - asked < proposal.spend.rollouts + proposal.spend.calls
@@ -258,14 +257,13 @@ def test_an_open_proposal_is_shown_activated_only_if_proved_or_dropped(
 
 
 def test_one_search_at_a_time(command: Command, pytester: pytest.Pytester) -> None:
-    now = datetime(2026, 1, 2, tzinfo=UTC)
     known = {"prompt_sha256": "another", "engine": "insights", "seed": 0, "run_id": "r"}
-    job = Job(id="j", kind="optimize", task="greet", status=JobStatus.RUNNING, created_at=now, result=known)
+    caps = {"budget_usd": 1.0, "max_rollouts": 9}
     with _store(pytester.path) as store:
-        store.save_job(job)
+        job = jobs.start(store, "optimize", "greet", known | caps)
     status, _, err = command()
-    assert status == 2
-    assert "under way since 2026-01-02 00:00:00 UTC; if its process is gone, go on with it" in err
+    assert status == 1
+    assert f"job {job.id} (optimize for 'greet') is under way; its process {job.owner} showed" in err
     status, _, err = command("--resume")
     assert status == 2
     assert "is for another version of 'greet'; make that one active, or name it" in err

@@ -119,6 +119,8 @@ def test_list_as_json(run_kaizen: Command, two_versions: Path) -> None:
     ]
     assert json.loads(run_kaizen("list", "summary", "--json")[1]) == found[1:]
     assert found[1] == {
+        "id": "summary@2",
+        "label": "shorter",
         "task": "summary",
         "version": 2,
         "active": True,

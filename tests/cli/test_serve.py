@@ -50,13 +50,17 @@ def line_of(process: subprocess.Popen[str], pattern: str) -> str:
     return found[1]
 
 
+def bearer(url: str, key: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S)
+
+
 def test_a_fresh_server_shows_its_first_key_once(tmp_path: Path) -> None:
     url = r"kaizen serves (http://127\.0\.0\.1:\d+) \(stop: Ctrl-C\)"
     first_key = r"key of the workspace 'default', shown this once: (kz_[\w-]{43})"
     rest: list[str] = []
     with serving(tmp_path, rest) as process:
         place, key = line_of(process, url), line_of(process, first_key)
-        with httpx.Client(base_url=place, headers={"X-API-Key": key}, timeout=TIMEOUT_S) as client:
+        with bearer(place, key) as client:
             assert client.get("/health").json() == {"status": "ok"}
             assert client.get("/api/v1/traces").json() == {"traces": [], "next_cursor": None}
             sent = client.post("/api/v1/traces/ingest", json={"id": "t1", "output": "kept"})
@@ -64,7 +68,7 @@ def test_a_fresh_server_shows_its_first_key_once(tmp_path: Path) -> None:
     assert process.returncode == 0
     with serving(tmp_path, rest) as process:
         place = line_of(process, url)
-        with httpx.Client(base_url=place, headers={"X-API-Key": key}, timeout=TIMEOUT_S) as client:
+        with bearer(place, key) as client:
             assert [trace["output"] for trace in client.get("/api/v1/traces").json()["traces"]] == ["kept"]
     assert process.returncode == 0
     assert rest == ["", "", "", ""]

@@ -41,6 +41,7 @@ THIN = {
 #: What looking at the configuration adds; the rest comes with the first test.
 CONFIGURED = THIN | {
     "pytest_kaizen.config",
+    "pytest_kaizen.config.backends",
     "pytest_kaizen.config.document",
     "pytest_kaizen.config.load",
     "pytest_kaizen.config.parse",
@@ -182,6 +183,7 @@ def test_on_with_an_empty_suite_loads_the_configuration_alone_and_writes_nothing
     assert session.loaded(*HEAVY) == session.loaded("pydantic", "pydantic_core")
     assert session.files == ["pytest.ini"]
     assert session.network == []
+    assert session.output.rstrip().endswith("kaizen: no gate was decided: there was no test")
 
 
 def test_on_with_an_empty_suite_still_refuses_a_broken_configuration(suite: Suite) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_kaizen.optimize import TaskCase, split_cases
+from pytest_kaizen.optimize.cases import is_held_out
 
 CASES = [TaskCase(f"t.py::test[{number}]", f"input {number}") for number in range(1000)]
 
@@ -41,3 +42,8 @@ def test_shares_must_leave_something_held_out(search: float, validation: float) 
 def test_an_edited_input_is_another_case() -> None:
     assert TaskCase("t", "a").key != TaskCase("t", "b").key
     assert TaskCase("t", "a").key == TaskCase("t", "a").key
+
+
+def test_whether_an_input_is_held_out_is_known_without_the_other_cases() -> None:
+    held_out = {case.input for case in split_cases(CASES).held_out}
+    assert {case.input for case in CASES if is_held_out(case.input)} == held_out

@@ -145,3 +145,32 @@ def test_a_rewrite_is_free_text() -> None:
     answer = LLMReflector(model, "m").rewrite(RewriteRequest(text="please"))
     assert (answer.text, answer.cost_usd) == ('"new text"', 0.25)
     assert model.requests[0].schema is None
+
+
+def test_traces_that_nobody_scored_are_studied_for_what_helped_and_what_hurt() -> None:
+    model = ScriptedModel({"lessons": [LESSON]})
+    trace = Failure(case_id="t1", trace_id="t1", input="(the file a.md)", output="hello", score=None)
+    request = ReflectionRequest(
+        task="default", prompt="", failures=(trace,), noted=("Be brief.",), of="traces"
+    )
+    [lesson] = LLMReflector(model, "m").reflect(request).lessons
+    assert lesson.rule == "Be kind."
+    [asked] = model.requests
+    assert "what helped and what hurt" in asked.system
+    assert "did not get full marks" not in asked.system
+    assert "(none)" in asked.prompt
+    assert "- Be brief." in asked.prompt
+    assert "Criteria:" not in asked.prompt
+
+
+def test_a_round_of_reading_is_bounded() -> None:
+    class Long:
+        def spans(self, trace_id: str) -> dict[str, str]:
+            return {f"{trace_id}-{number}": f"<{number}>" for number in range(50)}
+
+    greedy = {"read": [f"t1-{number}" for number in range(50)], "lessons": []}
+    model = ScriptedModel(*[greedy] * 6)
+    answer = LLMReflector(model, "m", Long()).reflect(REQUEST.model_copy(update={"mode": "recursive"}))
+    assert answer.calls == 6
+    read = [sum(f"\n<{number}>\n" in asked.prompt for number in range(50)) for asked in model.requests]
+    assert read == [0, 4, 8, 12, 16, 20]

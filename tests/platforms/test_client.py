@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import asyncio
+import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_kaizen import CTClient
+from pytest_kaizen import AsyncCTClient, CTClient
 from pytest_kaizen.errors import CTError, KaizenError, PlatformError
 from pytest_kaizen.platforms.base.background import BackgroundLoop
 
@@ -59,6 +59,8 @@ def test_key_and_url_come_from_the_environment(loopback: Loopback, monkeypatch: 
         ("https://me:secret-word@ct.example", "no user, password, query or fragment"),
         ("https://ct.example?key=secret-word", "no user, password, query or fragment"),
         ("https://ct.example:port", "is no URL"),
+        ("me:secret-word@ct.example", r"must start with http:// or https:// \(found 'ct.example'\)"),
+        ("https://me:secret-word/x@ct.example", "is no URL$"),
     ],
 )
 def test_a_wrong_url_is_an_error(url: str, said: str) -> None:
@@ -129,6 +131,28 @@ def test_a_failed_activation_drops_the_cache_too(loopback: Loopback) -> None:
     assert client.get_prompt(TASK).version_number == 2
 
 
+@pytest.mark.asyncio
+async def test_a_prompt_under_way_while_another_is_activated_is_not_cached(loopback: Loopback) -> None:
+    loop, arrived, released = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def late(peer: socket.socket) -> None:
+        loop.call_soon_threadsafe(arrived.set)
+        released.wait(10)
+        body = prompt(1)
+        peer.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    loopback.then(late)
+    loopback.answer(200, prompt(2))
+    loopback.answer(200, prompt(2))
+    async with AsyncCTClient(KEY, loopback.url) as client:
+        fetching = asyncio.create_task(client.get_prompt(TASK))
+        await arrived.wait()
+        await client.activate_prompt(TASK, "v2")
+        released.set()
+        assert (await fetching).version_number == 1
+        assert (await client.get_prompt(TASK)).version_number == 2
+
+
 def test_without_a_ttl_nothing_is_cached(loopback: Loopback) -> None:
     client = CTClient(KEY, loopback.url, cache_ttl=0.0)
     loopback.answer(200, prompt(1))
@@ -149,36 +173,3 @@ def test_a_stopped_loop_starts_anew() -> None:
     assert background.run(answer()) == 42
     assert background.loop is not first
     background.stop()
-
-
-def test_a_process_that_leaves_its_client_open_ends_in_silence(loopback: Loopback) -> None:
-    loopback.answer(200, "[]")
-    code = (
-        "import sys; from pytest_kaizen import CTClient; "
-        f"c = CTClient({KEY!r}, {loopback.url!r}); print(c.list_tasks())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_connects_by_itself(loopback: Loopback) -> None:
-    code = (
-        "import os; from pytest_kaizen import CTClient; "
-        f"c = CTClient({KEY!r}, {loopback.url!r}); c.list_tasks(); pid = os.fork(); print(c.list_tasks()); "
-        "raise SystemExit(pid and os.waitpid(pid, 0)[1])"
-    )
-    for _ in range(3):
-        loopback.answer(200, "[]")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "[]\n[]\n"), done.stderr
-    assert len(loopback.received) == 3

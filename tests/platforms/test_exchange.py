@@ -5,14 +5,23 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from pytest_kaizen import AsyncCTClient, CTClient
-from pytest_kaizen.errors import CTAuthError, CTError, CTNotFoundError, CTServerError, CTValidationError
+from pytest_kaizen import AsyncCTClient, CTClient, KalmiaClient, KaybaClient
+from pytest_kaizen.errors import (
+    CTAuthError,
+    CTError,
+    CTNotFoundError,
+    CTServerError,
+    CTValidationError,
+    KalmiaError,
+    KaybaAPIError,
+)
 from pytest_kaizen.platforms.base import exchange
+from pytest_kaizen.platforms.base.background import BACKGROUND
 from pytest_kaizen.platforms.base.retry import idempotency_key
 from pytest_kaizen.platforms.base.timeouts import Timeouts
 
@@ -264,6 +273,36 @@ def test_rejected_input_is_not_repeated_in_the_message(loopback: Loopback, clien
         client.list_tasks()
 
 
+def test_a_query_that_no_url_can_hold_is_not_sent(loopback: Loopback) -> None:
+    client = KaybaClient(KEY, loopback.url)
+    for section in ("x" * 70_000, "cut \ud83d"):
+        with pytest.raises(KaybaAPIError, match="not sent: GET '/insights' is no URL with its query"):
+            client.list_insights(section=section)
+    assert loopback.received == []
+
+
+def test_what_an_answer_names_is_shown_without_commands_or_keys(loopback: Loopback) -> None:
+    score = f'{{"\\u001b[31m {KEY}": {{"mean": "no", "n": 1}}}}'
+    loopback.answer(
+        200,
+        '{"id": "e", "name": "x", "correlationIds": [], "createdAt": "2026-03-30T10:00:00Z",'
+        f' "metrics": {{"score": {score}}}}}',
+    )
+    with pytest.raises(KalmiaError, match=r"metrics\.score\. ?\[31m \[key\]\.mean: Input should be"):
+        KalmiaClient(KEY, loopback.url).get_experiment("e")
+
+
+def test_secrets_in_a_body_are_not_quoted(loopback: Loopback, client: CTClient) -> None:
+    tokens: list[dict[str, Any]] = [{"git_token_raw": "ghp-hidden"}, {"github_token_raw": "ghp-hidden"}]
+    for token in tokens:
+        loopback.answer(
+            422, '{"detail": [{"loc": ["body"], "msg": "bad ghp-hidden", "input": "ghp-hidden"}]}'
+        )
+        with pytest.raises(CTValidationError, match=r"422: body: bad \[secret\]") as error:
+            client.create_task("summarize", **token)
+        assert "hidden" not in str(vars(error.value))
+
+
 def test_no_http_at_all_is_an_error(loopback: Loopback, client: CTClient) -> None:
     for _ in range(3):
         loopback.send(b"\x00\x01 SSH-2.0 nonsense\r\n\r\n")
@@ -283,7 +322,11 @@ def test_an_endless_answer_is_cut(
 def test_the_key_is_shown_nowhere(loopback: Loopback, client: CTClient) -> None:
     loopback.answer(401, f'{{"detail": "unknown key {KEY}", "title": "{KEY}"}}')
     loopback.answer(200, f"no json: {KEY}")
-    shown = [repr(client), str(vars(client)), repr(client._connected()), repr(client._connected().headers)]
+
+    async def http() -> list[str]:
+        return [repr(client._connected()), repr(client._connected().headers)]
+
+    shown = [repr(client), str(vars(client)), *BACKGROUND.run(http())]
     for _ in range(2):
         with pytest.raises(CTError) as error:
             client.list_tasks()
@@ -311,9 +354,19 @@ def test_calls_from_many_threads(loopback: Loopback, client: CTClient) -> None:
     assert results == [[]] * count
 
 
+def test_a_close_while_a_call_is_on_its_way(loopback: Loopback, client: CTClient) -> None:
+    def close_first(peer: socket.socket) -> None:
+        client.close()
+        peer.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    loopback.then(close_first)
+    loopback.answer(200, NO_TASKS)
+    assert client.list_tasks() == []
+
+
 def test_a_closed_client_opens_new_connections(loopback: Loopback, client: CTClient) -> None:
     for _ in range(2):
         loopback.answer(200, NO_TASKS)
         with client:
             client.list_tasks()
-    assert client._http is None
+    assert len(loopback.received) == 2

@@ -44,7 +44,7 @@ def test_an_ingest_that_rejects_nothing(loopback: Loopback, body: str) -> None:
     assert [request.body for request in loopback.received] == [b'[{"id":"t"}]'] * 2
 
 
-def test_paid_work_is_not_started_twice(loopback: Loopback) -> None:
+def test_paid_work_and_experiments_are_not_started_twice(loopback: Loopback) -> None:
     client = KalmiaClient("kal_live_key", loopback.url)
     loopback.answer(504, "{}")
     with pytest.raises(KalmiaError, match="504"):
@@ -52,7 +52,10 @@ def test_paid_work_is_not_started_twice(loopback: Loopback) -> None:
     loopback.answer(504, "{}")
     with pytest.raises(KalmiaError, match="504"):
         client.detect_behaviors(["t"])
-    assert len(loopback.received) == 2
+    loopback.answer(504, "{}")
+    with pytest.raises(KalmiaError, match="504"):
+        client.create_experiment("x", ["run-1"])
+    assert len(loopback.received) == 3
 
 
 def test_every_kind_of_a_step_has_a_type() -> None:

@@ -53,6 +53,18 @@ async def test_errors_carry_the_detail(loopback: Loopback) -> None:
 
 
 @pytest.mark.asyncio
+async def test_runs_and_spans_are_not_sent_twice(loopback: Loopback) -> None:
+    loopback.answer(502, "{}")
+    loopback.send(b"")
+    async with KateClient("kate-key", loopback.url, agent_id="a-1") as client:
+        with pytest.raises(KateError, match="502"):
+            await client.runs.create(trigger="test")
+        with pytest.raises(KateError, match="the connection broke"):
+            await client.runs.upload_spans(run_id="r-1", spans=[])
+    assert len(loopback.received) == 2
+
+
+@pytest.mark.asyncio
 async def test_a_hosted_run_is_not_started_twice(loopback: Loopback) -> None:
     loopback.answer(502, "{}")
     with pytest.raises(KateError, match="502"):

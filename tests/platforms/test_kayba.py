@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,12 @@ def test_codes(loopback: Loopback, client: KaybaClient, body: str, code: str, me
     assert str(error.value) == f"{code}: {expected}"
 
 
+def test_errors_reach_other_processes() -> None:
+    error = KaybaAPIError("NOT_FOUND", "no trace", 404, {"a": 1}, transient=True, retry_after=3.0)
+    there = pickle.loads(pickle.dumps(error))
+    assert (str(there), vars(there)) == (str(error), vars(error))
+
+
 def test_a_page_in_place_of_json(loopback: Loopback, client: KaybaClient) -> None:
     loopback.answer(200, "<html>Log in</html>", "text/html")
     with pytest.raises(KaybaAPIError, match="where JSON was promised: '<html>Log in</html>'") as error:
@@ -91,13 +98,20 @@ def test_several_are_deleted_one_by_one(loopback: Loopback, client: KaybaClient)
     assert wire.Deleted.model_validate(result).to_json() == result
 
 
+def test_files_are_not_sent_twice(loopback: Loopback, client: KaybaClient) -> None:
+    loopback.answer(502, "{}")
+    with pytest.raises(KaybaAPIError):
+        client.upload_traces([{"filename": "a.md", "content": "", "fileType": "md"}])
+    assert len(loopback.received) == 1
+
+
 def test_secrets_of_a_call_are_not_quoted(loopback: Loopback, client: KaybaClient) -> None:
     loopback.answer(400, '{"error": "bad key sk-ant-hidden"}')
     with pytest.raises(KaybaAPIError, match=r"API_ERROR: bad key \[secret\]") as error:
         client.generate_insights(anthropic_key="sk-ant-hidden")
     loopback.answer(400, f'{{"error": {{"code": "BAD", "message": "lsv2-hidden and {KEY}"}}}}')
     with pytest.raises(KaybaAPIError) as second:
-        client.update_integration("langsmith", {"apiKey": "lsv2-hidden"})
+        client.update_integration("langsmith", {"api_key": "lsv2-hidden"})
     assert str(second.value) == "BAD: [secret] and [key]"
     shown = (
         str(vars(error.value)) + str(vars(second.value)) + repr(wire.LangsmithConfig(api_key="lsv2-hidden"))

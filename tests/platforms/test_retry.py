@@ -25,6 +25,9 @@ NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
         ("Mon, 30 Mar 2026 10:01:30 GMT", 90.0),
         ("Mon, 30 Mar 2026 09:00:00 GMT", 0.0),
         ("Mon, 30 Mar 2026 10:00:05 -0000", 5.0),
+        ("9" * 400, 86_400.0),
+        ("Mon, 30 Mar 9999 10:01:30 GMT", 86_400.0),
+        ("Mon, 30 Mar 99999999999 10:01:30 GMT", None),
         ("Mon, 99 Mar 2026 10:01:30 GMT", None),
     ],
 )
@@ -64,7 +67,7 @@ def test_a_seeded_test_draws_the_same_numbers() -> None:
         (retry.Call("DELETE", "/"), True),
         (retry.Call("POST", "/"), False),
         (retry.Call("POST", "/", idempotency_key="k"), True),
-        (retry.Call("POST", "/", idempotency_key="k", costly=True), False),
+        (retry.Call("POST", "/", idempotency_key="k", once=True), False),
     ],
 )
 def test_what_may_be_sent_twice(call: retry.Call, repeatable: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.store import Store
 
 CONFTEST = """
+import gc
 import os
 import httpx
 import pytest
@@ -101,9 +103,15 @@ class Suite:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
             loaded = [f"-p{name}" for name in plugins]
-            self.result = self._pytester.runpytest_inprocess(
-                *loaded, *(["--kaizen"] if on else []), *args, no_reraise_ctrlc=True
-            )
+            # CPython 3.11 breaks ast.parse, which pytest calls for every failure, when the garbage
+            # collector closes what an earlier run left unfinished in the midst of it.
+            gc.disable()
+            try:
+                self.result = self._pytester.runpytest_inprocess(
+                    *loaded, *(["--kaizen"] if on else []), *args, no_reraise_ctrlc=True
+                )
+            finally:
+                gc.enable()
         self._check(code, outcomes)
         return self.result.outlines
 

@@ -124,18 +124,28 @@ def test_unittest_classes_too(suite: Suite) -> None:
     assert len(case.samples) == 3
 
 
-def test_what_unittest_runs_by_itself_is_refused(suite: Suite) -> None:
-    suite.write("""
+@pytest.mark.parametrize("isolate", [False, True])
+def test_async_bodies_of_unittest(suite: Suite, isolate: bool) -> None:
+    suite.write(f"""
+        import itertools
         import unittest
         import pytest
+        numbers = itertools.count(1)
 
         class TestIt(unittest.IsolatedAsyncioTestCase):
-            @pytest.mark.kaizen("greet", samples=3)
+            async def asyncSetUp(self):
+                self.ready = True
+
+            @pytest.mark.kaizen("greet", samples=3, isolate={isolate})
             async def test_it(self):
-                pass
+                assert self.ready
+                assert next(numbers) != 2, "the second"
     """)
-    suite.run(code=4)
-    assert "3 samples: unittest runs the body of an IsolatedAsyncioTestCase by itself" in suite.errors
+    suite.run(failed=1, code=1)
+    assert "AssertionError: the second" in suite.text
+    (case,) = suite.cases.values()
+    assert [sample.passed for sample in case.samples] == [True, False, True]
+    assert case.complete
 
 
 def test_a_gate_on_the_pass_rate_allows_for_no_fixture_that_breaks(suite: Suite) -> None:

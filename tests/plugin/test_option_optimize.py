@@ -44,7 +44,7 @@ def weak(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Suite:
 
 def _jobs(suite: Suite) -> list[JobStatus]:
     with suite.store as store:
-        return [job.status for job in store.jobs()]
+        return [job.status for job in store.jobs.newest()]
 
 
 FAILED = "kaizen: FAILED on a whole task: greet: warm 0.00 [0.00, 0.09] >= 0.90: fail over 40 samples"
@@ -81,8 +81,8 @@ def test_proposes_and_activates(weak: Suite, monkeypatch: pytest.MonkeyPatch) ->
     with weak.store as store:
         [proposal] = store.proposals()
         [run] = store.runs()
-        [job] = store.jobs()
-    assert (job.status, job.triggered_by, job.result["run_id"]) == (JobStatus.COMPLETED, "gate", run.id)
+        [job] = store.jobs.newest()
+    assert (job.status, job.triggered_by, job.settings["run_id"]) == (JobStatus.COMPLETED, "gate", run.id)
     evidence = weak.root / f".kaizen/proposals/greet-{proposal.id}.md"
     assert f"kaizen: evidence: {evidence}" in weak.text
     assert "Begin with Dear." in evidence.read_text()

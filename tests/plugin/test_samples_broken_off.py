@@ -336,3 +336,26 @@ def test_subtests_count_once_and_fail_their_sample(suite: Suite) -> None:
     assert [sample.passed for sample in case.samples] == [False, True]
     assert str(case.samples[0].error).startswith("AssertionError: assert (1, 1) != (1, 1)")
     assert suite.table["greet"]["pass"] == "50%"
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_that_calls_sys_exit_is_a_failed_sample(suite: Suite, body: str) -> None:
+    arguments, function = BODIES[body]
+    suite.write("[pytest]\nasyncio_default_fixture_loop_scope = function\nasyncio_mode = auto", "pytest.ini")
+    suite.write(
+        COUNTED
+        + f"""
+    import sys
+
+    def wait():
+        if next(numbers) == 2:
+            sys.exit("the program gave up")
+    async def await_(): wait()
+
+    @pytest.mark.kaizen("greet", {arguments.replace("9", "3")})
+    {function}
+    """
+    )
+    suite.run(plugins=("kaizen", "asyncio"), failed=1, code=1)
+    assert errors(suite).count(None) == 2
+    assert "SystemExit: the program gave up" in errors(suite)

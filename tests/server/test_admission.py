@@ -26,6 +26,22 @@ RULES = {
     "POST /api/v1/traces/ingest": "write",
     "POST /api/v1/traces/{trace_id}/feedback": "write",
     "GET /api/v1/traces": "read",
+    "POST /api/v1/tasks": "write",
+    "GET /api/v1/tasks": "read",
+    "GET /api/v1/tasks/{task_id}": "read",
+    "DELETE /api/v1/tasks/{task_id}": "write",
+    "POST /api/v1/feedback": "write",
+    "GET /api/v1/feedback": "read",
+    "GET /api/v1/prompts/{task_id}": "read",
+    "GET /api/v1/prompts/{task_id}/versions": "read",
+    "POST /api/v1/prompts/{task_id}/activate": "write",
+    "POST /api/v1/traces": "write",
+    "POST /api/v1/traces/{trace_id}/score": "write",
+    "GET /api/v1/keys/status": "anyone",
+    "GET /api/v1/keys": "admin",
+    "POST /api/v1/keys": "admin",
+    "DELETE /api/v1/keys/{key_id}": "admin",
+    "POST /api/v1/keys/bootstrap": "admin",
 }
 #: The status for a key, by what the operation needs; None: it is let in.
 STATES = {

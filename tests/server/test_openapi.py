@@ -32,7 +32,7 @@ async def test_the_document_names_every_operation(site: Site) -> None:
         for path, item in document["paths"].items()
         for method, operation in item.items()
     }
-    assert list(named) == [operation.name for operation in OPERATIONS]
+    assert sorted(named) == sorted(operation.name for operation in OPERATIONS)
     for operation in OPERATIONS:
         documented = named[operation.name]
         assert documented["summary"].endswith("."), operation.name

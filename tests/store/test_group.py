@@ -65,7 +65,7 @@ def together(workspace: OpenWorkspace, *works: Callable[[Store], Any]) -> list[F
 
 
 def adding(*traces: Trace) -> Callable[[Store], list[str]]:
-    return lambda store: store.add_traces(traces)
+    return lambda store: store.shelf.add(traces)
 
 
 def test_many_writes_are_one_transaction(workspace: OpenWorkspace, gate: Gate, make: Any) -> None:
@@ -81,13 +81,13 @@ def test_one_that_fails_is_undone_and_the_others_are_stored(workspace: OpenWorks
     good, bad, last = make.trace(), make.trace(), make.trace()
 
     def spoiled(store: Store) -> None:
-        store.add_traces([bad])
+        store.shelf.add([bad])
         store.add_score("nowhere", SCORE)
 
     def tolerant(store: Store) -> str:
         with pytest.raises(StoreError, match="no trace 'nowhere'"):
             store.add_score("nowhere", SCORE)
-        store.add_traces([last])
+        store.shelf.add([last])
         return "done"
 
     futures = together(workspace, adding(good), spoiled, tolerant, lambda _: 1 // 0)

@@ -50,7 +50,7 @@ def test_work_and_its_answer_are_stored_together_or_not_at_all(workspace: OpenWo
 
     def ingest(store: Store, *, fail: bool) -> Answered:
         def work() -> Answered:
-            store.add_traces([trace])
+            store.shelf.add([trace])
             return Answered("r", 201, "stored")
 
         answer = store.idempotency.once("k", "r", now=NOW, expires_at=NOW + DAY, work=work)

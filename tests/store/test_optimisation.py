@@ -1,4 +1,4 @@
-"""Insights, jobs and proposals: kept, changed by id, one active or open at a time."""
+"""Insights and proposals: kept, changed by id, one open at a time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from pytest_kaizen.models import (
     Decision,
     Insight,
     InsightStatus,
-    Job,
-    JobStatus,
     Proposal,
     ProposalStatus,
     Spend,
@@ -27,10 +25,6 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def insight(name: str, **fields: Any) -> Insight:
     return Insight(**{"id": name, "task": "sum", "rule": f"Rule {name}.", "evidence": ("t1", "t2"), **fields})
-
-
-def job(name: str, **fields: Any) -> Job:
-    return Job(**{"id": name, "kind": "optimize", "task": "sum", "created_at": NOW, **fields})
 
 
 def proposal(name: str, **fields: Any) -> Proposal:
@@ -58,21 +52,6 @@ def test_insights_are_listed_newest_first_and_change_by_id(store: Store) -> None
     assert store.insights() == [other, b, accepted]
 
 
-def test_one_job_of_a_kind_is_active_per_task(store: Store) -> None:
-    first = job("1", status=JobStatus.RUNNING)
-    store.save_job(first)
-    store.save_job(first.model_copy(update={"step": "round 2", "spend": Spend(usd=0.5)}))
-    assert [found.step for found in store.jobs("sum")] == ["round 2"]
-    with pytest.raises(StoreError, match="'sum' has an active job of kind 'optimize' already"):
-        store.save_job(job("2"))
-    store.save_job(job("3", task="other"))
-    store.save_job(job("4", kind="insights"))
-    store.save_job(first.model_copy(update={"status": JobStatus.COMPLETED}))
-    store.save_job(job("2"))
-    assert [found.id for found in store.jobs("sum")] == ["2", "4", "1"]
-    assert [found.id for found in store.jobs(status="completed")] == ["1"]
-
-
 def test_one_proposal_is_open_per_prompt(store: Store) -> None:
     first = proposal("1")
     store.save_proposal(first)
@@ -83,7 +62,3 @@ def test_one_proposal_is_open_per_prompt(store: Store) -> None:
     store.save_proposal(first.model_copy(update={"status": ProposalStatus.DISMISSED}))
     store.save_proposal(proposal("2"))
     assert [found.id for found in store.proposals("sum", "open")] == ["2", "3"]
-
-
-def test_statuses_that_end_a_job() -> None:
-    assert [status.value for status in JobStatus if status.final] == ["completed", "failed", "stopped"]

@@ -26,7 +26,7 @@ def fill(store: Store, make: Any, count: int, days_ago: float) -> list[str]:
         make.trace(created_at=NOW - timedelta(days=days_ago), output=os.urandom(10_000).hex())
         for _ in range(count)
     ]
-    return store.add_traces(traces)
+    return store.shelf.add(traces)
 
 
 def rows(workspace: OpenWorkspace) -> list[int]:

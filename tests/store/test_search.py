@@ -10,14 +10,14 @@ from pytest_kaizen.models import Message, Part
 from pytest_kaizen.store import search
 from pytest_kaizen.store.database import Connection
 from pytest_kaizen.store.tending import Tending
-from pytest_kaizen.store.words import MOST_CHARACTERS, Query, parse_query, snippet, words
+from pytest_kaizen.store.words import MOST_CHARACTERS, Query, finder, parse_query, snippet, words
 from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
 
 
 def stored(workspace: OpenWorkspace, make: Any, **fields: Any) -> str:
     """Store a trace that says nothing but what is given; return its id."""
     trace = make.trace(**{"name": "", "case_id": None, "spans": [], "scores": [], **fields})
-    workspace.store.add_traces([trace])
+    workspace.store.shelf.add([trace])
     workspace.index(anyway=True)
     trace_id: str = trace.id
     return trace_id
@@ -109,7 +109,7 @@ def test_it_is_indexed_soon_after_it_was_written(
 ) -> None:
     traces = [make.trace(output=f"needle {number}") for number in range(250)]
     with Tending(workspaces):
-        workspace.writer.enqueue(lambda store: store.add_traces(traces)).result()
+        workspace.writer.enqueue(lambda store: store.shelf.add(traces)).result()
         while workspace.search("needle").total < 250:
             pass
     assert workspace.index(anyway=True) == 0
@@ -148,7 +148,7 @@ def test_a_very_long_text_is_indexed_up_to_a_size(workspace: OpenWorkspace, make
     assert found(workspace, "w5000 w5001") == [needle]
     assert found(workspace, "last") == []
     longest = stored(workspace, make, output="y" * 5000)
-    assert found(workspace, "y" * 100) == [longest]
+    assert found(workspace, "y" * 5000) == [longest]
 
 
 def test_a_query_in_parts() -> None:
@@ -163,6 +163,6 @@ def test_words_are_letters_and_digits_in_lower_case() -> None:
 
 def test_a_snippet_lies_around_the_first_word() -> None:
     text = "hay " * 100 + "the needle\nlies here " + "hay " * 100
-    shown = snippet(text, parse_query("NEEDLE"), width=60)
+    shown = snippet(text, finder(parse_query("NEEDLE")), width=60)
     assert shown == "…hay hay hay hay the needle lies here hay hay hay hay hay hay…"
-    assert snippet("short needle", parse_query("needle")) == "short needle"
+    assert snippet("short needle", finder(parse_query("needle"))) == "short needle"

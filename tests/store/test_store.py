@@ -107,6 +107,18 @@ def test_a_sample_that_is_handed_over_twice_is_stored_once(store: Store, started
     assert store.cases("run-1")[0].samples == [sample]
 
 
+def test_a_case_and_its_only_sample_are_stored_in_one_go(store: Store, make: Any) -> None:
+    store.start_run(make.run())
+    first, second = make.case(), make.case()
+    first.samples, first.gates = [make.sample()], [gate("polite", outcome=Outcome.FAIL)]
+    store.finish_case(first, begins=True, sample=first.samples[0])
+    assert store.cases("run-1") == [first]
+    second.samples, second.gates = [make.sample()], [gate("score")]
+    store.finish_case(second, begins=True, sample=second.samples[0])
+    assert store.cases("run-1") == [second]
+    assert len(store.traces()) == 2
+
+
 def test_traces_by_run_task_and_case(store: Store, make: Any) -> None:
     stored = {}
     for run_id in ("run-1", "run-2"):
@@ -223,6 +235,16 @@ def test_threads_share_a_store(store: Store, started: Started, make: Any) -> Non
         thread.join()
     assert errors == []
     assert {case.id: case.samples for case in store.cases("run-1")} == samples
+
+
+def test_what_one_at_a_time_may_do(store: Store, where: Path | str) -> None:
+    with Store.open(where) as other:
+        with store._database.alone("sending") as first, other._database.alone("sending") as second:
+            assert (first, second) == (True, False)
+            with other._database.alone("counting") as third:
+                assert third
+        with other._database.alone("sending") as second:
+            assert second
 
 
 def test_closing_twice_is_harmless_and_a_closed_store_says_so(where: Path | str, make: Any) -> None:

@@ -20,8 +20,8 @@ def test_what_one_holds_is_not_there_for_another(workspaces: Workspaces, make: A
     one, two = (workspaces.get(workspaces.central.create_workspace(name).id) for name in ("one", "two"))
     mine, theirs = make.trace(id="same", output="mine"), make.trace(id="same", output="theirs")
     only_mine = make.trace()
-    one.store.add_traces([mine, only_mine])
-    two.store.add_traces([theirs])
+    one.store.shelf.add([mine, only_mine])
+    two.store.shelf.add([theirs])
     assert one.store.trace("same").output == "mine"
     assert two.store.trace("same").output == "theirs"
     assert two.store.traces() == [theirs]
@@ -44,7 +44,7 @@ def test_the_same_object_serves_all_while_it_is_in_use(
     workspaces.get(second)
     assert workspaces.get(first) is held
     workspaces.get(second)
-    held.store.add_traces([make.trace()])
+    held.store.shelf.add([make.trace()])
     gone = weakref.ref(held)
     database = held._database
     del held
@@ -61,7 +61,7 @@ def test_a_store_is_found_again(
 ) -> None:
     made = workspaces.central.create_workspace("kept")
     trace = make.trace()
-    workspaces.get(made.id).store.add_traces([trace])
+    workspaces.get(made.id).store.shelf.add([trace])
     workspaces.close()
     workspaces.close()
     place = tmp_path / "server" if home == "sqlite" else request.getfixturevalue("postgres_url")

@@ -38,7 +38,8 @@ def read(path: Path, matcher: Matcher) -> CassetteFile | None:
         CassetteError: It cannot be read, is no cassette or has a newer format: with the cure.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        # Line ends need no translation: JSON takes them all alike.
+        text = path.read_bytes().decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as exc:

@@ -31,4 +31,4 @@ def cassette_path(test_file: Path, test: str) -> Path:
     if not is_plain:
         digest = hashlib.sha256(test.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         safe = f"{safe[: _LONGEST - 9]}-{digest}"
-    return test_file.parent / FOLDER / test_file.stem / f"{safe}.json"
+    return test_file.parent.joinpath(FOLDER, test_file.stem, f"{safe}.json")

@@ -39,6 +39,7 @@ class Record:
         arrival_ms: When each chunk of a stream came, from the request on.
         cost_usd: What the call cost when it was recorded; None where that was not known, and on the
             failed attempts of a call.
+        pause_ms: From its end until the SDK tried the call again; None where it did not.
     """
 
     sample: int
@@ -51,6 +52,7 @@ class Record:
     latency_ms: float = 0.0
     arrival_ms: list[float] = field(default_factory=list)
     cost_usd: float | None = None
+    pause_ms: float | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -80,6 +82,8 @@ class Record:
             written["arrival_ms"] = self.arrival_ms
         if self.cost_usd is not None:
             written["cost_usd"] = self.cost_usd
+        if self.pause_ms is not None:
+            written["pause_ms"] = self.pause_ms
         return written
 
     @classmethod
@@ -114,6 +118,7 @@ class Record:
             latency_ms=float(written["latency_ms"]),
             arrival_ms=[float(moment) for moment in written.get("arrival_ms", [])],
             cost_usd=written.get("cost_usd"),
+            pause_ms=float(written["pause_ms"]) if "pause_ms" in written else None,
         )
 
 
@@ -147,6 +152,7 @@ def record_of(
         error=None if error is None else (error[0], redactor.text(error[1])),
         latency_ms=_milliseconds(ended - exchange.clock),
         cost_usd=exchange.cost_usd,
+        pause_ms=None if exchange.pause is None else _milliseconds(exchange.pause),
     )
     if exchange.status is not None:
         record.headers = {name: redactor.text(value) for name, value in _kept_headers(exchange)}

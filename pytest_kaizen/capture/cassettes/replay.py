@@ -11,6 +11,10 @@ from typing import Any
 from . import body as bodies
 from .record import Record
 
+#: Lets the SDKs of anthropic and openai try again in a millisecond: they take no zero, and otherwise wait
+#: half a second and more. Only for what they did try again: to openai's, a long `retry-after` says not to.
+_AT_ONCE = {"retry-after-ms": "1"}
+
 
 def answer(record: Record, request: Any, library: ModuleType, *, asynchronous: bool, stream: bool) -> Any:
     """Make the response of a record: one of the library's own, without a connection.
@@ -33,7 +37,10 @@ def answer(record: Record, request: Any, library: ModuleType, *, asynchronous: b
     if stream:
         error = None if record.error is None else _error(record.error, request, library)
         body = {"stream": _streams(library)[asynchronous](chunks, error)}
-    response = library.Response(record.status, headers=dict(record.headers), request=request, **body)
+    headers = dict(record.headers)
+    if record.pause_ms is not None:
+        headers |= _AT_ONCE
+    response = library.Response(record.status, headers=headers, request=request, **body)
     response.elapsed = timedelta(milliseconds=record.latency_ms)
     return response
 

@@ -12,6 +12,7 @@ from ...errors import CTError
 from ...models import Case, Sample, Score, Trace
 from ...platforms.kaizen_ct.client import CTClient
 from ...store import Store
+from ..feedback.traced import entry_of_trace
 from ..metrics import sample_metrics
 from ..plan import NO_TASK
 from .origin import Origin
@@ -68,7 +69,19 @@ class LocalSink:
         case = Case(id=trace.name, run_id=self._run_id, task=trace.task or NO_TASK, complete=False)
         self._store.add_sample(case, sample, begins=case.id not in self._begun)
         self._begun.add(case.id)
-        return Kept(trace.id, partial(self._store.add_score, trace.id))
+        for score in trace.scores:
+            self._as_feedback(trace, score)
+        return Kept(trace.id, partial(self._score, trace))
+
+    def _score(self, trace: Trace, score: Score) -> None:
+        self._store.add_score(trace.id, score)
+        self._as_feedback(trace, score)
+
+    def _as_feedback(self, trace: Trace, score: Score) -> None:
+        """Keep a score as feedback where the task says that its traces' scores are that."""
+        task = None if trace.task is None else self._store.tasks.find(trace.task)
+        if task is not None and task.feedback_source == "traces" and score.value is not None:
+            self._store.feedback.add(task, entry_of_trace(trace, score, task))
 
 
 class CTSink:

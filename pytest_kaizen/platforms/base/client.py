@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import quote
@@ -14,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from ...errors import PlatformError
 from .background import BACKGROUND
+from .connections import certificates, close_of, connections_of, user_agent
 from .exchange import Answer, Exchange
-from .failure import CallFailed, Failure, Reason, validation_text
+from .failure import CallFailed, Failure, Reason, one_line, validation_text
 from .key import ApiKey, is_visible_ascii
 from .retry import Call, new_idempotency_key
 from .timeouts import Timeouts, as_timeouts
@@ -23,6 +23,8 @@ from .twin import Awaits, Waits
 from .wire import WireList, WireModel
 
 M = TypeVar("M", bound=BaseModel)
+
+_LONGEST_PROBLEM = 400
 
 
 class PlatformClient:
@@ -61,8 +63,6 @@ class PlatformClient:
         except ValueError as exc:
             raise self._not_sent(str(exc)) from None
         self._transport = transport
-        self._http: httpx.AsyncClient | None = None
-        self._process = 0
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._base_url!r})"
@@ -90,10 +90,10 @@ class PlatformClient:
         reads: type[M],
         params: Mapping[str, object] | None = None,
         body: WireModel | WireList[Any] | None = None,
-        costly: bool = False,
+        once: bool = False,
     ) -> M:
         """Make a call as ``_send`` does and return its answer as the model ``reads``."""
-        answer = await self._send(method, path, params=params, body=body, costly=costly)
+        answer = await self._send(method, path, params=params, body=body, once=once)
         return self._read(answer, reads)[0]
 
     async def _send(
@@ -103,8 +103,7 @@ class PlatformClient:
         *,
         params: Mapping[str, object] | None = None,
         body: WireModel | WireList[Any] | None = None,
-        costly: bool = False,
-        secrets: Sequence[str | None] = (),
+        once: bool = False,
     ) -> Answer:
         """Make a call and return its answer as it came.
 
@@ -113,26 +112,28 @@ class PlatformClient:
             path: Below the base URL, encoded (see ``_path``).
             params: The query; None values are left out.
             body: The JSON body.
-            costly: It starts work that is paid for (see ``Call``).
-            secrets: What the server's errors may not be quoted with, besides the key.
+            once: Twice is not the same as once (see ``Call``).
 
         Raises:
             PlatformError: As the class that the platform's ``_error`` makes.
         """
 
         def hide(text: str) -> str:
-            for secret in filter(None, secrets):
+            for secret in secrets:
                 text = text.replace(secret, "[secret]")
             return self._key.hide_in(text)
 
+        secrets = body.secrets if isinstance(body, WireModel) else []
         query = {name: str(value) for name, value in (params or {}).items() if value is not None}
         key = new_idempotency_key() if method == "POST" else None
-        call = Call(method, path, query, self._content(body), costly, key)
-        exchange = Exchange(self._connected(), self._base_url, self._timeouts, hide)
+        call = Call(method, path, query, self._content(body), once, key)
+        exchange = Exchange(self._connected, self._base_url, self._timeouts, hide)
         try:
             return await exchange.send(call)
         except CallFailed as exc:
             raise self._error(exc.failure) from None
+        except (httpx.InvalidURL, UnicodeError) as exc:
+            raise self._not_sent(f"{method} {path[:80]!r} is no URL with its query: {exc}") from None
 
     def _read(self, answer: Answer, reads: type[M]) -> tuple[M, Any]:
         """Return an answer as its model and as the JSON that it came as."""
@@ -142,7 +143,8 @@ class PlatformClient:
         except CallFailed as exc:
             raise self._error(exc.failure) from None
         except ValidationError as exc:
-            problem = f"{answer.status} with JSON that is no {reads.__name__}: {validation_text(exc)}"
+            said = one_line(answer.hide(validation_text(exc)), _LONGEST_PROBLEM)
+            problem = f"{answer.status} with JSON that is no {reads.__name__}: {said}"
             failure = Failure(Reason.NOT_JSON, f"{answer.where}: {problem}", answer.status)
             raise self._error(failure) from None
 
@@ -168,7 +170,7 @@ class PlatformClient:
                 raise self._not_sent(
                     f"{str(part)!r} is not an id (for {template.format(*['ID'] * len(ids))})"
                 )
-        return template.format(*(quote(str(part), safe="") for part in ids))
+        return template.format(*(quote(str(part), safe="", errors="replace") for part in ids))
 
     def _not_sent(self, problem: str) -> PlatformError:
         return self._error(Failure(Reason.NOT_SENT, f"{self.platform}: not sent: {problem}"))
@@ -182,21 +184,21 @@ class PlatformClient:
             raise self._not_sent(f"the body cannot be written as JSON: {exc}") from None
 
     def _connected(self) -> httpx.AsyncClient:
-        # Connections do not survive a fork: both processes would read the same answers.
-        if self._http is None or self._process != os.getpid():
-            self._process = os.getpid()
-            self._http = httpx.AsyncClient(
-                auth=self._key,
-                headers={"User-Agent": f"pytest-kaizen/{importlib.metadata.version('pytest-kaizen')}"},
-                timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
-                transport=self._transport,
-            )
-        return self._http
+        try:
+            return connections_of(self, self._connect)
+        except (OSError, ValueError, ImportError) as exc:
+            # What the environment says of proxies and certificates, which httpx reads, is wrong.
+            said = one_line(self._key.hide_in(str(exc)), 200)
+            raise self._not_sent(f"the environment's proxy or certificates: {said}") from None
 
-    async def _disconnect(self) -> None:
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+    def _connect(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            auth=self._key,
+            headers={"User-Agent": user_agent()},
+            timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
+            transport=self._transport,
+            verify=certificates(),
+        )
 
     def _checked_key(self, key: str | None) -> ApiKey:
         key = (key or "").strip()
@@ -211,11 +213,13 @@ class PlatformClient:
         try:
             url = httpx.URL(text.strip())
         except httpx.InvalidURL as exc:
-            raise self._not_sent(f"the base URL is no URL ({exc})") from None
+            said = "" if "@" in text else f" ({exc})"
+            raise self._not_sent(f"the base URL is no URL{said}") from None
         if url.userinfo or url.query or url.fragment:
             raise self._not_sent("the base URL may hold no user, password, query or fragment")
         if url.scheme not in ("http", "https") or not url.host:
-            raise self._not_sent(f"the base URL must start with http:// or https:// (found {text!r})")
+            shown = text.rpartition("@")[2]
+            raise self._not_sent(f"the base URL must start with http:// or https:// (found {shown!r})")
         return str(url).rstrip("/")
 
 
@@ -224,8 +228,7 @@ class SyncClient(PlatformClient, Waits):
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
-        if self._http is not None:
-            BACKGROUND.run(self._disconnect())
+        BACKGROUND.run(close_of(self))
 
     def __enter__(self) -> Self:
         return self
@@ -240,8 +243,8 @@ class AsyncClient(PlatformClient, Awaits):
     """A client whose methods are awaited, under asyncio or trio."""
 
     async def close(self) -> None:
-        """Close the connections; a later call opens new ones."""
-        await self._disconnect()
+        """Close the connections that the running loop has; a later call opens new ones."""
+        await close_of(self)
 
     async def __aenter__(self) -> Self:
         return self

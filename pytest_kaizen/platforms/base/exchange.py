@@ -12,7 +12,7 @@ import anyio
 import httpx
 
 from .failure import CallFailed, Failure, Reason, error_text, one_line
-from .retry import MAX_ATTEMPTS, Call, parse_retry_after, pause_s
+from .retry import Call, max_attempts, parse_retry_after, pause_s
 from .timeouts import Timeouts
 
 #: A longer answer, decompressed, is refused: none that a platform promises comes near it.
@@ -59,12 +59,12 @@ class Exchange:
     """Sends requests over one HTTP client.
 
     Attributes:
-        http: The client, which has the key.
+        connected: Returns the HTTP client, which has the key; another one after a close in between.
         base_url: Without a slash at its end.
         hide: Takes the key out of a text.
     """
 
-    http: httpx.AsyncClient
+    connected: Callable[[], httpx.AsyncClient]
     base_url: str
     timeouts: Timeouts
     hide: Callable[[str], str]
@@ -87,7 +87,7 @@ class Exchange:
                         last = exc.failure
                         pause = pause_s(attempt, last.retry_after)
                         again = last.transient and (call.repeatable or last.untouched)
-                        if not again or attempt == MAX_ATTEMPTS or anyio.current_time() + pause > deadline:
+                        if not again or attempt >= max_attempts() or anyio.current_time() + pause > deadline:
                             raise
                     await anyio.sleep(pause)
                     attempt += 1
@@ -107,12 +107,13 @@ class Exchange:
             headers["Content-Type"] = "application/json"
         if call.idempotency_key is not None:
             headers["Idempotency-Key"] = call.idempotency_key
-        request = self.http.build_request(
+        http = self.connected()
+        request = http.build_request(
             call.method, self.base_url + call.path, params=call.params, content=call.content, headers=headers
         )
         try:
             # A redirect would take the key to wherever the answer says.
-            response = await self.http.send(request, stream=True, follow_redirects=False)
+            response = await http.send(request, stream=True, follow_redirects=False)
             try:
                 text = await self._text(call, response)
             finally:

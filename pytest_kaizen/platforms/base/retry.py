@@ -15,9 +15,11 @@ from .key import is_visible_ascii
 
 MAX_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.5
+_LONGEST_WAIT_S = 86_400.0
 # Of its own: drawing from the global generator would shift what a test with a seed draws.
 _RANDOM = random.SystemRandom()
 
+_attempts: ContextVar[int] = ContextVar("kaizen_attempts", default=MAX_ATTEMPTS)
 _given_key: ContextVar[str | None] = ContextVar("kaizen_idempotency_key", default=None)
 
 
@@ -40,6 +42,21 @@ def idempotency_key(key: str) -> Generator[None]:
         _given_key.reset(token)
 
 
+@contextmanager
+def single_attempt() -> Generator[None]:
+    """Make the calls in the block once each: for a caller that knows itself when to come back."""
+    token = _attempts.set(1)
+    try:
+        yield
+    finally:
+        _attempts.reset(token)
+
+
+def max_attempts() -> int:
+    """Return how often a call may be made."""
+    return _attempts.get()
+
+
 def new_idempotency_key() -> str:
     """Return the key given by ``idempotency_key``, else a random one."""
     return _given_key.get() or str(uuid.uuid4())
@@ -52,8 +69,8 @@ class Call:
     Attributes:
         path: Below the base URL, percent-encoded, starting with a slash.
         content: The JSON body.
-        costly: It starts work that is paid for: a server that does not know ``Idempotency-Key``
-            would start it twice.
+        once: It starts work that is paid for, or adds to what is there: a server that does not know
+            ``Idempotency-Key`` would do so twice.
         idempotency_key: Set for a POST, the same for each attempt.
     """
 
@@ -61,13 +78,13 @@ class Call:
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = field(default=None, repr=False)
-    costly: bool = False
+    once: bool = False
     idempotency_key: str | None = None
 
     @property
     def repeatable(self) -> bool:
         """Whether it may be sent again after the server had it: once and twice come to the same."""
-        return self.method != "POST" or (self.idempotency_key is not None and not self.costly)
+        return self.method != "POST" or (self.idempotency_key is not None and not self.once)
 
 
 def pause_s(attempt: int, retry_after_s: float | None) -> float:
@@ -84,6 +101,8 @@ def pause_s(attempt: int, retry_after_s: float | None) -> float:
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Read a ``Retry-After`` header: seconds or a date. None when there is none or it is neither.
 
+    A day is the most, so that no server puts a client off for good.
+
     Args:
         value: The header.
         now: The time that a date is compared with.
@@ -91,11 +110,12 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     if value is None:
         return None
     if value.strip().isdecimal():
-        return float(value)
+        return min(float(value), _LONGEST_WAIT_S)
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    seconds = (date - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, seconds), _LONGEST_WAIT_S)

@@ -60,6 +60,12 @@ class WireModel(_Writing):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, protected_namespaces=())
 
+    @property
+    def secrets(self) -> list[str]:
+        """The texts that no message may quote: the fields that its repr leaves out."""
+        hidden = [name for name, field in type(self).model_fields.items() if not field.repr]
+        return [str(getattr(self, name)) for name in hidden if getattr(self, name)]
+
 
 class RequestModel(WireModel):
     """The body of a request; keys that were not given are left out."""

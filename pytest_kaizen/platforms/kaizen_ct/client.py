@@ -52,6 +52,7 @@ class CTCalls(PlatformClient):
         super().__init__(api_key, base_url, timeout, transport)
         self._cache_ttl = cache_ttl
         self._cache: dict[str, tuple[float, Prompt]] = {}
+        self._activations = 0
 
     @Twin
     async def log_feedback(
@@ -98,8 +99,11 @@ class CTCalls(PlatformClient):
         expires, prompt = self._cache.get(task_id, (0.0, None))
         if prompt is None or time.monotonic() >= expires:
             path = self._path("/api/v1/prompts/{}", task_id)
+            activations = self._activations
             prompt = await self._ask("GET", path, reads=Prompt)
-            self._cache[task_id] = (time.monotonic() + self._cache_ttl, prompt)
+            # One that was on its way while another version was activated may be the one before.
+            if activations == self._activations:
+                self._cache[task_id] = (time.monotonic() + self._cache_ttl, prompt)
         return prompt
 
     @Twin
@@ -115,6 +119,7 @@ class CTCalls(PlatformClient):
             prompt = await self._ask("POST", path, body=body, reads=Prompt)
         finally:
             # Also after a failure: the server may have done it before the connection broke.
+            self._activations += 1
             self._cache.pop(task_id, None)
         # The same task may be cached under its name.
         for key in [key for key, (_, known) in self._cache.items() if known.task_id == prompt.task_id]:
@@ -129,7 +134,7 @@ class CTCalls(PlatformClient):
             CTError: It was not started; 409 while another one is active, 400 without feedback.
         """
         path = self._path("/api/v1/optimize/{}", task_id)
-        return await self._ask("POST", path, reads=OptimizeResult, costly=True)
+        return await self._ask("POST", path, reads=OptimizeResult, once=True)
 
     @Twin
     async def get_job(self, job_id: str) -> Job:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
+from ... import models
 from ..base.wire import RequestModel, WireList, WireModel
 
 _OLDER_NAMES = {
@@ -73,6 +74,34 @@ class Task(_WithSchema):
     active_prompt_score: float | None = None
     threshold_progress: str = "0/50"
 
+    @classmethod
+    def of(
+        cls,
+        task: models.Task,
+        count: models.FeedbackCount,
+        *,
+        last_optimization: datetime | None = None,
+        active_prompt_score: float | None = None,
+    ) -> Self:
+        """Show a task of ours.
+
+        Args:
+            task: The task.
+            count: How much feedback it has.
+            last_optimization: When its last search came to its end.
+            active_prompt_score: The evaluation score of its active prompt.
+        """
+        return cls.model_validate(
+            {
+                **task.model_dump(exclude={"input_schema", "target_model"}),
+                "schema_json": task.input_schema,
+                "feedback_count": count.total,
+                "threshold_progress": f"{count.fresh}/{task.feedback_threshold}",
+                "last_optimization": last_optimization,
+                "active_prompt_score": active_prompt_score,
+            }
+        )
+
 
 class TaskList(WireList[Task]):
     """``GET /api/v1/tasks``: a bare array."""
@@ -124,6 +153,27 @@ class TaskCreate(TaskSettings, _WithSchema):
 
     name: Annotated[str, Field(min_length=1)]
     description: str | None = None
+
+    def to_task(self, created_at: datetime) -> models.Task:
+        """Return the task of ours that is to be created.
+
+        ``git_token_raw`` is not in it: whoever stores it encrypts it first.
+
+        Raises:
+            ValueError: A value that a task cannot have, such as a retention limit below the threshold.
+        """
+        return models.Task(
+            name=self.name,
+            description=self.description,
+            input_schema=self.input_schema,
+            created_at=created_at,
+            **task_settings(self),
+        )
+
+
+def task_settings(given: TaskSettings) -> dict[str, Any]:
+    """Return the settings of a task of ours that a request gives; those it leaves out have defaults."""
+    return given.model_dump(exclude_none=True, include=set(TaskSettings.model_fields) - {"git_token_raw"})
 
 
 class SeedResult(WireModel):

@@ -13,13 +13,14 @@ from uuid import UUID
 
 from pydantic import Field, RootModel, model_validator
 
-from ...models import PromptVersion, Trace
+from ... import models
+from ...models import FeedbackEntry, PromptVersion, Trace
 from ..base.wire import RequestModel, WireList, WireModel
 from .task_wire import SeedResult as SeedResult
 from .task_wire import Task as Task
 from .task_wire import TaskCreate as TaskCreate
 from .task_wire import TaskList as TaskList
-from .task_wire import TaskSettings
+from .task_wire import TaskSettings, task_settings
 
 #: A score or None for "not scored".
 UnitScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -81,6 +82,25 @@ class FeedbackCreate(TaskSettings):
             metadata={**trace.metadata, "kaizen_id": trace.id},
         )
 
+    def to_entry(self, task_id: str, created_at: datetime) -> FeedbackEntry:
+        """Return the entry of ours that this asks to store.
+
+        Args:
+            task_id: The id of the task that it names.
+            created_at: The time.
+        """
+        given = self.model_dump(include={"inputs", "output", "score", "source", "metadata"})
+        return FeedbackEntry(task_id=task_id, created_at=created_at, **given)
+
+    def to_task(self, created_at: datetime) -> models.Task:
+        """Return the task of ours that a name which is not known yet makes: its fields are the inputs'."""
+        schema: dict[str, Any] | None = None
+        if self.inputs is not None:
+            schema = {"properties": {name: {} for name in self.inputs}}
+        return models.Task(
+            name=self.task_name or "", input_schema=schema, created_at=created_at, **task_settings(self)
+        )
+
 
 class FeedbackResult(WireModel):
     """One entry of feedback as it was stored; ``metadata`` is ``metadata_`` in JSON."""
@@ -93,6 +113,12 @@ class FeedbackResult(WireModel):
     source: str | None = None
     metadata: dict[str, Any] | None = Field(default=None, alias="metadata_")
     created_at: datetime
+
+    @classmethod
+    def of(cls, entry: FeedbackEntry) -> Self:
+        """Show an entry of ours."""
+        values = entry.model_dump(exclude={"trace_id", "metadata"})
+        return cls.model_validate({**values, "metadata_": entry.metadata})
 
 
 class FeedbackList(WireList[FeedbackResult]):

@@ -106,7 +106,7 @@ class KalmiaCalls(PlatformClient):
             KalmiaError: The call failed.
         """
         body = self._body(wire.ExperimentCreate, name=name, correlation_ids=list(correlation_ids))
-        return await self._ask("POST", "/api/experiments", body=body, reads=wire.Experiment)
+        return await self._ask("POST", "/api/experiments", body=body, reads=wire.Experiment, once=True)
 
     @Twin
     async def list_experiments(self) -> list[wire.Experiment]:
@@ -143,7 +143,7 @@ class KalmiaCalls(PlatformClient):
         """
         path = self._path("/api/experiments/{}/analysis", experiment_id)
         body = self._body(wire.AnalysisRequest, question=question, model=model)
-        return await self._ask("POST", path, body=body, reads=wire.Analysis, costly=True)
+        return await self._ask("POST", path, body=body, reads=wire.Analysis, once=True)
 
     @Twin
     async def list_braintrust_traces(
@@ -184,7 +184,7 @@ class KalmiaCalls(PlatformClient):
             KalmiaError: The call failed.
         """
         body = self._body(wire.BehaviorCreate, label=label, description=description)
-        return await self._ask("POST", "/api/behaviors", body=body, reads=wire.Behavior)
+        return await self._ask("POST", "/api/behaviors", body=body, reads=wire.Behavior, once=True)
 
     @Twin
     async def detect_behaviors(
@@ -209,7 +209,7 @@ class KalmiaCalls(PlatformClient):
             labels=None if labels is None else list(labels),
             min_confidence=min_confidence,
         )
-        return await self._ask("POST", "/api/behaviors/detect", body=body, reads=wire.Detected, costly=True)
+        return await self._ask("POST", "/api/behaviors/detect", body=body, reads=wire.Detected, once=True)
 
     @Twin
     async def list_annotations(
@@ -237,7 +237,7 @@ class KalmiaCalls(PlatformClient):
         body = self._body(
             wire.AnnotationCreate, trace_id=trace_id, label=label, confidence=confidence, notes=notes
         )
-        return await self._ask("POST", "/api/annotations", body=body, reads=wire.Annotation)
+        return await self._ask("POST", "/api/annotations", body=body, reads=wire.Annotation, once=True)
 
     def _error(self, failure: Failure) -> KalmiaError:
         body = failure.body

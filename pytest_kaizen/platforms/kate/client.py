@@ -120,7 +120,7 @@ class Runs:
         """
         path = self._client._agent_path("/agents/{}/runs", agent_id)
         body = self._client._body(wire.RunCreate, trigger=trigger, run_id=run_id)
-        return await self._client._ask("POST", path, body=body, reads=wire.Run)
+        return await self._client._ask("POST", path, body=body, reads=wire.Run, once=True)
 
     async def get(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.Run:
         """Return a run as it stands.
@@ -134,11 +134,13 @@ class Runs:
     async def complete(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.Run:
         """End a run; Kate then evaluates it, unless she did so just before.
 
+        It is not sent again by itself: a run that has ended may refuse to end once more.
+
         Raises:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/runs/{}/complete", agent_id, run_id)
-        return await self._client._ask("POST", path, reads=wire.Run)
+        return await self._client._ask("POST", path, reads=wire.Run, once=True)
 
     async def spans(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.SpanList:
         """Return a run's spans and how many there are.
@@ -158,6 +160,8 @@ class Runs:
     ) -> wire.SpansUploaded:
         """Add spans to a run that has not ended; Kate takes 60 such requests a minute.
 
+        Spans sent twice are there twice: read the run's spans before sending them again.
+
         Args:
             agent_id: The agent; the client's own when not given.
             run_id: The run.
@@ -168,7 +172,7 @@ class Runs:
         """
         path = self._client._agent_path("/agents/{}/runs/{}/spans", agent_id, run_id)
         body = self._client._body(wire.SpanUpload, spans=[_plain(span) for span in spans])
-        return await self._client._ask("POST", path, body=body, reads=wire.SpansUploaded)
+        return await self._client._ask("POST", path, body=body, reads=wire.SpansUploaded, once=True)
 
     async def enqueue(
         self, agent_id: str | None = None, trigger: wire.Trigger = "manual", *, user_input: str
@@ -185,7 +189,7 @@ class Runs:
         """
         path = self._client._agent_path("/agents/{}/runs/enqueue", agent_id)
         body = self._client._body(wire.Enqueue, trigger=trigger, user_input=user_input)
-        return await self._client._ask("POST", path, body=body, reads=wire.Enqueued, costly=True)
+        return await self._client._ask("POST", path, body=body, reads=wire.Enqueued, once=True)
 
 
 class Agents:
@@ -218,7 +222,7 @@ class Agents:
             KateError: The call failed.
         """
         body = self._client._body(wire.AgentCreate, name=name, domain=domain, objective=objective)
-        return await self._client._ask("POST", "/agents", body=body, reads=wire.Agent)
+        return await self._client._ask("POST", "/agents", body=body, reads=wire.Agent, once=True)
 
     async def update(
         self,

@@ -34,7 +34,6 @@ _INTEGRATIONS: dict[str, type[WireModel]] = {
     "mlflow": wire.MlflowConfig,
     "langsmith": wire.LangsmithConfig,
 }
-_SECRETS = ("token", "apiKey")
 
 
 class KaybaCalls(PlatformClient):
@@ -67,7 +66,7 @@ class KaybaCalls(PlatformClient):
 
     @Twin
     async def upload_traces(self, traces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Upload trace files and return ``{"count", "traces": […]}``.
+        """Upload trace files and return ``{"count", "traces": […]}``; a file sent twice is there twice.
 
         Args:
             traces: ``{"filename", "content", "fileType": "md" | "json" | "txt"}`` each.
@@ -76,7 +75,7 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         body = self._body(wire.UploadRequest, traces=list(traces))
-        return await self._json("POST", "/traces", body=body, reads=wire.Uploaded)
+        return await self._json("POST", "/traces", body=body, reads=wire.Uploaded, once=True)
 
     @Twin
     async def get_trace(self, trace_id: str) -> dict[str, Any]:
@@ -154,8 +153,7 @@ class KaybaCalls(PlatformClient):
             "/insights/generate",
             body=body,
             reads=wire.JobStarted,
-            costly=True,
-            secrets=(anthropic_key,),
+            once=True,
         )
 
     @Twin
@@ -221,9 +219,7 @@ class KaybaCalls(PlatformClient):
         """
         ids = None if insight_ids is None else list(insight_ids)
         body = self._body(wire.GeneratePrompt, insight_ids=ids, label=label)
-        return await self._json(
-            "POST", "/prompts/generate", body=body, reads=wire.GeneratedPrompt, costly=True
-        )
+        return await self._json("POST", "/prompts/generate", body=body, reads=wire.GeneratedPrompt, once=True)
 
     @Twin
     async def list_prompts(self) -> list[dict[str, Any]]:
@@ -269,9 +265,8 @@ class KaybaCalls(PlatformClient):
         if model is None:
             raise self._not_sent(f"expected the integration mlflow or langsmith (found {name!r})")
         body = self._body(model, **config)
-        secrets = [str(config[key]) for key in _SECRETS if config.get(key)]
         path = self._path("/integrations/{}", name)
-        return await self._json("PUT", path, body=body, reads=model, secrets=secrets)
+        return await self._json("PUT", path, body=body, reads=model)
 
     @Twin
     async def test_integration(self, name: str) -> dict[str, Any]:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from ..operation import Operation
-from . import about, kalmia, otlp, proxy, traces
+from . import about, kaizen_ct, kalmia, otlp, proxy, traces
 
-OPERATIONS: tuple[Operation, ...] = (
-    *about.OPERATIONS,
-    *proxy.OPERATIONS,
-    *otlp.OPERATIONS,
-    *kalmia.OPERATIONS,
-    *traces.OPERATIONS,
-)
+_PARTS = (about, proxy, otlp, kaizen_ct, kalmia, traces)
+OPERATIONS: tuple[Operation, ...] = tuple(row for part in _PARTS for row in part.OPERATIONS)
 
 __all__ = ["OPERATIONS"]

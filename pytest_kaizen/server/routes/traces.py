@@ -8,10 +8,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from ...platforms.kaizen_ct.wire import TraceList
 from ...platforms.kalmia.arrived import project_of, shown
 from ...platforms.kalmia.wire import KalmiaTrace, TracePage
+from ...store import Store
 from ..operation import Access, Call, Operation
 from ..problem import Refusal
+from .kaizen_ct import traces as kaizen_ct
+from .kaizen_ct.ids import task_of
 
 #: A page is filled from so many traces at a time where a project is asked for, which no index knows.
 _LOOKED_AT = 200
@@ -22,12 +26,25 @@ class TraceQuery(BaseModel):
 
     project: str | None = None
     provider: str | None = None
+    task_id: str | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: str | None = None
 
 
-def list_traces(call: Call, query: TraceQuery) -> TracePage:
-    """List traces, the newest first."""
+def list_traces(call: Call, query: TraceQuery) -> TracePage | TraceList:
+    """List traces, the newest first: with X-API-Key or task_id as Kaizen CT does, else as Kalmia does."""
+    if query.task_id is not None or "x-api-key" in call.headers:
+        return _of_kaizen_ct(call.store, query)
+    return _of_kalmia(call, query)
+
+
+def _of_kaizen_ct(store: Store, query: TraceQuery) -> TraceList:
+    task = None if query.task_id is None else task_of(store, query.task_id).name
+    page = store.intake.page(task=task, limit=query.limit)
+    return TraceList([kaizen_ct.shown(store, trace) for trace in page.traces])
+
+
+def _of_kalmia(call: Call, query: TraceQuery) -> TracePage:
     after = _read_cursor(query.cursor)
     found: list[KalmiaTrace] = []
     at_once = query.limit if query.project is None else _LOOKED_AT
@@ -54,4 +71,4 @@ def _read_cursor(cursor: str | None) -> str | None:
     return end
 
 
-OPERATIONS = (Operation("GET", "/api/v1/traces", Access.READ, list_traces),)
+OPERATIONS = (Operation("GET", "/api/v1/traces", Access.READ, list_traces, errors=(404,)),)

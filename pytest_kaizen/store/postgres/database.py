@@ -140,6 +140,25 @@ class PostgresDatabase:
         except (ValueError, TypeError, OverflowError) as exc:
             raise StoreError(f"cannot be stored or read: {exc}", path=self.path) from exc
 
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[bool]:
+        """Hold what one process at a time may do; the value says whether this one may.
+
+        Raises:
+            StoreError: The server cannot be asked.
+        """
+        key = _lock_key(f"{self.name} {purpose}")
+        with self.pool.outside() as connection:
+            with self.explained():
+                answer = connection.execute("SELECT pg_try_advisory_lock(?)", (key,)).fetchone()
+            held = answer == (True,)
+            try:
+                yield held
+            finally:
+                if held:
+                    with self.explained():
+                        connection.execute("SELECT pg_advisory_unlock(?)", (key,))
+
     def size(self) -> int:
         """Return how many bytes it takes on the server's disk.
 

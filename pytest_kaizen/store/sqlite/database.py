@@ -188,6 +188,29 @@ class SQLiteDatabase:
         self._threads.acquire()
         return self._connection
 
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[bool]:
+        """Hold what one process at a time may do; the value says whether this one may.
+
+        Raises:
+            StoreError: The file of the lock cannot be made.
+        """
+        place = self.path.with_name(f"{self.path.name}.{purpose}")
+        try:
+            lock = FileLock(place, timeout=0)
+        except OSError as exc:
+            raise problems.no_folder(self.path, exc) from None
+        try:
+            try:
+                lock.acquire()
+            except LockTimeout:
+                yield False
+                return
+            yield True
+            lock.release()
+        finally:
+            lock.close()
+
     def size(self) -> int:
         """Return how many bytes it takes on the disk, without what can be used anew.
 

@@ -27,7 +27,7 @@ class SQLiteSearch:
             return
         connection.execute("CREATE TABLE search_owed (trace INTEGER PRIMARY KEY)")
         connection.execute(
-            "CREATE VIRTUAL TABLE search USING fts5 (words, tokenize = 'unicode61 remove_diacritics 0')"
+            "CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'unicode61 remove_diacritics 0')"
         )
         connection.execute("INSERT INTO search_owed SELECT number FROM traces")
         for table, event, number in _TRIGGERS:
@@ -43,11 +43,19 @@ class SQLiteSearch:
             connection.execute("DELETE FROM search_owed WHERE trace <= ?", (rows[-1][0],))
         return [row[0] for row in rows]
 
-    def put(self, connection: Connection, number: int, text: list[str]) -> None:
-        """Index the words of a trace in place of what it had; none takes it out of the index."""
+    def put(self, connection: Connection, number: int, text: str) -> None:
+        """Index the text of a trace in place of what it had; an empty one takes it out of the index."""
         connection.execute("DELETE FROM search WHERE rowid = ?", (number,))
         if text:
-            connection.execute("INSERT INTO search (rowid, words) VALUES (?, ?)", (number, " ".join(text)))
+            # FTS5 cuts a text at the first NUL.
+            connection.execute(
+                "INSERT INTO search (rowid, body) VALUES (?, ?)", (number, text.replace("\0", " "))
+            )
+
+    def text(self, connection: Connection, number: int) -> str:
+        """Return the text that a trace is indexed with."""
+        found: str = connection.execute("SELECT body FROM search WHERE rowid = ?", (number,)).fetchone()[0]
+        return found
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first."""

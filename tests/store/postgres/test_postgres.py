@@ -55,7 +55,7 @@ def test_values_come_back_as_from_sqlite(postgres_url: str, tmp_path: Path) -> N
 def test_texts_are_ordered_by_their_code_points(postgres_url: str, make: Any) -> None:
     with Store.open(postgres_url) as store:
         traces = [make.trace(id=name) for name in ("B", "a", "ä", "_", "\U0001f600")]
-        store.add_traces(traces)
+        store.shelf.add(traces)
         with store._database.read() as connection:
             ids = [row[0] for row in connection.execute("SELECT id FROM traces ORDER BY id").fetchall()]
     assert ids == ["B", "_", "a", "ä", "\U0001f600"]

@@ -1,0 +1,149 @@
+"""``kaizen feedback``: log what was thought of answers, and look at it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pytest_kaizen.capture import Redactor
+from pytest_kaizen.config import Config
+from pytest_kaizen.errors import KaizenError, UsageError
+from pytest_kaizen.models import FeedbackEntry, Job, Task
+from pytest_kaizen.pipeline.feedback.intake import check_inputs, log_feedback, start_if_due
+from pytest_kaizen.pipeline.improve import open_proposal
+from pytest_kaizen.pipeline.search import Search
+from pytest_kaizen.platforms.kaizen_ct.wire import FeedbackResult
+from pytest_kaizen.report.feedback import feedback_table
+from pytest_kaizen.store import Store
+
+from .context import config_for
+from .optimize import run_search
+from .runs import add_list_options
+from .tasks import find_task
+
+_FIELDS = ("inputs", "output", "score", "source", "metadata")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands of the group."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    add = commands.add_parser(
+        "add",
+        help="log feedback about a task, which is made if it is new",
+        description="Log one entry by the options, or many from a file with a JSON object on each line: "
+        "inputs (an object), output (a text), score (0 to 1), source, metadata (an object), all optional. "
+        "When the task's threshold is reached and kaizen.yaml's optimize is not 'never', a search for a "
+        "better prompt follows.",
+    )
+    add.add_argument("--task", required=True, metavar="TASK", help="its name or id")
+    add.add_argument("--inputs", metavar="JSON", help="what was given, by name")
+    add.add_argument("--output", metavar="TEXT", help="what was answered")
+    add.add_argument("--score", type=float, metavar="X", help="what was thought of it, 0 to 1")
+    add.add_argument("--source", metavar="LABEL", help="who says so (default: sdk); seed for an example")
+    add.add_argument("--file", type=Path, metavar="FILE.jsonl", help="many entries; - for standard input")
+    add.set_defaults(run=_add)
+
+    listing = commands.add_parser("list", help="list the feedback of a task, the newest first")
+    listing.add_argument("--task", required=True, metavar="TASK", help="its name or id")
+    add_list_options(listing)
+    listing.set_defaults(run=_list)
+
+
+def _add(args: argparse.Namespace) -> int:
+    config = config_for(args)
+    redactor = Redactor(os.environ, config.redact)
+    with Store.open(config.store) as store:
+        task = store.tasks.find(args.task) or Task(name=args.task, created_at=datetime.now(UTC))
+        entries = list(_entries(args, task))
+        if store.tasks.find(task.id) is None:
+            store.tasks.add(task)
+        for entry in entries:
+            log_feedback(store, task, entry, redactor)
+        count = store.feedback.count(task.id)
+        so_far = f"{count.fresh} of {task.feedback_threshold} since the last search"
+        print(f"{task.name}: {len(entries)} logged, {so_far}")
+        if count.fresh >= task.feedback_threshold:
+            _search(config, store, task)
+    return 0
+
+
+def _search(config: Config, store: Store, task: Task) -> None:
+    """Start the search that enough feedback asks for; the feedback is stored, whatever comes of it."""
+    if config.optimize == "never":
+        print(f"enough for a search: `kaizen optimize {task.name}`")
+        return
+    try:
+        if open_proposal(config, store, task.name) is not None:
+            print(f"a proposal waits for a decision: `kaizen optimize {task.name}`")
+            return
+    except KaizenError as exc:
+        print(f"kaizen: no search for a better prompt: {exc}", file=sys.stderr)
+        return
+
+    def start(job: Job) -> None:
+        run_search(config, store, Search.of_job(job), dry_run=False, activate=config.optimize == "activate")
+
+    start_if_due(store, task, start)
+
+
+def _list(args: argparse.Namespace) -> int:
+    with Store.open(config_for(args).store, readonly=True) as store:
+        entries = store.feedback.newest(find_task(store, args.task).id, limit=args.limit)
+    if args.json:
+        print(json.dumps([FeedbackResult.of(entry).to_json() for entry in entries], indent=2))
+    else:
+        print(feedback_table(entries))
+    return 0
+
+
+def _entries(args: argparse.Namespace, task: Task) -> Iterator[FeedbackEntry]:
+    """Read all entries before the first is stored: a mistake in one leaves all out."""
+    if args.file is None:
+        options = {name: getattr(args, name, None) for name in _FIELDS}
+        given = {name: value for name, value in options.items() if value is not None}
+        if args.inputs is not None:
+            given["inputs"] = _parsed(args.inputs, "--inputs")
+        yield _entry(given, task, "feedback")
+        return
+    try:
+        text = sys.stdin.read() if str(args.file) == "-" else args.file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"cannot be read: {exc}", path=args.file) from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            place = f"{args.file}:{number}"
+            given = _parsed(line, place)
+            unknown = sorted(given.keys() - set(_FIELDS))
+            if unknown:
+                raise UsageError(f"{place}: unknown key '{unknown[0]}'; valid: {', '.join(_FIELDS)}")
+            yield _entry(given, task, place)
+
+
+def _parsed(text: str, place: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as exc:
+        raise UsageError(f"{place}: not JSON: {exc}") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{place}: expected a JSON object (found {text[:80]!r})")
+    return value
+
+
+def _entry(given: dict[str, Any], task: Task, place: str) -> FeedbackEntry:
+    try:
+        entry = FeedbackEntry(task_id=task.id, created_at=datetime.now(UTC), **given)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{place}: {name}: {first['msg']} (found {first['input']!r})") from None
+    check_inputs(task, entry.inputs)
+    return entry

@@ -1,0 +1,87 @@
+"""``kaizen prompts generate`` and ``pull``: prompts made of insights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_kaizen.errors import PromptError
+from pytest_kaizen.report.plain import plain
+
+from .desk import open_desk
+
+if TYPE_CHECKING:
+    # The name of what argparse returns is private.
+    from argparse import _SubParsersAction
+
+
+def add_commands(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the commands in the group ``prompts``."""
+    generate = commands.add_parser(
+        "generate",
+        help="write the next version, with accepted insights as further rules",
+        description="Write the active version of a task's prompt as its next version, with accepted "
+        "insights as further rules. No model is asked.",
+    )
+    generate.add_argument(
+        "--insights",
+        metavar="ID",
+        nargs="+",
+        action="extend",
+        help="with these (default: all that are accepted)",
+    )
+    generate.add_argument("--task", metavar="TASK", help="the task (default: that of the insights)")
+    generate.add_argument("--label", metavar="LABEL", help="the new version's note")
+    _add_output(generate)
+    generate.add_argument("--json", action="store_true", help="as a JSON object")
+    generate.set_defaults(run=_generate)
+
+    pull = commands.add_parser("pull", help="print the text of a version")
+    pull.add_argument("--id", metavar="TASK@N", help="the version (default: the active one)")
+    pull.add_argument("--task", metavar="TASK", help="the task (default: the only one, else 'default')")
+    _add_output(pull)
+    pull.add_argument("--pretty", action="store_true", help="all that is known of it, as a JSON object")
+    pull.set_defaults(run=_pull)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write it to a file instead")
+
+
+def _generate(args: argparse.Namespace) -> int:
+    with open_desk(args) as desk:
+        answer, made = desk.generate_prompt(args.insights, args.label, args.task)
+    name, number = answer["promptId"], answer["version"]
+    lines = [f"left out, because it names a variable: {text}" for text in made.left_out]
+    lines += [f"warning: these contradict each other: {one} / {two}" for one, two in made.clashing]
+    if not made.new:
+        lines.append(f"{name} has all these insights already; nothing was written")
+    elif made.active == number:
+        lines.append(f"{name}: written with {len(made.added)} more rules; it is active")
+    else:
+        cure = f"kaizen prompts activate {made.version.task} {number}"
+        lines.append(f"{name}: written with {len(made.added)} more rules; to use it: {cure}")
+    print(plain("\n".join(lines)), file=sys.stderr)
+    _show(json.dumps(answer, indent=2) if args.json else made.version.text, args.output)
+    return 0
+
+
+def _pull(args: argparse.Namespace) -> int:
+    with open_desk(args) as desk:
+        prompt = desk.get_prompt(args.id, args.task)
+    _show(json.dumps(prompt, indent=2) if args.pretty else prompt["content"]["text"], args.output)
+    return 0
+
+
+def _show(text: str, output: Path | None) -> None:
+    """Print a text, or write it; a terminal gets no escapes, a file or another program all as it is."""
+    if output is None:
+        print(plain(text) if sys.stdout.isatty() else text)
+        return
+    try:
+        output.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as exc:
+        raise PromptError(f"cannot be written: {exc}", path=output) from None

@@ -1,0 +1,43 @@
+"""``kaizen status``: how a job stands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from pytest_kaizen.models import JobStatus
+from pytest_kaizen.report.insights import job_text
+from pytest_kaizen.report.text import safe_text
+
+from .desk import open_desk
+from .numbers import seconds
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser.add_argument("job", metavar="JOB", help="its id, the beginning of it, or 'last'")
+    parser.add_argument("--wait", action="store_true", help="until it has come to an end")
+    parser.add_argument(
+        "--interval", type=seconds, default=2.0, metavar="N", help="look every N seconds (default: 2)"
+    )
+    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    parser.set_defaults(run=_status)
+
+
+def _status(args: argparse.Namespace) -> int:
+    with open_desk(args, readonly=True) as desk:
+        job = desk.get_job(args.job)
+        while args.wait and not JobStatus(job["status"]).final:
+            _say(job)
+            time.sleep(args.interval)
+            job = desk.get_job(job["jobId"])
+    print(json.dumps(job, indent=2) if args.json else job_text(job))
+    return int(job["status"] in (JobStatus.FAILED, JobStatus.STOPPED))
+
+
+def _say(job: dict[str, Any]) -> None:
+    if sys.stderr.isatty():
+        print(safe_text(f"{job['status']}: {job['step']}"), file=sys.stderr)

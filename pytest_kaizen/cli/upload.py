@@ -1,0 +1,82 @@
+"""``kaizen upload``, also ``kaizen traces upload``: files become traces."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pytest_kaizen.errors import UsageError
+from pytest_kaizen.pipeline.trace_files import FILE_TYPES, FileType, NewFile, file_type_of
+from pytest_kaizen.report.plain import plain
+from pytest_kaizen.report.table import table
+
+from .desk import open_desk
+
+HELP = "put files in as traces"
+DESCRIPTION = (
+    "Put files in as traces: files, folders with all that is in them, or '-' for standard input, which is "
+    "read too where no path is given. The kind of a file is told by its ending, else it is txt."
+)
+#: Characters from which a file is called long.
+_LONG = 350_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="a file, a folder, or '-'")
+    parser.add_argument("--type", choices=FILE_TYPES, help="of all the files")
+    parser.add_argument("--task", metavar="TASK", help="the task that they are traces of")
+    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    parser.set_defaults(run=_upload)
+
+
+def _upload(args: argparse.Namespace) -> int:
+    files = list(_files(args.paths or ["-"], args.type))
+    if not files:
+        raise UsageError("no files there")
+    for file in files:
+        if len(file.content) > _LONG:
+            size = f"{len(file.content):,} characters"
+            print(plain(f"kaizen: warning: {file.filename} is long: {size}"), file=sys.stderr)
+    with open_desk(args) as desk:
+        done = desk.upload_traces(files, args.task)
+    if args.json:
+        print(json.dumps(done, indent=2))
+    else:
+        rows = [
+            (trace["id"], trace["filename"], trace["fileType"], trace["size"]) for trace in done["traces"]
+        ]
+        print(table(("trace", "file", "type", "bytes"), rows))
+    return 0
+
+
+def _files(paths: Sequence[str], kind: FileType | None) -> Iterator[NewFile]:
+    for given in paths:
+        path = Path(given)
+        if given == "-":
+            # Bytes that are no text must not break off what else is read.
+            text = sys.stdin.buffer.read().decode("utf-8", "replace")
+            yield NewFile("stdin.txt", text, kind or "txt")
+        elif path.is_dir():
+            for inside in sorted(found for found in path.rglob("*") if _is_visible(found, path)):
+                try:
+                    yield _read(inside, kind)
+                except UsageError as exc:
+                    print(plain(f"kaizen: left out: {exc}"), file=sys.stderr)
+        else:
+            yield _read(path, kind)
+
+
+def _is_visible(path: Path, folder: Path) -> bool:
+    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _read(path: Path, kind: FileType | None) -> NewFile:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"cannot be read: {exc}", path=path) from None
+    return NewFile(path.name, text, kind or file_type_of(path.name))

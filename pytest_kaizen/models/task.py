@@ -1,0 +1,126 @@
+"""Tasks that have no suite here, and the feedback that programs log about them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+#: The source of an entry that somebody wrote as an example. It starts no search.
+SEED = "seed"
+#: The source of an entry whose score a judge gave, which is no evidence about a judge.
+AUTO_EVAL = "auto_eval"
+
+
+class Task(BaseModel):
+    """A task of which the store has logged feedback.
+
+    Attributes:
+        id: A UUID.
+        name: What the rest of the package calls it: the folder of its prompts, ``tasks.<name>`` in
+            ``kaizen.yaml``.
+        input_schema: A JSON schema of its inputs; on the wire it is ``schema_json``.
+        feedback_threshold: Entries after which a search starts by itself.
+        feedback_retention_limit: Entries that are kept, seeds not counted; None keeps all.
+        evaluator_config: What scores an output: ``{"type": "judge" | "exact_match" | "custom_fn" |
+            "composite", …}``; None is ``judge``, by the task's rubric.
+        target_model: The model that answers under the task's prompt.
+        teacher_model: The model that reflects.
+        judge_model: The model that judges.
+        module_type: ``predict`` or ``chain_of_thought``.
+        optimizer_type: ``gepa`` or ``miprov2``.
+        cost_budget: What a search may cost, in US dollars.
+        git_provider: ``github``, ``gitlab`` or ``bitbucket_server``.
+        prompt_path: The file of the prompt in the task's repository.
+        prompt_format: ``json``, ``text``, ``yaml`` or ``python``.
+        prompt_locator: The variable of ``prompt_file`` that holds the prompt.
+        feedback_source: ``traces``: a score that a trace gets is feedback. ``sdk``: what is logged is.
+        auto_eval: Whether traces without a score are judged.
+        mode: ``optimize_only``, ``auto_pr`` or ``pr_preview``.
+    """
+
+    model_config = ConfigDict(validate_assignment=True)
+
+    id: str = Field(default_factory=lambda: str(uuid.uuid4()))
+    name: str = Field(min_length=1)
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+    feedback_threshold: int = Field(default=50, ge=1)
+    feedback_retention_limit: int | None = Field(default=1000, ge=1)
+    evaluator_config: dict[str, Any] | None = None
+    target_model: str | None = None
+    teacher_model: str | None = None
+    judge_model: str | None = None
+    module_type: str | None = None
+    optimizer_type: str | None = None
+    gepa_config: dict[str, Any] | None = None
+    cost_budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    git_provider: str | None = None
+    git_base_url: str | None = None
+    git_project: str | None = None
+    git_repo: str | None = None
+    git_base_branch: str | None = None
+    prompt_path: str | None = None
+    prompt_format: str | None = None
+    prompt_file: str | None = None
+    prompt_locator: str | None = None
+    feedback_source: Literal["sdk", "traces"] = "sdk"
+    auto_eval: bool = False
+    mode: str | None = None
+    created_at: datetime
+
+    @model_validator(mode="after")
+    def _keeps_enough(self) -> Self:
+        limit = self.feedback_retention_limit
+        if limit is not None and limit < self.feedback_threshold:
+            raise ValueError(
+                f"feedback_retention_limit {limit} is below feedback_threshold {self.feedback_threshold}, "
+                "which could then never be reached; raise the one or lower the other"
+            )
+        return self
+
+    @property
+    def fields(self) -> frozenset[str] | None:
+        """The names that inputs must have, no fewer and no more; None where any will do."""
+        if self.input_schema is None:
+            return None
+        return frozenset(self.input_schema.get("properties", self.input_schema))
+
+
+class FeedbackEntry(BaseModel):
+    """One thing that a program did under a task's prompt, and what was thought of it.
+
+    Attributes:
+        id: A UUID.
+        task_id: The id of the task.
+        inputs: What the program was given, by name.
+        output: What it answered.
+        score: What was thought of it; None for "not scored".
+        source: Who says so: ``sdk``, ``user_rating``, ``auto_eval``, ``seed`` or another label.
+        trace_id: The trace that it is about.
+    """
+
+    id: str = Field(default_factory=lambda: str(uuid.uuid4()))
+    task_id: str
+    inputs: dict[str, Any] | None = None
+    output: str | None = None
+    score: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    source: str = "sdk"
+    metadata: dict[str, Any] | None = None
+    trace_id: str | None = None
+    created_at: datetime
+
+
+class FeedbackCount(BaseModel):
+    """How much feedback a task has.
+
+    Attributes:
+        total: All entries.
+        fresh: Those that count towards the threshold: no seeds, and none that the last search which
+            came to its end has seen.
+    """
+
+    total: int
+    fresh: int

@@ -1,0 +1,251 @@
+"""What people do with traces, insights and the prompts made of them, over the local store.
+
+The methods take and return what Kayba's API does (``platforms.kayba.wire``), as plain JSON values with
+a few keys more, so that a command need not know whether it talks to a store or to a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ..capture import Redactor
+from ..config import Config
+from ..errors import JobError, StoreError, UsageError
+from ..llm import LLM
+from ..models import Insight, InsightStatus, Job, JobStatus, PromptVersion
+from ..platforms.kayba import wire
+from ..report.trace_json import META_KEYS, trace_content, trace_json
+from ..store import Store
+from . import jobs
+from .insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
+from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
+from .trace_files import NewFile, file_traces
+
+
+class StartedStudy(NamedTuple):
+    """A job that this process has, and what it is about to cost."""
+
+    job: Job
+    study: Study
+    held_out: int
+    estimate: StudyEstimate
+
+
+class LocalDesk:
+    """The local store, behind the calls of the API.
+
+    Args:
+        config: The project.
+        store: Its store.
+        redactor: Takes secrets out of what is put in.
+    """
+
+    def __init__(self, config: Config, store: Store, redactor: Redactor) -> None:
+        self._config = config
+        self._store = store
+        self._redactor = redactor
+
+    def list_traces(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest traces without their content, with their tasks."""
+        found = map(trace_json, self._store.traces(task=task, limit=limit))
+        return [{key: trace[key] for key in (*META_KEYS, "task")} for trace in found]
+
+    def upload_traces(self, files: Iterable[NewFile], task: str | None = None) -> dict[str, Any]:
+        """Store files as traces and return ``{"count", "traces": […]}``; all of them or none."""
+        traces = file_traces(files, self._redactor, task)
+        self._store.shelf.add(traces)
+        found = map(trace_json, traces)
+        return {"count": len(traces), "traces": [{key: trace[key] for key in META_KEYS} for trace in found]}
+
+    def get_trace(self, trace_id: str) -> dict[str, Any]:
+        """Return a trace with its ``content``.
+
+        Raises:
+            StoreError: None or several are meant.
+        """
+        trace = self._store.trace(trace_id)
+        return {**trace_json(trace), "content": trace_content(trace)}
+
+    def delete_traces(self, trace_ids: Iterable[str]) -> dict[str, Any]:
+        """Delete traces and return ``{"deleted": […], "errors": [{"id", "error"}, …]}``."""
+        deleted, errors = [], []
+        for trace_id in trace_ids:
+            try:
+                deleted.append(self._store.shelf.delete(trace_id))
+            except StoreError as exc:
+                errors.append({"id": trace_id, "error": str(exc)})
+        return {"deleted": deleted, "errors": errors}
+
+    def generate_insights(
+        self,
+        trace_ids: Sequence[str] | None = None,
+        *,
+        task: str | None = None,
+        **settings: Any,
+    ) -> StartedStudy:
+        """Start a job that draws insights from traces; ``work`` then does it.
+
+        Args:
+            trace_ids: The traces; None for all.
+            task: Of this task only.
+            settings: Those of a ``Study``.
+
+        Raises:
+            UsageError: There is nothing to draw from.
+            JobError: Such a job is under way.
+        """
+        chosen = choose(self._store, trace_ids, task)
+        study = Study(chosen.traces, **settings)
+        estimate = estimate_study(self._config, self._store, study)
+        job = jobs.start(self._store, KIND, study.task, study.settings)
+        return StartedStudy(job, study, chosen.held_out, estimate)
+
+    def resume_insights(self, job_id: str) -> StartedStudy:
+        """Make this process go on with a job that was broken off; raises as ``jobs.claim``."""
+        found = self._store.jobs.one(job_id)
+        if found.kind != KIND:
+            raise UsageError(
+                f"job {found.id} draws no insights; go on with it: `kaizen {found.kind} --resume`"
+            )
+        study = Study(**found.settings)
+        estimate = estimate_study(self._config, self._store, study)
+        return StartedStudy(jobs.claim(self._store, found.id), study, 0, estimate)
+
+    def work(self, job: Job, llm: LLM, on_step: Callable[[Job], None]) -> None:
+        """Do a started job in this process; see ``draw_insights``."""
+        draw_insights(self._config, self._store, job, llm, on_step)
+
+    def get_job(self, job_id: str) -> dict[str, Any]:
+        """Return how a job stands, with ``kind``, ``task``, ``step`` and ``spend``.
+
+        Raises:
+            StoreError: None or several are meant.
+        """
+        return _job_json(jobs.look_up(self._store, job_id))
+
+    def materialize_job(self, job_id: str) -> dict[str, Any]:
+        """See to it that a job's insights are in the skillbook; a second time changes nothing.
+
+        They came there when it was completed, and wait for a person's decision.
+
+        Raises:
+            JobError: It is not completed, or draws no insights.
+        """
+        job = jobs.look_up(self._store, job_id)
+        if job.kind != KIND or job.status is not JobStatus.COMPLETED:
+            raise JobError(f"job {job.id} ({job.kind}) is {job.status.value}: it has no insights to write")
+        if not job.result["materialized"]:
+            jobs.amend(self._store, job, {**job.result, "materialized": True})
+        return {"jobId": job.id, "skillsGenerated": job.result["skillsGenerated"]}
+
+    def list_insights(
+        self, status: str | None = None, section: str | None = None, task: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return insights, the newest first; of one status, section or task only, where given.
+
+        The status ``new`` is another name for ``pending``.
+        """
+        found = self._store.insights(task, InsightStatus.PENDING if status == "new" else status)
+        return [_insight_json(insight) for insight in found if section in (None, insight.section)]
+
+    def triage_insights(
+        self,
+        accept: Sequence[str] = (),
+        reject: Sequence[str] = (),
+        *,
+        accept_all: bool = False,
+        note: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Accept and reject insights, all or none, and return them.
+
+        Args:
+            accept: Ids or unambiguous beginnings.
+            reject: The same.
+            accept_all: Accept all that wait for a decision, but those in ``reject``.
+            note: Why.
+
+        Raises:
+            UsageError: An id stands for none or several, or for one to accept and to reject.
+        """
+        wanted = {find_insight(self._store, given).id: InsightStatus.ACCEPTED for given in accept}
+        for given in reject:
+            insight = find_insight(self._store, given)
+            if insight.id in wanted:
+                raise UsageError(f"insight {insight.id} is to be accepted and rejected")
+            wanted[insight.id] = InsightStatus.REJECTED
+        if accept_all:
+            pending = self._store.insights(status=InsightStatus.PENDING)
+            wanted = {insight.id: InsightStatus.ACCEPTED for insight in pending} | wanted
+        update = {} if note is None else {"note": note}
+        changed = [
+            insight.model_copy(update={"status": wanted[insight.id], **update})
+            for insight in self._store.insights()
+            if insight.id in wanted
+        ]
+        self._store.save_insights(changed)
+        return [_insight_json(insight) for insight in changed]
+
+    def generate_prompt(
+        self, insight_ids: Sequence[str] | None = None, label: str | None = None, task: str | None = None
+    ) -> tuple[dict[str, Any], SkillbookPrompt]:
+        """Make a prompt from insights; return ``{"promptId", "version", "content", …}``, and how it came.
+
+        Raises as ``write_prompt``.
+        """
+        made = write_prompt(self._config, self._store, insight_ids=insight_ids, task=task, label=label)
+        version = made.version
+        answer = wire.GeneratedPrompt(
+            prompt_id=version.id,
+            version=version.version,
+            label=label,
+            content=wire.PromptContent(text=version.text),
+        )
+        return answer.to_json(), made
+
+    def get_prompt(self, wanted: str | None = None, task: str | None = None) -> dict[str, Any]:
+        """Return ``{"id", "version", "label", "content": {"text"}}``; see ``prompt_version``."""
+        return _prompt_json(prompt_version(self._config, wanted, task))
+
+
+def _prompt_json(version: PromptVersion) -> dict[str, Any]:
+    prompt = wire.Prompt(
+        id=version.id,
+        version=version.version,
+        label=version.note,
+        content=wire.PromptContent(text=version.text),
+    )
+    values: dict[str, Any] = prompt.to_json()
+    return values
+
+
+def _insight_json(insight: Insight) -> dict[str, Any]:
+    values = insight.model_dump(mode="json")
+    known = wire.Insight(
+        id=insight.id,
+        section=insight.section,
+        content=insight.text,
+        status=insight.status.value,
+        evidence=values["evidence"],
+        justification=insight.justification,
+        confidence=insight.confidence,
+        helpful=insight.helpful,
+        harmful=insight.harmful,
+        note=insight.note,
+    )
+    more = {key: values[key] for key in ("task", "votes", "criterion", "contradicts")}
+    return {**known.to_json(), **more, "createdAt": values["created_at"]}
+
+
+def _job_json(job: Job) -> dict[str, Any]:
+    values = job.model_dump(mode="json")
+    known = wire.Job(
+        job_id=job.id,
+        status=job.status.value,
+        started_at=values["started_at"],
+        completed_at=values["finished_at"],
+        error=job.error,
+    )
+    more = {key: values[key] for key in ("kind", "task", "step", "spend")}
+    result = {"result": job.result} if job.result else {}
+    return {**known.to_json(), **more, **result}

@@ -1,0 +1,1 @@
+"""Tasks that have no suite: their logged feedback is what candidates are measured with."""

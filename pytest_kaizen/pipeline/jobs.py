@@ -1,0 +1,229 @@
+"""Jobs: long pieces of work that whoever has the store can watch, stop and go on with.
+
+The functions know nothing about the process that runs them: a command, a test session and a worker
+of a server use the same ones. One job of a kind is active for a task.
+
+The process that has a job shows every ``BEAT_S`` that it lives. A job without such a sign for
+``LEASE_S`` is dead: a new one may start, or another process may go on with it. A process that wakes up
+after that finds that the job is no longer its own, and ends with ``JobError`` before it stores or
+spends more. Times are compared between machines, whose clocks may differ by much less than the lease.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..errors import KaizenError
+from ..models import Job, JobStatus, Spend, Task
+from ..store import Store
+
+BEAT_S = 5.0
+LEASE_S = 60.0
+
+
+def create(
+    store: Store, kind: str, task: str, settings: Mapping[str, Any], triggered_by: str = "command"
+) -> Job:
+    """Store a new job that waits for a process to claim it.
+
+    Args:
+        store: Where jobs are kept.
+        kind: ``optimize`` or ``insights``.
+        task: The task that it is for.
+        settings: All that a process needs to do it, as JSON; no secrets.
+        triggered_by: ``command``, ``gate`` or ``threshold``.
+
+    Raises:
+        JobError: Another job of this kind is active for the task.
+    """
+    return _add(store, _new(kind, task, settings, triggered_by))
+
+
+def create_if_due(store: Store, kind: str, task: Task, settings: Mapping[str, Any]) -> Job | None:
+    """Store a new job for a task whose feedback has reached its threshold; see ``create``.
+
+    Returns:
+        The job; None when the threshold is not reached, or a job of this kind is active for the task.
+    """
+    job = _new(kind, task.name, settings, "threshold")
+    due = store.feedback.add_job_if_due(task, job, silent_since=_silent_since(job.created_at))
+    return job if due else None
+
+
+def start(
+    store: Store, kind: str, task: str, settings: Mapping[str, Any], triggered_by: str = "command"
+) -> Job:
+    """Store a new job that this process has; see ``create`` and ``claim``."""
+    job = _new(kind, task, settings, triggered_by)
+    job.status, job.owner = JobStatus.RUNNING, _this_process()
+    job.started_at = job.heartbeat_at = job.created_at
+    return _add(store, job)
+
+
+def claim(store: Store, job_id: str) -> Job:
+    """Make this process the owner of a job: one that waits, or to go on with one that was broken off.
+
+    Args:
+        store: Where jobs are kept.
+        job_id: Its id, an unambiguous beginning of it, or ``last``.
+
+    Returns:
+        The job, running; hand it to ``running``.
+
+    Raises:
+        JobError: It has been completed or is under way elsewhere, or another one of its kind and task
+            is active.
+        StoreError: There is no such job.
+    """
+    now = datetime.now(UTC)
+    return store.jobs.claim(job_id, _this_process(), now, silent_since=_silent_since(now))
+
+
+def require_free(store: Store, kind: str, task: str) -> None:
+    """Make sure that a job could start now.
+
+    Raises:
+        JobError: One of this kind is active for the task.
+    """
+    store.jobs.require_free(kind, task, silent_since=_silent_since(datetime.now(UTC)))
+
+
+def look_up(store: Store, job_id: str) -> Job:
+    """Return a job (id, beginning or ``last``); one whose process is dead counts as stopped.
+
+    Raises:
+        StoreError: None or several are meant.
+    """
+    return _as_it_stands(store.jobs.one(job_id))
+
+
+def newest(store: Store, kind: str, task: str) -> Job | None:
+    """Return the newest job of a kind for a task, as ``look_up`` does; None without one."""
+    found = store.jobs.newest(task, kind=kind)
+    return _as_it_stands(found[0]) if found else None
+
+
+def progress(store: Store, job: Job, step: str, spend: Spend) -> None:
+    """Store what a job is doing and what it has used.
+
+    Raises:
+        JobError: It was stopped, or another process has it.
+    """
+    job.step, job.spend = step, spend
+    store.jobs.write(job, datetime.now(UTC))
+
+
+def finish(store: Store, job: Job) -> None:
+    """End a job well; its ``result`` is stored with it. Raises as ``progress``."""
+    _end(store, job, JobStatus.COMPLETED)
+
+
+def fail(store: Store, job: Job, error: str) -> None:
+    """End a job that cannot go on; raises as ``progress``."""
+    job.error = error
+    _end(store, job, JobStatus.FAILED)
+
+
+def stop(store: Store, job_id: str) -> Job:
+    """Stop a job, in whatever process it runs: that one learns of it with the next thing it stores.
+
+    A job that has come to an end stays as it is.
+    """
+    return store.jobs.stop(job_id, datetime.now(UTC))
+
+
+def amend(store: Store, job: Job, result: Mapping[str, Any]) -> None:
+    """Change the result of a job that was completed.
+
+    Raises:
+        JobError: It is not completed.
+    """
+    store.jobs.amend(job.model_copy(update={"result": dict(result)}))
+
+
+@contextmanager
+def running(store: Store, job: Job) -> Iterator[Job]:
+    """Show that a claimed job lives for as long as the block runs, and store how it ended.
+
+    The end of the block completes the job, an exception fails it, and what is no ``Exception``
+    (Ctrl-C) stops it, so that it can be gone on with. All pass on.
+
+    Args:
+        store: Where jobs are kept.
+        job: As ``start`` or ``claim`` returned it. The block sets its ``result``, and ``spend`` may be
+            an object that something else keeps up to date.
+
+    Raises:
+        JobError: At the end of the block: it was stopped, or another process has it.
+    """
+    done = threading.Event()
+    beating = threading.Thread(target=_beat, args=(store, job, done), name="kaizen-job", daemon=True)
+    beating.start()
+    try:
+        yield job
+    except Exception as exc:
+        with suppress(KaizenError):
+            fail(store, job, str(exc) if isinstance(exc, KaizenError) else f"{type(exc).__name__}: {exc}")
+        raise
+    except BaseException:
+        with suppress(KaizenError):
+            _end(store, job, JobStatus.STOPPED)
+        raise
+    else:
+        finish(store, job)
+    finally:
+        done.set()
+        beating.join()
+
+
+def _new(kind: str, task: str, settings: Mapping[str, Any], triggered_by: str) -> Job:
+    now = datetime.now(UTC)
+    return Job(
+        id=f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}",
+        kind=kind,
+        task=task,
+        triggered_by=triggered_by,
+        created_at=now,
+        settings=dict(settings),
+    )
+
+
+def _add(store: Store, job: Job) -> Job:
+    store.jobs.add(job, silent_since=_silent_since(job.created_at))
+    return job
+
+
+def _this_process() -> str:
+    # The code tells apart two claims by one process, and two processes that had the same number.
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+
+
+def _beat(store: Store, job: Job, done: threading.Event) -> None:
+    assert job.owner is not None
+    while not done.wait(BEAT_S):
+        # A store that cannot be written now may be written at the next beat.
+        with suppress(KaizenError):
+            if not store.jobs.beat(job.id, job.owner, datetime.now(UTC)):
+                return
+
+
+def _end(store: Store, job: Job, status: JobStatus) -> None:
+    now = datetime.now(UTC)
+    store.jobs.write(job.model_copy(update={"status": status, "finished_at": now}), now)
+    job.status, job.finished_at = status, now
+
+
+def _as_it_stands(job: Job) -> Job:
+    if job.is_dead(_silent_since(datetime.now(UTC))):
+        return job.model_copy(update={"status": JobStatus.STOPPED, "finished_at": job.heartbeat_at})
+    return job
+
+
+def _silent_since(now: datetime) -> datetime:
+    return now - timedelta(seconds=LEASE_S)

@@ -1,0 +1,160 @@
+"""Accepted insights → the next version of a task's prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from ..config import Config
+from ..errors import StoreError, UsageError
+from ..models import Insight, InsightStatus, PromptVersion
+from ..optimize.edits import Edit, apply_edits, has_line
+from ..prompts import PromptLibrary, new_version
+from ..prompts.text import sha256_of
+from ..store import Store
+from .insights import DEFAULT_TASK
+
+
+class SkillbookPrompt(NamedTuple):
+    """A prompt with insights in it.
+
+    Attributes:
+        version: Its version.
+        new: Whether it was written; False where the active one has all the insights already.
+        active: The version that the task runs.
+        added: The texts of the insights that came in.
+        left_out: Those that name a variable, which the tests could not fill in.
+        clashing: Pairs of them that cannot be followed together.
+    """
+
+    version: PromptVersion
+    new: bool
+    active: int | None
+    added: list[str]
+    left_out: list[str]
+    clashing: list[tuple[str, str]]
+
+
+def write_prompt(
+    config: Config,
+    store: Store,
+    *,
+    insight_ids: Sequence[str] | None = None,
+    task: str | None = None,
+    label: str | None = None,
+) -> SkillbookPrompt:
+    """Write the active prompt of a task, with insights as further rules, as its next version.
+
+    Args:
+        config: Where the prompts are.
+        store: Has the insights.
+        insight_ids: Theirs, or unambiguous beginnings; None for all of the task that are accepted.
+        task: The task; that of the insights where they are of one.
+        label: The version's note.
+
+    Raises:
+        UsageError: No insights, rejected ones, or of several tasks.
+        PromptError: The prompt cannot be read or written.
+        StoreError: The version was recorded with another text before.
+    """
+    insights = _insights(store, insight_ids, task)
+    name = insights[0].task
+    library = PromptLibrary(config)
+    there = library.numbers(name)
+    base = library.get(name).text if there else ""
+    text, added, left_out = base, [], []
+    for insight in insights:
+        edited = apply_edits(text, [Edit("add", insight.text)]).lstrip("\n")
+        if edited != text:
+            added.append(insight.text)
+        elif not has_line(text, insight.text):
+            left_out.append(insight.text)
+        text = edited
+    texts = {insight.id: insight.text for insight in insights}
+    clashing = [(one.text, texts[two]) for one in insights for two in one.contradicts if two in texts]
+    if not added:
+        if not there:
+            raise UsageError(f"none of the {len(insights)} insights of '{name}' can stand in a prompt")
+        number = library.get(name).version
+        version = next(version for version in library.versions(name) if version.version == number)
+        return SkillbookPrompt(version, False, number, [], left_out, clashing)
+    version = _write(config, store, name, text, label or f"With {len(added)} insights.")
+    return SkillbookPrompt(version, True, PromptLibrary(config).active(name), added, left_out, clashing)
+
+
+def _write(config: Config, store: Store, task: str, text: str, note: str) -> PromptVersion:
+    path = new_version(config, task, text=text, note=note)
+    written = next(v for v in PromptLibrary(config).versions(task) if v.version == int(path.stem))
+    made = {"source": "insights", "created_at": datetime.now(UTC), "sha256": sha256_of(written.text)}
+    version = written.model_copy(update=made)
+    try:
+        store.save_prompts([version])
+    except StoreError:
+        path.unlink()
+        raise
+    return version
+
+
+def _insights(store: Store, ids: Sequence[str] | None, task: str | None) -> list[Insight]:
+    """Find the insights that are meant, the oldest first."""
+    if ids is None:
+        found = store.insights(task, InsightStatus.ACCEPTED)[::-1]
+        tasks = sorted({insight.task for insight in found})
+        if task is None and len(tasks) > 1:
+            raise UsageError(f"accepted insights are of several tasks ({', '.join(tasks)}); name one: --task")
+        if not found:
+            of = f" of '{task}'" if task else ""
+            raise UsageError(f"no accepted insights{of}; accept some: `kaizen insights triage --accept ID`")
+        return found
+    found = [find_insight(store, given) for given in dict.fromkeys(ids)]
+    for insight in found:
+        if insight.status is InsightStatus.REJECTED:
+            raise UsageError(f"insight {insight.id} is rejected")
+        if insight.task != (task or found[0].task):
+            raise UsageError(
+                f"insight {insight.id} is of the task '{insight.task}', not of '{task or found[0].task}'"
+            )
+    return found
+
+
+def find_insight(store: Store, given: str) -> Insight:
+    """Return an insight by its id or an unambiguous beginning of it.
+
+    Raises:
+        UsageError: None or several are meant.
+    """
+    every = store.insights()
+    found = [insight for insight in every if insight.id == given] or [
+        insight for insight in every if given and insight.id.startswith(given)
+    ]
+    if len(found) != 1:
+        raise UsageError(f"{'several insights are' if found else 'no insight is'} meant by {given!r}")
+    return found[0]
+
+
+def prompt_version(config: Config, prompt_id: str | None = None, task: str | None = None) -> PromptVersion:
+    """Return a prompt version.
+
+    Args:
+        config: Where the prompts are.
+        prompt_id: ``TASK@N``; None for the active version of the task.
+        task: The task; the only one that has prompts by default, else ``default``.
+
+    Raises:
+        UsageError: It is not clear which task is meant, or the id is none.
+        PromptError: There is no such version.
+    """
+    library = PromptLibrary(config)
+    if prompt_id is not None:
+        name, _, number = prompt_id.rpartition("@")
+        if not name or not number.isdecimal():
+            raise UsageError(f"expected the id of a prompt, TASK@N (found {prompt_id!r})")
+        wanted = library.version(name, int(number)).version
+    else:
+        tasks = library.tasks()
+        if task is None and len(tasks) > 1 and DEFAULT_TASK not in tasks:
+            raise UsageError(f"prompts are of several tasks ({', '.join(tasks)}); name one: --task")
+        name = task or (tasks[0] if len(tasks) == 1 else DEFAULT_TASK)
+        wanted = library.get(name).version
+    return next(version for version in library.versions(name) if version.version == wanted)

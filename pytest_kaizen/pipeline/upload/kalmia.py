@@ -1,0 +1,121 @@
+"""Kalmia: a trace for each sample, a thumb down for those that failed, an experiment for each run.
+
+Traces merge by their ids and feedback overwrites, so that sending them again changes nothing. An
+experiment has no id of ours: it is found by the run's id among its correlation ids, before another
+one would be made. Only two processes that upload the same run at the same moment could make two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...config import Config
+from ...errors import KalmiaError
+from ...models import CIContext, ParcelKind, Run, Sample
+from ...platforms.base.failure import one_line
+from ...platforms.base.retry import idempotency_key
+from ...platforms.kalmia.client import AsyncKalmiaClient
+from ...platforms.kalmia.trace_wire import KalmiaTrace
+from .backend import TIMEOUTS, Shipment
+from .key import key_from
+
+_HOSTED = "https://www.kalmia.dev"
+_SHORT_REVISION = 12
+_NOT_STORED = 422
+
+
+class KalmiaBackend:
+    """Takes samples and runs to Kalmia.
+
+    What it keeps in ``remote``: ``experiment``, the id of the run's experiment.
+
+    Attributes:
+        project: The project that the traces belong to.
+    """
+
+    name = "kalmia"
+    max_batch = 50
+
+    def __init__(self, client: AsyncKalmiaClient, project: str) -> None:
+        self._client = client
+        self.project = project
+
+    @property
+    def url(self) -> str:
+        """Where Kalmia is."""
+        return self._client.base_url
+
+    async def send(self, shipment: Shipment) -> None:
+        """Register the run's experiment, then store the samples."""
+        if "experiment" not in shipment.remote:
+            shipment.remote["experiment"] = await self._experiment(shipment)
+        shipment.done(*(parcel for parcel in shipment.rest if parcel.kind is ParcelKind.RUN_BEGUN))
+        await self._ingest(shipment)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _experiment(self, shipment: Shipment) -> str:
+        run = shipment.run
+        for known in await self._client.list_experiments():
+            if run.id in known.correlation_ids:
+                return known.id
+        name = experiment_name(run)
+        with idempotency_key(shipment.parcels[0].part_key("experiment")):
+            made = await self._client.create_experiment(name, [run.id])
+        shipment.say(f"kalmia: experiment '{name}': {made.id}")
+        return made.id
+
+    async def _ingest(self, shipment: Shipment) -> None:
+        samples = [(parcel, parcel.sample) for parcel in shipment.rest if parcel.sample]
+        if not samples:
+            return
+        traces = [
+            KalmiaTrace.of(sample.trace, project=self.project, correlation_id=shipment.run.id)
+            for _, sample in samples
+        ]
+        rejected = {item.id: item.reason for item in (await self._client.ingest(traces)).rejected}
+        for parcel, sample in samples:
+            if sample.trace.id in rejected:
+                continue
+            if sample.passed is False:
+                await self._client.submit_feedback(sample.trace.id, "down", _why(sample))
+            shipment.done(parcel)
+        if rejected:
+            reasons = "; ".join(dict.fromkeys(one_line(str(reason)) for reason in rejected.values()))
+            raise KalmiaError(
+                f"Kalmia did not store {len(rejected)} of {len(samples)} traces: {reasons}", _NOT_STORED
+            )
+
+
+def experiment_name(run: Run) -> str:
+    """Name a run's experiment by what was tested: ``main @ 0123456789ab, pull request 7``."""
+    ci = run.ci or CIContext(provider="local")
+    revision = run.revision or ci.revision or ""
+    state = " @ ".join(filter(None, [run.branch or ci.branch, revision[:_SHORT_REVISION]]))
+    details = [
+        ci.pull_request and f"pull request {ci.pull_request}",
+        "with local changes" if ci.dirty else None,
+    ]
+    return ", ".join(filter(None, [state or f"run {run.id}", *details]))
+
+
+def _why(sample: Sample) -> str:
+    """Return the error of the body and what its failed checks said."""
+    failed = [
+        f"{score.name}: {score.reason or 'failed'}" for score in sample.trace.scores if score.value == 0
+    ]
+    return "\n".join([*filter(None, [sample.error]), *failed]) or "failed"
+
+
+def create(config: Config, env: Mapping[str, str]) -> KalmiaBackend:
+    """Make the backend from ``backends.kalmia``.
+
+    Raises:
+        PlatformError: There is no key, or the URL cannot be right.
+    """
+    settings = config.backends.kalmia
+    url = settings.url or env.get("KALMIA_BASE_URL") or _HOSTED
+    client = AsyncKalmiaClient(key_from(env, settings.key_env), url, TIMEOUTS)
+    return KalmiaBackend(client, settings.project or config.root.resolve().name or "pytest-kaizen")

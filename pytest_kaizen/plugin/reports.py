@@ -1,0 +1,104 @@
+"""Reports that others read: files, a CI system's summary page, marks at lines of code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from ..config import Config
+from ..models import GateResult, Run
+from ..prompts import PromptLibrary
+from ..report.annotations import Annotation, annotation_lines
+from ..report.run_markdown import run_markdown
+from ..report.trace_json import run_json
+from ..store import Store
+from ..wholefile import replace_text
+
+
+class Reports:
+    """Writes the reports of one session; a report that cannot be written changes no outcome.
+
+    Args:
+        config: pytest's configuration.
+        settings: Ours.
+        library: Says where a task's prompt stands.
+        environ: The environment, in which CI systems say where they are.
+    """
+
+    def __init__(
+        self, config: pytest.Config, settings: Config, library: PromptLibrary, environ: Mapping[str, str]
+    ) -> None:
+        self._root = config.rootpath
+        self._settings = settings
+        self._library = library
+        self._environ = environ
+        self._places: dict[str, tuple[str, int]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember where a failed test stands."""
+        if report.failed:
+            file, line, _ = report.location
+            self._places[report.nodeid] = (file, (line or 0) + 1)
+
+    def write(
+        self,
+        run: Run,
+        store: Store,
+        decided: Sequence[GateResult],
+        fails: Callable[[GateResult], bool],
+        say: Callable[[str], None],
+    ) -> None:
+        """Write everything that is wanted.
+
+        Args:
+            run: The finished run.
+            store: Where its cases are.
+            decided: Every gate that came to a verdict.
+            fails: Whether a gate's result makes its test or the session fail.
+            say: Prints a line.
+        """
+        failed = [gate for gate in decided if fails(gate)]
+        markdown = run_markdown(run, decided, [gate for gate in failed if gate.case_id is None])
+        for path in self._settings.reports:
+            try:
+                replace_text(path, markdown if path.suffix == ".md" else _json(run, store))
+            except OSError as exc:
+                say(f"kaizen: no report: {exc}")
+            else:
+                say(f"kaizen: report: {path}")
+        if summary := self._environ.get("GITHUB_STEP_SUMMARY"):
+            try:
+                with Path(summary).open("a", encoding="utf-8") as page:
+                    page.write(f"{markdown}\n")
+            except OSError as exc:
+                say(f"kaizen: no summary: {exc}")
+        if self._environ.get("GITHUB_ACTIONS") == "true":
+            for line in annotation_lines(list(self._annotations(failed))):
+                say(line)
+
+    def _annotations(self, failed: Sequence[GateResult]) -> Iterator[Annotation]:
+        # Those on whole tasks first: there are few, and they say most.
+        for gate in sorted(failed, key=lambda gate: gate.case_id is not None):
+            file, line = self._place(gate)
+            yield Annotation(self._in_repository(file), line, f"kaizen: {gate.task}", gate.sentence)
+
+    def _place(self, gate: GateResult) -> tuple[Path, int]:
+        """Where to look: at the test of a case, and at the prompt of a task that has one."""
+        if gate.case_id is not None:
+            file, line = self._places.get(gate.case_id, (gate.case_id.partition("::")[0], 1))
+            return self._root / file, line
+        if self._library.numbers(gate.task):
+            return self._library.get(gate.task).path, 1
+        file, _, number = gate.origin.rpartition(":")
+        return self._settings.root / file, int(number) if number.isdecimal() else 1
+
+    def _in_repository(self, file: Path) -> str:
+        top = Path(self._environ.get("GITHUB_WORKSPACE") or self._root)
+        return file.relative_to(top).as_posix() if file.is_relative_to(top) else file.as_posix()
+
+
+def _json(run: Run, store: Store) -> str:
+    return json.dumps(run_json(run, store.cases(run.id)), indent=2) + "\n"

@@ -1,0 +1,84 @@
+"""Insights and jobs as text; both as the JSON that the commands share with the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..models import Job
+from .table import table
+from .text import safe_text
+
+_COLUMNS = "id", "status", "task", "section", "insight", "votes", "traces", "contradicts", "note"
+
+
+def insights_table(insights: Sequence[dict[str, Any]]) -> str:
+    """List insights, one a line."""
+    if not insights:
+        return "no insights"
+    rows = [
+        (
+            insight["id"],
+            insight["status"],
+            insight["task"],
+            insight["section"],
+            insight["content"],
+            insight["votes"],
+            len(insight["evidence"]),
+            ", ".join(insight["contradicts"]),
+            insight["note"],
+        )
+        for insight in insights
+    ]
+    return safe_text(table(_COLUMNS, rows))
+
+
+def job_text(job: dict[str, Any]) -> str:
+    """Show how a job stands."""
+    spend, result = job["spend"], job.get("result") or {}
+    facts = {
+        "job": job["jobId"],
+        "kind": f"{job['kind']} for {job['task']}",
+        "status": job["status"],
+        "step": job["step"] if job["status"] == "running" else None,
+        "started": job.get("startedAt"),
+        "ended": job.get("completedAt"),
+        "spent": f"${spend['usd']:.4f}, {spend['calls']} calls, {spend['rollouts']} rollouts",
+        "result": result.get("summary") or result.get("sentence"),
+        "error": job.get("error"),
+    }
+    return safe_text("\n".join(f"{name:7}  {value}" for name, value in facts.items() if value))
+
+
+def study_lines(
+    job_id: str,
+    traces: int,
+    held_out: int,
+    calls: tuple[int, int],
+    usd: tuple[float, float] | None,
+    budget_usd: float,
+) -> list[str]:
+    """Say what drawing insights will cost, before it begins."""
+    cost = "a cost that is not known (the model's price is missing)"
+    if usd is not None:
+        cost = f"${usd[0]:.2f} to ${usd[1]:.2f}"
+    lines = [
+        f"job {job_id}: {_many(traces, 'trace')}, {_range(calls)} calls, {cost}; it stops at ${budget_usd:g}"
+    ]
+    if held_out:
+        lines.append(f"{_many(held_out, 'trace')} left out: held out to prove what `kaizen optimize` finds")
+    return lines
+
+
+def step_line(job: Job) -> str:
+    """Say how far a job is and what it has used."""
+    return f"{job.step} ({_many(job.spend.calls, 'call')}, ${job.spend.usd:.4f})"
+
+
+def _range(numbers: tuple[int, int]) -> str:
+    low, high = numbers
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

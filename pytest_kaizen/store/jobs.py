@@ -1,0 +1,200 @@
+"""Jobs: one active at a time for a task and a kind, each written by the process that has it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ..errors import JobError
+from ..models import Job, JobStatus
+from .database import Connection, Database
+from .lookup import find
+from .table import Table, key, utc_text
+
+_JOBS = Table(
+    "jobs",
+    Job,
+    columns=("id", "kind", "task", "status", "created_at", "owner", "heartbeat_at"),
+)
+_ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class Jobs:
+    """The table of jobs.
+
+    A process that has a job writes it only while the row still names it as the owner: one that was
+    taken for dead and comes back (a machine that slept) cannot undo what its successor does.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, job: Job, *, silent_since: datetime) -> None:
+        """Store a new job; one that stands in its way and is dead is stopped.
+
+        Args:
+            job: The job.
+            silent_since: A running job without a sign of life since then is dead.
+
+        Raises:
+            JobError: Another job of this kind is queued or running for the task.
+        """
+        with self._database.write() as connection:
+            add_job(connection, job, silent_since)
+
+    def require_free(self, kind: str, task: str, *, silent_since: datetime) -> None:
+        """Make sure that ``add`` would take a job; raises as it does."""
+        with self._database.read() as connection:
+            active = _active(connection, kind, task)
+        if active is not None and not active.is_dead(silent_since):
+            raise _under_way(active)
+
+    def claim(self, job_id: str, owner: str, now: datetime, *, silent_since: datetime) -> Job:
+        """Make a process the owner of a job that is queued, was stopped, failed or is dead.
+
+        Args:
+            job_id: The job.
+            owner: The process.
+            now: The time.
+            silent_since: A running job without a sign of life since then is dead.
+
+        Returns:
+            The job, running.
+
+        Raises:
+            JobError: It has been completed or is under way elsewhere, or another one of its kind and
+                task is active.
+            StoreError: There is no such job.
+        """
+        with self._database.write() as connection:
+            job = self._one(connection, job_id)
+            if job.status is JobStatus.COMPLETED:
+                raise JobError(f"job {job.id} has been completed; there is nothing to go on with")
+            if job.status is JobStatus.RUNNING and not job.is_dead(silent_since):
+                raise _under_way(job)
+            update = {
+                "status": JobStatus.RUNNING,
+                "owner": owner,
+                "heartbeat_at": now,
+                "started_at": job.started_at or now,
+                "finished_at": None,
+                "error": None,
+            }
+            claimed = job.model_copy(update=update)
+            other = _active(connection, job.kind, job.task)
+            if other is not None and other.id != job.id:
+                raise _under_way(other)
+            if not _store(connection, claimed, job.status, job.owner):
+                raise _under_way(job)
+            return claimed
+
+    def write(self, job: Job, now: datetime) -> None:
+        """Store what a job has become, and that its process lives.
+
+        Raises:
+            JobError: It no longer runs in the process that the job names as its owner.
+        """
+        alive = job.model_copy(update={"heartbeat_at": now})
+        with self._database.write() as connection:
+            if not _store(connection, alive, JobStatus.RUNNING, job.owner):
+                raise JobError(f"job {job.id} was stopped, or another process has gone on with it")
+
+    def amend(self, job: Job) -> None:
+        """Store what a completed job has become.
+
+        Raises:
+            JobError: It is not completed.
+        """
+        with self._database.write() as connection:
+            if not _store(connection, job, JobStatus.COMPLETED, job.owner):
+                raise JobError(f"job {job.id} is not completed")
+
+    def beat(self, job_id: str, owner: str, now: datetime) -> bool:
+        """Note that the process of a running job lives; return whether the job is still its own."""
+        query = "UPDATE jobs SET heartbeat_at = ? WHERE id = ? AND owner = ? AND status = ?"
+        values = (utc_text(now), job_id, owner, JobStatus.RUNNING.value)
+        with self._database.write() as connection:
+            return connection.execute(query, values).rowcount > 0
+
+    def stop(self, job_id: str, now: datetime) -> Job:
+        """Stop a job from outside; its process learns of it with the next thing it writes.
+
+        A job that has come to an end stays as it is.
+        """
+        with self._database.write() as connection:
+            job = self._one(connection, job_id)
+            stopped = job.model_copy(update={"status": JobStatus.STOPPED, "finished_at": now})
+            return (
+                job if job.status.final or not _store(connection, stopped, job.status, job.owner) else stopped
+            )
+
+    def one(self, job_id: str) -> Job:
+        """Return one job by its id, an unambiguous beginning of it, or ``last``.
+
+        Raises:
+            StoreError: None or several are meant; says which there are.
+        """
+        with self._database.read() as connection:
+            return self._one(connection, job_id)
+
+    def newest(
+        self, task: str | None = None, *, kind: str | None = None, status: str | None = None
+    ) -> list[Job]:
+        """Return jobs, the newest first; of one task, kind or status only, where given."""
+        filters = {"task": task, "kind": kind, "status": status}
+        given = {column: (value,) for column, value in filters.items() if value is not None}
+        with self._database.read() as connection:
+            return _select(connection, given)
+
+    def _one(self, connection: Connection, job_id: str) -> Job:
+        number = find(connection, self._database.path, "jobs", job_id)
+        row = connection.execute(f"SELECT {_JOBS.fields} FROM jobs WHERE number = ?", (number,)).fetchone()
+        return _JOBS.read(row)
+
+
+def add_job(connection: Connection, job: Job, silent_since: datetime) -> None:
+    """Store a new job in a transaction that is open; see ``Jobs.add``."""
+    active = _active(connection, job.kind, job.task)
+    if active is not None and active.is_dead(silent_since):
+        ended = {"status": JobStatus.STOPPED, "finished_at": active.heartbeat_at}
+        _store(connection, active.model_copy(update=ended), active.status, active.owner)
+    elif active is not None:
+        raise _under_way(active)
+    try:
+        connection.execute(_JOBS.insert, _JOBS.row(job))
+    except connection.IntegrityError:
+        raise _under_way(job) from None
+
+
+def _select(connection: Connection, filters: Mapping[str, Sequence[str]]) -> list[Job]:
+    where = " AND ".join(
+        f"{column} IN ({', '.join('?' * len(values))})" for column, values in filters.items()
+    )
+    query = f"SELECT {_JOBS.fields} FROM jobs WHERE {where or 'TRUE'} ORDER BY number DESC"
+    wanted = [key(str(value)) for values in filters.values() for value in values]
+    return [_JOBS.read(row) for row in connection.execute(query, wanted).fetchall()]
+
+
+def _active(connection: Connection, kind: str, task: str) -> Job | None:
+    found = _select(connection, {"kind": [kind], "task": [task], "status": _ACTIVE})
+    return found[0] if found else None
+
+
+def _store(connection: Connection, job: Job, status: JobStatus, owner: str | None) -> bool:
+    """Store what a job has become, if its row still has this status and this owner."""
+    query = f"{_JOBS.update} WHERE id = ? AND status = ? AND COALESCE(owner, '') = ?"
+    held = (job.id, status.value, owner or "")
+    return connection.execute(query, (*_JOBS.changes(job), *held)).rowcount > 0
+
+
+def _under_way(job: Job) -> JobError:
+    what = f"job {job.id} ({job.kind} for '{job.task}')"
+    if job.heartbeat_at is None:
+        return JobError(f"{what} is {job.status.value} since {job.created_at:%Y-%m-%d %H:%M:%S} UTC")
+    return JobError(
+        f"{what} is under way; its process {job.owner} showed a sign of life at "
+        f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC; wait for it, or stop it there with Ctrl-C"
+    )

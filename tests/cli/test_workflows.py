@@ -1,0 +1,197 @@
+"""From traces to a prompt: by hand on a terminal, and by a script that reads JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_kaizen.scripted import ScriptedLLM
+
+Cli = Callable[..., tuple[int, str, str]]
+KEY = "sk-ant-api03-only-for-this-test-0123456789"
+
+
+def test_by_script(cli: Cli, project: Path, reflecting: ScriptedLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out, _ = cli("traces", "upload", "logs", "--json")
+    assert (status, json.loads(out)["count"]) == (0, 2)
+    _, out, _ = cli("traces", "list", "--json")
+    ids = [trace["id"] for trace in json.loads(out)]
+    assert len(ids) == 2
+
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    assert cli("run", "--all")[0] == 1
+    status, out, err = cli("run", "--all", "--wait", "--json", "--anthropic-key", KEY)
+    started = json.loads(out)
+    assert (status, started["traces"], started["status"]) == (0, 2, "completed")
+    assert re.fullmatch(
+        rf"job {started['jobId']}: 2 traces, 1 to 2 calls, \$0\.00 to \$0\.0\d; it stops at \$5\n", err
+    )
+    assert len(reflecting.record) == 1
+
+    status, out, _ = cli("status", started["jobId"], "--wait", "--interval", "0.01", "--json")
+    job = json.loads(out)
+    assert (status, job["result"]["skillsGenerated"], job["result"]["materialized"]) == (0, 1, False)
+    for _ in range(2):
+        status, out, _ = cli("materialize", started["jobId"], "--json")
+        assert (status, json.loads(out)) == (0, {"jobId": started["jobId"], "skillsGenerated": 1})
+    _, out, _ = cli("status", started["jobId"], "--json")
+    assert json.loads(out)["result"]["materialized"] is True
+
+    _, out, _ = cli("insights", "list", "--status", "pending", "--json")
+    [insight] = json.loads(out)
+    assert insight["content"] == "Name a date."
+    assert insight["evidence"] == [ids[0]]
+    status, out, _ = cli("insights", "triage", "--accept", insight["id"], "--note", "yes")
+    assert (status, out) == (0, "accepted 1, rejected 0\n")
+
+    status, out, err = cli("prompts", "generate", "--label", "production", "-o", "prompt.txt")
+    assert (status, out, err) == (0, "", "default@1: written with 1 more rules; it is active\n")
+    assert (project / "prompt.txt").read_text() == "Follow these rules:\n- Name a date.\n"
+    _, out, _ = cli("prompts", "list", "--json")
+    assert [(found["id"], found["version"], found["label"]) for found in json.loads(out)] == [
+        ("default@1", 1, "production")
+    ]
+    _, out, _ = cli("prompts", "pull", "--pretty")
+    assert json.loads(out) == {
+        "id": "default@1",
+        "version": 1,
+        "label": "production",
+        "content": {"text": "Follow these rules:\n- Name a date."},
+    }
+
+    # The key is nowhere: not in what was printed, and not in what is kept.
+    kept = b"".join(path.read_bytes() for path in project.rglob("*") if path.is_file())
+    assert b"Name a date." in kept
+    assert KEY.encode() not in kept
+    status, out, _ = cli("traces", "delete", *ids, "--force", "--json")
+    assert (status, json.loads(out)) == (0, {"deleted": ids, "errors": []})
+    assert cli("traces", "list", "--json")[1] == "[]\n"
+
+
+class Terminal:
+    """A command that runs on a pseudo-terminal."""
+
+    def __init__(self, *arguments: str) -> None:
+        import pty
+
+        self._ours, theirs = pty.openpty()
+        self.text = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pytest_kaizen.cli", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm"},
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def wait_for(self, wanted: str) -> None:
+        """Read on until something is shown; the time is for a machine that is very busy."""
+        while wanted not in self.text:
+            ready, _, _ = select.select([self._ours], [], [], 300)
+            assert ready, self.text
+            shown = self._read()
+            assert shown, self.text
+            self._answer(shown)
+
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def end(self) -> int:
+        while shown := self._read():
+            self._answer(shown)
+        os.close(self._ours)
+        return self._process.wait(300)
+
+    def _answer(self, shown: str) -> None:
+        # What a terminal does when it is asked where the cursor is.
+        if "\x1b[6n" in shown:
+            self.type("\x1b[1;1R")
+
+    def _read(self) -> str:
+        try:
+            shown = os.read(self._ours, 65536).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        self.text += shown
+        return shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_by_hand(cli: Cli, project: Path, reflecting: ScriptedLLM) -> None:
+    (project / "logs" / "\x1b]0;owned\x07 evil.txt").write_text("\x1b[2Jgone")
+    cli("upload", "logs")
+    terminal = Terminal("run")
+    terminal.wait_for("two.json")
+    # The newest is first: down to the last one, chosen, done.
+    terminal.type("\x1b[B\x1b[B \r")
+    terminal.wait_for("completed: 1 new insight from 1 trace in 1 call, $0.0")
+    assert terminal.end() == 0
+    assert "\x1b]0;" not in terminal.text
+    assert "\\x1b]0;owned\\x07 evil.txt" in terminal.text
+    assert "pass 1, chunk 1: 0 insights (0 calls, $0.0000)" in terminal.text
+    [asked] = reflecting.record
+    assert "(the file" in asked.last_user_text
+    assert cli("insights", "triage", "--accept-all")[1] == "accepted 1, rejected 0\n"
+    assert cli("prompts", "generate")[1] == "Follow these rules:\n- Name a date.\n"
+
+    shown = Terminal("traces", "show", "last", "--meta")
+    assert (shown.end(), "\x1b" in shown.text) == (0, False)
+    deleting = Terminal("traces", "delete", "last")
+    deleting.wait_for("delete 1 trace? [y/N]")
+    deleting.type("n\n")
+    assert deleting.end() == 1
+    assert len(json.loads(cli("traces", "list", "--json")[1])) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_nothing_chosen_and_giving_up(cli: Cli, reflecting: ScriptedLLM) -> None:
+    cli("upload", "logs")
+    terminal = Terminal("run")
+    terminal.wait_for("two.json")
+    terminal.type("\r")
+    assert terminal.end() == 2
+    assert "kaizen: no trace was chosen" in terminal.text
+    terminal = Terminal("run")
+    terminal.wait_for("two.json")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert reflecting.record == []
+
+
+def test_a_job_that_is_interrupted_says_how_to_go_on(
+    cli: Cli, reflecting: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("upload", "logs")
+
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt(given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_kaizen.pipeline.insights.Skillbook.merge", interrupted)
+        status, out, err = cli("run", "--all", "--json")
+    assert (status, out) == (130, "")
+    [line] = [line for line in err.splitlines() if "broken off" in line]
+    job = line.rpartition(" ")[2]
+    assert line == f"job {job} was broken off; to go on: kaizen run --resume {job}"
+    status, out, _ = cli("status", job, "--json")
+    assert (status, json.loads(out)["status"]) == (1, "stopped")
+
+    # The answer that was paid for is not asked for again.
+    assert len(reflecting.record) == 1
+    status, out, _ = cli("run", "--resume", job, "--json", "--wait")
+    assert (status, len(reflecting.record)) == (0, 1)
+    done = json.loads(out)
+    assert (done["jobId"], done["status"], done["result"]["skillsGenerated"]) == (job, "completed", 1)
+    assert done["spend"]["calls"] == 1
+    status, _, err = cli("run", "--resume", job)
+    assert (status, f"job {job} has been completed" in err) == (1, True)
