@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from pytest_kaizen.cli import main
+from pytest_kaizen.config import ServerConfig
 from pytest_kaizen.store.workspaces import Workspaces
 
 TIMEOUT_S = 120
@@ -141,3 +142,14 @@ def test_wrong_arguments(
     said = run(capsys, tmp_path, *arguments, code=2)
     assert message in said
     assert "secret" not in said
+
+
+def test_the_readme_names_all_that_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for command in (["serve"], ["keys", "create"], ["keys", "list"], ["keys", "revoke"]):
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+        for option in re.findall(r"^  (--[a-z]+)", capsys.readouterr().out, re.MULTILINE):
+            assert f"`{option}" in readme or f"[{option}" in readme, option
+    for name in ServerConfig.model_fields:
+        assert f"`{name}`" in readme, name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -171,3 +173,19 @@ def test_our_own_refusals_are_errors_of_the_sdks(llm: ScriptedLLM, serve: Serve,
             other.chat.completions.create(model="m", messages=ASK["messages"])
     assert llm.requests == []
     assert kept() == []
+
+
+def test_the_block_in_the_readme(
+    llm: ScriptedLLM, serve: Serve, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- proxy -->\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    llm.reply("Hello there")
+    monkeypatch.setenv("KAIZEN_API_KEY", OUR_KEY)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", PROVIDER_KEY)
+    names: dict[str, Any] = {}
+    with serve(llm.url) as url:
+        exec(found[1].replace("http://127.0.0.1:8000", url), names)
+        names["client"].close()
+    assert only(kept()).output == "Hello there"
