@@ -197,8 +197,8 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
             "valid: backends, baseline, cassettes, concurrency, confidence, endpoints, gate_correction, "
-            "judge, max_samples, optimize, prices, record, redact, samples, server, store, tasks, undecided, "
-            "upload_timeout",
+            "judge, max_samples, optimize, prices, prompts, record, redact, samples, server, store, tasks, "
+            "undecided, upload_timeout",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",

@@ -45,6 +45,7 @@ GROUPS = (
     Group("runs", "look at past runs", ".runs"),
     Group("serve", "serve the store to a team over HTTP", ".serve"),
     Group("status", "say how a job stands", ".status"),
+    Group("sync", "send what runs still owe to the platforms", ".sync"),
     Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
     Group("traces", "look at traces, put in and delete them", ".traces"),
     Group("upload", "put files in as traces", ".upload"),
@@ -73,7 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = args.run(args)
         sys.stdout.flush()
     except KaizenError as exc:
-        print(f"kaizen: {exc}", file=sys.stderr)
+        # What a server answered may be in it.
+        from pytest_kaizen.report.text import safe_text
+
+        print(safe_text(f"kaizen: {exc}"), file=sys.stderr)
         return 2 if isinstance(exc, UsageError) else 1
     except KeyboardInterrupt:
         return 130

@@ -59,11 +59,10 @@ def _generate(args: argparse.Namespace) -> int:
     lines += [f"warning: these contradict each other: {one} / {two}" for one, two in made.clashing]
     if not made.new:
         lines.append(f"{name} has all these insights already; nothing was written")
-    elif made.active == number:
-        lines.append(f"{name}: written with {len(made.added)} more rules; it is active")
     else:
-        cure = f"kaizen prompts activate {made.version.task} {number}"
-        lines.append(f"{name}: written with {len(made.added)} more rules; to use it: {cure}")
+        use = f"to use it: kaizen prompts activate {made.version.task} {number}"
+        rules = f"{len(made.added)} more rule{'s' * (len(made.added) != 1)}"
+        lines.append(f"{name}: written with {rules}; {'it is active' if made.active == number else use}")
     print(plain("\n".join(lines)), file=sys.stderr)
     _show(json.dumps(answer, indent=2) if args.json else made.version.text, args.output)
     return 0

@@ -19,6 +19,7 @@ from pytest_kaizen.report.text import safe_text
 from .context import config_for
 from .numbers import count, dollars
 
+#: A reflection takes longer than a judge's answer.
 _TIMEOUT_S = 120.0
 
 

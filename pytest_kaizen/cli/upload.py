@@ -76,7 +76,8 @@ def _is_visible(path: Path, folder: Path) -> bool:
 
 def _read(path: Path, kind: FileType | None) -> NewFile:
     try:
-        text = path.read_text(encoding="utf-8")
+        # Not read_text, which changes the ends of lines.
+        text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise UsageError(f"cannot be read: {exc}", path=path) from None
     return NewFile(path.name, text, kind or file_type_of(path.name))

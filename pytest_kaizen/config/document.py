@@ -61,6 +61,18 @@ class JudgeConfig(BaseModel):
     votes: int = Field(default=1, ge=1, le=MAX_VOTES)
 
 
+class PromptsConfig(BaseModel):
+    """``prompts`` in ``kaizen.yaml``.
+
+    Attributes:
+        source: ``from``: the files here, or the versions that are active at Kaizen CT.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    source: Literal["files", "kaizen-ct"] = Field(default="files", alias="from")
+
+
 class Endpoint(BaseModel):
     """Which requests are LLM calls: ``endpoints`` in ``kaizen.yaml``.
 
@@ -127,6 +139,7 @@ class KaizenYaml(BaseModel):
 
     tasks: dict[str, TaskConfig] = Field(default_factory=dict)
     judge: JudgeConfig = Field(default_factory=JudgeConfig)
+    prompts: PromptsConfig = Field(default_factory=PromptsConfig)
     endpoints: tuple[Endpoint, ...] = ()
     prices: str | None = None
     store: str | None = None

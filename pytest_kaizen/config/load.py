@@ -67,6 +67,7 @@ def load_config(
         reports=tuple(root / path for path in lookup.get("report", parse.reports, ())),
         upload_to=lookup.get("backend", parse.backends, document.backends.named),
         backends=document.backends,
+        prompt_source=document.prompts.source,
         upload_timeout_s=lookup.get("upload_timeout", parse.seconds, 10.0),
         wait=bool((cli or {}).get("wait")),
         server=document.server,

@@ -52,6 +52,7 @@ class Config:
         upload_to: The backends that results are uploaded to, besides the store.
         backends: The settings of all backends.
         upload_timeout_s: Seconds that a session waits at its end for what is not uploaded yet.
+        prompt_source: Where the prompts of tasks are kept.
         wait: Wait for the work that was begun at a platform.
         server: What ``kaizen serve`` serves, and how much of it.
     """
@@ -81,6 +82,7 @@ class Config:
     upload_to: tuple[str, ...] = ()
     backends: BackendsConfig = field(default_factory=BackendsConfig)
     upload_timeout_s: float = 10.0
+    prompt_source: Literal["files", "kaizen-ct"] = "files"
     wait: bool = False
     server: ServerConfig = field(default_factory=ServerConfig)
 

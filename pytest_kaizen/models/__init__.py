@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
-    from .task import AUTO_EVAL, SEED, FeedbackCount, FeedbackEntry, Task
+    from .task import AUTO_EVAL, SEED, UNNAMED, FeedbackCount, FeedbackEntry, Task
     from .trace import (
         Attempt,
         Message,
@@ -50,6 +50,7 @@ _HOME = {
     "BOUNDED_METRICS": "gate",
     "BUDGET_METRICS": "gate",
     "SEED": "task",
+    "UNNAMED": "task",
     "Acceptance": "proposal",
     "Agreement": "calibration",
     "AnswerKey": "answer",
@@ -113,6 +114,7 @@ __all__ = [
     "BOUNDED_METRICS",
     "BUDGET_METRICS",
     "SEED",
+    "UNNAMED",
     "Acceptance",
     "Agreement",
     "AnswerKey",

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SEED = "seed"
 #: The source of an entry whose score a judge gave, which is no evidence about a judge.
 AUTO_EVAL = "auto_eval"
+#: The name of an input that is no mapping.
+UNNAMED = "input"
 
 
 class Task(BaseModel):

@@ -117,19 +117,23 @@ class Meter:
                 self.used.calls += calls
                 self.used.usd += usd
 
-    def reserve_call(self, most_usd: float) -> None:
+    def reserve_call(self, most_usd: float, *, reflects: bool = True) -> None:
         """Count a call that is about to be made, at the most it can cost.
+
+        Args:
+            most_usd: The most it can cost.
+            reflects: It counts against the cap on reflecting calls too.
 
         Raises:
             BudgetExceeded: It does not fit, and must not be made.
         """
         with self._lock:
             cap = self.budget.calls
-            if cap is not None and self.used.calls + 1 > cap:
+            if reflects and cap is not None and self.used.calls + 1 > cap:
                 raise BudgetExceeded(f"all {cap} calls to the reflecting model are used")
             self._require_usd(most_usd)
             for spend in (self.used, self.paid):
-                spend.calls += 1
+                spend.calls += reflects
                 spend.usd += most_usd
 
     def settle_call(self, most_usd: float, usd: float) -> None:
@@ -151,9 +155,11 @@ class CappedLLM:
         llm: The door to the model.
         meter: The job's.
         prices: What calls cost.
+        reflects: Whether the model reflects, so that its calls count as such.
     """
 
-    def __init__(self, llm: LLM, meter: Meter, prices: Prices) -> None:
+    def __init__(self, llm: LLM, meter: Meter, prices: Prices, *, reflects: bool = True) -> None:
+        self._reflects = reflects
         self._llm = llm
         self._meter = meter
         self._prices = prices
@@ -166,7 +172,7 @@ class CappedLLM:
             LLMError: There is no whole answer; also a budget with a model of unknown price.
         """
         most = self._most(request)
-        self._meter.reserve_call(most)
+        self._meter.reserve_call(most, reflects=self._reflects)
         # What a failed call cost is not known: its reservation stands, so that the cap holds.
         completion = self._llm.complete(request)
         self._meter.settle_call(most, completion.cost_usd or 0.0)

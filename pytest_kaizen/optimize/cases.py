@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: Shares of search and validation; the rest is held out.
 DEFAULT_SHARES = (0.5, 0.2)
@@ -71,6 +72,19 @@ def is_held_out(
 ) -> bool:
     """Return whether a case with this input is held out; see ``split_cases``."""
     return _side(text, search, validation) == 2
+
+
+def input_text(value: Any) -> str:
+    """Write an input so that equal ones are the same text: a text as it is, anything else as JSON.
+
+    Whatever a case comes from, it is by this text that it falls to one side of the split.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _side(text: str, search: float, validation: float) -> int:

@@ -106,7 +106,8 @@ class LocalDesk:
         found = self._store.jobs.one(job_id)
         if found.kind != KIND:
             raise UsageError(
-                f"job {found.id} draws no insights; go on with it: `kaizen {found.kind} --resume`"
+                f"job {found.id} draws no insights; go on with it: "
+                f"`kaizen {found.kind} {found.task} --resume`"
             )
         study = Study(**found.settings)
         estimate = estimate_study(self._config, self._store, study)

@@ -56,6 +56,7 @@ class RunBook:
         collected: What there is to run.
         baselines: What the tasks are compared with.
         family: The gates of the session, if their errors are to hold over all of them.
+        warnings: What is to be said in the report besides.
     """
 
     def __init__(self, config: Config, store: Store, library: PromptLibrary, redactor: Redactor) -> None:
@@ -67,6 +68,7 @@ class RunBook:
         self.collected = Collected()
         self.baselines = Baselines()
         self.family: Family | None = None
+        self.warnings: list[str] = []
         self._tallies: dict[str, TaskTally] = {}
         self._replies: dict[str, Replies] = {}
         self._unstored_elsewhere: dict[str, str | None] = {}
@@ -142,7 +144,9 @@ class RunBook:
         self.run.exit_status = exit_status or int(failed)
         self.run.status = status
         self.writer.flush()
-        self.run.notes = self._judge_lines() + self._notes() + self.writer.edited + self._save_baseline()
+        self.run.notes = (
+            self.warnings + self._judge_lines() + self._notes() + self.writer.edited + self._save_baseline()
+        )
         self.writer.finish_run(self.run, self._weak(fails))
         return self.run
 

@@ -71,15 +71,22 @@ def write_prompt(
         elif not has_line(text, insight.text):
             left_out.append(insight.text)
         text = edited
-    texts = {insight.id: insight.text for insight in insights}
-    clashing = [(one.text, texts[two]) for one in insights for two in one.contradicts if two in texts]
+    texts = {insight.id: insight.text for insight in insights if has_line(text, insight.text)}
+    clashing = [
+        (texts[one.id], texts[two])
+        for one in insights
+        for two in one.contradicts
+        if one.id in texts and two in texts
+    ]
     if not added:
         if not there:
             raise UsageError(f"none of the {len(insights)} insights of '{name}' can stand in a prompt")
         number = library.get(name).version
         version = next(version for version in library.versions(name) if version.version == number)
         return SkillbookPrompt(version, False, number, [], left_out, clashing)
-    version = _write(config, store, name, text, label or f"With {len(added)} insights.")
+    version = _write(
+        config, store, name, text, label or f"With {len(added)} insight{'s' * (len(added) != 1)}."
+    )
     return SkillbookPrompt(version, True, PromptLibrary(config).active(name), added, left_out, clashing)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..models import Feedback, Trace
+from ..models import Feedback, Span, SpanKind, Trace
 from ..optimize import Failure
 from ..report.listing import span_text
 from ..score.checks.base import as_text
@@ -75,15 +75,21 @@ def _text(trace: Trace) -> str:
     """Return what a trace's program answered, with its steps where there was more than one call."""
     parts = [] if trace.output is None else [as_text(trace.output)]
     parts += [f"error: {trace.error}"] if trace.error else []
-    if len(trace.spans) > 1 or trace.output is None:
-        parts += [span_text(span) for span in trace.spans]
+    steps = _steps(trace)
+    if len(steps) > 1 or trace.output is None:
+        parts += [span_text(span) for span in steps]
     return "\n\n".join(parts)
+
+
+def _steps(trace: Trace) -> list[Span]:
+    """Return what the program did; how it was graded is not among that."""
+    return [span for span in trace.spans if span.kind is not SpanKind.JUDGE]
 
 
 def _pieces(trace: Trace) -> Iterator[str]:
     """Cut a trace into its spans, and a text without spans at the ends of lines."""
-    if trace.spans:
-        yield from map(span_text, trace.spans)
+    if steps := _steps(trace):
+        yield from map(span_text, steps)
         return
     lines = _text(trace).splitlines(keepends=True)
     piece = ""

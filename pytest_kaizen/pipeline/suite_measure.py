@@ -10,8 +10,8 @@ from ..config import Config
 from ..errors import UsageError
 from ..models import Case, Scored, Trace
 from ..optimize import Evaluator, Improve, Meter, TaskCase, split_cases
+from ..optimize.cases import input_text
 from ..prompts import Prompt
-from ..score.checks.base import as_text
 from ..store import Store
 from .revision import revision
 from .search import Measured, Search
@@ -95,7 +95,7 @@ def case_input(trace: Trace) -> str:
     """Return what a case was given, without the prompt that it ran under."""
     if trace.input is None:
         return trace.case_id or trace.name
-    text = as_text(trace.input)
+    text = input_text(trace.input)
     for span in trace.llm_spans:
         if span.system:
             text = text.replace(span.system, "")

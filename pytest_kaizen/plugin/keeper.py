@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +34,7 @@ class Keeper:
         library: The prompts.
         redactor: Takes secrets out of what the run keeps of them.
         fails: Whether a gate's result makes the session fail.
+        warnings: What is to be said in the report.
 
     Attributes:
         book: The book, once the run is open.
@@ -49,12 +50,14 @@ class Keeper:
         library: PromptLibrary,
         redactor: Redactor,
         fails: Callable[[GateResult], bool],
+        warnings: Sequence[str] = (),
     ) -> None:
         self._config = config
         self._settings = settings
         self._library = library
         self._redactor = redactor
         self._fails = fails
+        self._warnings = warnings
         self._store: Store | None = None
         self._book_store: Store | None = None
         self.book: RunBook | None = None
@@ -77,6 +80,7 @@ class Keeper:
             StoreError: The store cannot be written.
         """
         self.book = RunBook(self._settings, store, self._library, self._redactor)
+        self.book.warnings.extend(self._warnings)
         self._book_store = store
         self._open_reports()
         if self._upload is not None:

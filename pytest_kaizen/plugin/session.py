@@ -61,6 +61,7 @@ class KaizenSession:
         self._settings = settings
         self._library = PromptLibrary(settings)
         self._library.check()
+        warnings = self._pull_prompts()
         prices = load_prices(settings.prices)
 
         def price(model: str, usage: Usage) -> float | None:
@@ -78,7 +79,7 @@ class KaizenSession:
         self._keeper: Keeper | None = None
         self._worker = config.stash.get(WORKER, None)
         if handover.given_run(config) is None and self._worker is None:
-            self._keeper = Keeper(config, settings, self._library, redactor, self._fails)
+            self._keeper = Keeper(config, settings, self._library, redactor, self._fails, warnings)
             config.pluginmanager.register(self._keeper, "kaizen-keeper")
 
     def close(self) -> None:
@@ -132,6 +133,15 @@ class KaizenSession:
             self._settings.root,
             earlier=lambda: [sample.trace for sample in run.samples],
         )
+
+    def _pull_prompts(self) -> list[str]:
+        """Fetch the prompts that are kept elsewhere; return warnings."""
+        if self._settings.prompt_source == "files":
+            return []
+        # A run with its own prompts need not wait for it.
+        from ..pipeline.pulled import pull_prompts
+
+        return pull_prompts(self._settings, self._library, os.environ)
 
     def _work(self, store: Store, collected: Collected) -> Work:
         """Say what this process is to run: the whole of a run of its own, or a part of a controller's."""

@@ -15,7 +15,7 @@ from pytest_kaizen.models import PromptVersion
 from .files import holds_versions, read_versions
 from .lock import LOCK_NAME, Lock
 from .prompt import Prompt
-from .text import sha256_of, variables_in
+from .text import normalise, sha256_of, variables_in
 
 _FOLDER_NAME = re.compile(r"\w[\w.-]*")
 
@@ -31,6 +31,7 @@ class PromptLibrary:
         self._config = config
         self._prompts: dict[str, dict[int, Prompt]] = {}
         self._chosen: dict[str, Prompt] = {}
+        self._supplied: dict[str, Prompt] = {}
 
     @cached_property
     def lock(self) -> Lock:
@@ -66,6 +67,26 @@ class PromptLibrary:
         self._chosen[task] = replace(
             self.get(task), text=text, sha256=sha256_of(text), variables=variables_in(text)
         )
+
+    def supply(self, version: PromptVersion, source: str) -> None:
+        """Let a task run a version that is kept elsewhere, in the place of the active one here.
+
+        Args:
+            version: The version.
+            source: Where it is kept, for messages.
+        """
+        text = normalise(version.text)
+        prompt = Prompt(
+            task=version.task,
+            version=version.version,
+            text=text,
+            sha256=sha256_of(text),
+            path=Path(source) / version.task,
+            model=version.model,
+            variables=variables_in(text),
+            note=version.note,
+        )
+        self._supplied[version.task] = self._chosen[version.task] = prompt
 
     def _choose(self, task: str, prompts: dict[int, Prompt]) -> Prompt:
         wanted = self._config.prompt_versions.get(task)
@@ -143,7 +164,9 @@ class PromptLibrary:
         return home.iterdir() if home.is_dir() else ()
 
     def active(self, task: str) -> int | None:
-        """Return the active version: the lock's, else the highest number; None without versions."""
+        """Return the active version: one kept elsewhere, the lock's, the highest; None without versions."""
+        if task in self._supplied:
+            return self._supplied[task].version
         if task in self.lock.active:
             return self.lock.active[task]
         return max(self._read(task), default=None)
@@ -181,7 +204,8 @@ class PromptLibrary:
                     f"'.', the first a letter, a digit or '_' (found {task!r})"
                 )
             self._prompts[task] = read_versions(task, self._config.prompt_folder(task))
-        return self._prompts[task]
+        supplied = self._supplied.get(task)
+        return self._prompts[task] if supplied is None else {supplied.version: supplied}
 
 
 def _there(prompts: dict[int, Prompt]) -> str:

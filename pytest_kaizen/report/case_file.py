@@ -41,12 +41,13 @@ def _head(case: Case, run: Run) -> str:
     prompts = {
         f"{task} v{version}": None for sample in case.samples for task, (version, _) in sample.prompts.items()
     }
+    state = run.ci or run
     facts = [
         ("task", case.task),
         ("outcome", case.outcome if case.complete else "incomplete"),
         ("prompt", ", ".join(prompts)),
-        ("branch", run.branch),
-        ("revision", run.revision),
+        ("branch", state.branch),
+        ("revision", state.revision),
         ("run", run.id),
     ]
     lines = [f"# {code(case.id)}", "", *(f"- {name}: {code(value)}" for name, value in facts if value), ""]

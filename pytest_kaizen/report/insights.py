@@ -46,8 +46,16 @@ def job_text(job: dict[str, Any]) -> str:
         "spent": f"${spend['usd']:.4f}, {spend['calls']} calls, {spend['rollouts']} rollouts",
         "result": result.get("summary") or result.get("sentence"),
         "error": job.get("error"),
+        "go on": _go_on(job) if job["status"] in ("failed", "stopped") else None,
     }
     return safe_text("\n".join(f"{name:7}  {value}" for name, value in facts.items() if value))
+
+
+def _go_on(job: dict[str, Any]) -> str:
+    """Name the command that goes on with a job."""
+    if job["kind"] == "insights":
+        return f"kaizen run --resume {job['jobId']}"
+    return f"kaizen {job['kind']} {job['task']} --resume"
 
 
 def study_lines(

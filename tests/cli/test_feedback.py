@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from pytest_kaizen.cli import main
 from pytest_kaizen.models import JobStatus
-from pytest_kaizen.optimize import TaskCase, split_cases
+from pytest_kaizen.optimize import ENGINES, Event, TaskCase, split_cases
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.store import Store
 
@@ -38,12 +39,16 @@ def answer(request: Request) -> str:
         return json.dumps({"lessons": [LESSON] if told else []})
     if "relations" in wanted:
         return json.dumps({"relations": []})
-    if "polite" in wanted:
+    if wanted:
         output = re.search(r"BEGIN OUTPUT \w+\n(.*)\nEND OUTPUT", request.last_user_text, re.DOTALL)
         assert output is not None
         polite = output[1].startswith("Dear")
+        if "fulfilled" in wanted:
+            return json.dumps({"fulfilled": {"reason": "so it is", "score": 5 if polite else 1}})
         reason = "it begins with Dear" if polite else "there is no Dear in it"
         return json.dumps({"polite": {"reason": reason, "score": "yes" if polite else "no"}})
+    if "there is no Dear in it" in request.last_user_text:
+        return "```\nYou greet people in {{language}}. Begin with Dear.\n```"
     return f"{'Dear' if 'Begin with Dear.' in request.system else 'Hey'} {request.last_user_text}"
 
 
@@ -154,3 +159,172 @@ def test_enough_feedback_on_a_weak_prompt_gives_a_better_one(
     status, out, _ = command("optimize", "greet", "--activate")
     assert (status, len(llm.record)) == (0, asked)
     assert out.endswith("greet: version 2 is active\n")
+
+
+def test_a_search_on_feedback_is_resumed_and_keeps_within_its_caps(
+    command: Command, root: Path, llm: ScriptedLLM
+) -> None:
+    command("tasks", "create", "greet", "--model", "claude-haiku-4-5", "--evaluator", json.dumps(POLITE))
+    status, out, _ = log(command, root, range(60))
+    assert out.splitlines()[-1] == "enough for a search: `kaizen optimize greet`"
+    assert llm.record == []
+
+    status, out, err = command("optimize", "greet", "--dry-run")
+    assert (status, err) == (0, "")
+    assert [line.split(" ")[0] for line in out.splitlines()] == ["greet:"] * 3
+
+    def breaks(event: Event) -> None:
+        if event.spend.rollouts > 10:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pytest_kaizen.cli.optimize._progress", breaks)
+        assert command("optimize", "greet", "--from", "feedback", "--max-rollouts", "200")[0] == 130
+    # What is logged meanwhile is not in it.
+    log(command, root, range(60, 65))
+    assert command("optimize", "greet", "--resume", "--from", "feedback")[0] == 2
+    asked = len(llm.record)
+    status, out, err = command("optimize", "greet", "--resume")
+    assert status == 0
+    assert err.startswith("greet: 60 logged inputs, answered by claude-haiku-4-5\n")
+    assert "to 200 rollouts" in err
+    with Store.open(root / ".kaizen/kaizen.db") as store:
+        job, _ = store.jobs.newest()
+        [proposal] = store.proposals()
+        task = store.tasks.find("greet")
+        assert task is not None
+        assert store.feedback.count(task.id).fresh == 5
+    assert (job.status, job.settings["last"]) == (JobStatus.COMPLETED, 60)
+    assert proposal.spend.rollouts <= 200
+    # What was paid for before is not paid for again: an answer and its judgement each.
+    assert len(llm.record) - asked < 2 * proposal.spend.rollouts
+
+    command("optimize", "greet", "--dismiss", "--dry-run")
+    (root / "prompts/greet/2.md").write_text("Say hi in {{language}}.\n")
+    status, out, err = command("optimize", "greet", "--budget-usd", "0.05")
+    assert (status, out, "it stops at $0.05" in err) == (1, "greet: nothing better was found\n", True)
+    with Store.open(root / ".kaizen/kaizen.db") as store:
+        spent = store.jobs.newest()[0].spend
+    assert 0.001 < spent.usd <= 0.05
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_searches_on_feedback(
+    command: Command, root: Path, llm: ScriptedLLM, engine: str
+) -> None:
+    command("tasks", "create", "greet", "--model", "claude-haiku-4-5", "--evaluator", json.dumps(POLITE))
+    log(command, root, range(40))
+    status, out, _ = command("optimize", "greet", "--engine", engine, "--max-rollouts", "120")
+    assert status == 0
+    assert "Begin with Dear." in out
+    assert re.search(r"\(\d+ rollouts, [1-9] calls? to the reflecting model, ", out)
+    assert len([request for request in llm.record if "lessons" in str(request.schema)]) < 10
+
+
+def test_without_feedback_or_with_tests_the_suite_is_the_metric(command: Command, llm: ScriptedLLM) -> None:
+    assert "no run in the store has all cases of 'greet'" in command("optimize", "greet")[2]
+    assert "'greet' has no logged feedback" in command("optimize", "greet", "--from", "feedback")[2]
+    command("feedback", "add", "--task", "greet", "--inputs", '{"name": "Ada"}')
+    assert (
+        "no logged input of 'greet' has all variables of version 1: language"
+        in command("optimize", "greet")[2]
+    )
+    assert "no run in the store has all cases" in command("optimize", "greet", "--from", "suite")[2]
+    assert llm.record == []
+
+
+def test_what_was_logged_is_listed(command: Command) -> None:
+    assert command("tasks", "list")[1] == ""
+    status, out, _ = command(
+        *("feedback", "add", "--task", "greet", "--inputs", '{"name": "Ada"}', "--output", "Dear Ada"),
+        *("--score", "0.5", "--source", "user_rating"),
+    )
+    assert (status, out) == (0, "greet: 1 logged, 1 of 50 since the last search\n")
+    [entry] = json.loads(command("feedback", "list", "--task", "greet", "--json")[1])
+    assert (entry["inputs"], entry["output"]) == ({"name": "Ada"}, "Dear Ada")
+    assert (entry["score"], entry["source"], entry["metadata_"]) == (0.5, "user_rating", None)
+    line = command("feedback", "list", "--task", "greet")[1].splitlines()[-1]
+    assert line.split()[2:] == ["0.50", "user_rating", '{"name":', '"Ada"}', "Dear", "Ada"]
+
+    [task] = json.loads(command("tasks", "list", "--json")[1])
+    assert (task["name"], task["threshold_progress"], entry["task_id"]) == ("greet", "1/50", task["id"])
+    assert json.loads(command("tasks", "show", task["id"], "--json")[1]) == task
+    assert "feedback: 1 (1 of 50 since the last search)" in command("tasks", "show", "greet")[1]
+    assert command("tasks", "list")[1].splitlines()[-1].split()[:3] == ["greet", "1", "1/50"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (
+            ["feedback", "add", "--task", "t", "--inputs", "[1]"],
+            "--inputs: expected a JSON object (found '[1]')",
+        ),
+        (["feedback", "add", "--task", "t", "--inputs", "{"], "--inputs: not JSON: "),
+        (["feedback", "add", "--task", "t", "--score", "2"], "feedback: score: Input should be less than or"),
+        (["feedback", "add", "--task", "t", "--file", "none.jsonl"], "none.jsonl: cannot be read: "),
+        (
+            ["feedback", "add", "--task", "t", "--file", "bad.jsonl"],
+            "bad.jsonl:3: unknown key 'rating'; valid:",
+        ),
+        (["feedback", "list", "--task", "other"], "no task 'other' has feedback here (there are: greet)"),
+        (["tasks", "show", "other"], "no task 'other' has feedback here (there are: greet)"),
+        (["tasks", "create", "greet"], "a task 'greet' is there already"),
+        (["tasks", "create", "t", "--threshold", "2000"], "feedback_retention_limit 1000 is below"),
+        (["tasks", "create", "t", "--threshold", "0"], "feedback_threshold: Input should be greater than"),
+        (["tasks", "create", "t", "--evaluator", '{"type": "x"}'], "evaluator_config: Input tag 'x' found"),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_is_stored(
+    command: Command, root: Path, arguments: list[str], why: str
+) -> None:
+    command("tasks", "create", "greet")
+    (root / "bad.jsonl").write_text('{"score": 1}\n\n{"score": 1, "rating": 3}\n')
+    status, out, err = command(*arguments)
+    assert (status, out) == (2, "")
+    assert why in err
+    [task] = json.loads(command("tasks", "list", "--json")[1])
+    assert (task["name"], task["feedback_count"]) == ("greet", 0)
+
+
+def test_a_search_that_fails_leaves_the_feedback(command: Command, root: Path, llm: ScriptedLLM) -> None:
+    (root / "kaizen.yaml").write_text("optimize: propose\n")
+    command("tasks", "create", "greet", "--threshold", "5", "--model", "house-model")
+    status, out, _ = log(command, root, range(5))
+    assert (status, out) == (0, "greet: 5 logged, 5 of 5 since the last search\n")
+    with Store.open(root / ".kaizen/kaizen.db") as store:
+        [job] = store.jobs.newest()
+    assert job.status is JobStatus.FAILED
+    assert "'house-model' has no known price" in (job.error or "")
+    assert llm.record == []
+    (root / "prompts/greet/1.md").unlink()
+    status, _, err = log(command, root, range(5, 6))
+    assert status == 0
+    assert "kaizen: no search for a better prompt: " in err
+
+
+def test_readme_s_commands_say_what_is_shown(command: Command, root: Path, llm: ScriptedLLM) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme[readme.index("### Feedback instead of tests") :]
+    commands, told = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[:2]
+    entries = [
+        {
+            "inputs": {"ticket": f"The {number}th lamp burns."},
+            "output": "Dear" if number % 2 else "normal",
+            "score": float(bool(number % 2) is (number % 5 < 3)),
+        }
+        for number in range(60)
+    ]
+    (root / "feedback.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    (root / "prompts/triage").mkdir()
+    (root / "prompts/triage/1.md").write_text("Sort {{ticket}}.\n")
+    shown = ""
+    for line in commands.splitlines():
+        if line.startswith("$ kaizen "):
+            status, out, err = command(*shlex.split(line)[2:])
+            assert (status, err) == (0, "")
+            shown += f"{line}\n" + ("" if "tasks create" in line else out)
+    assert shown == commands
+    assert llm.record == []
+    status, out, _ = command("optimize", "triage", "--dry-run")
+    assert out.startswith(told)

@@ -6,13 +6,16 @@ import json
 import os
 import re
 import select
+import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.scripted import ScriptedLLM
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -53,7 +56,7 @@ def test_by_script(cli: Cli, project: Path, reflecting: ScriptedLLM, monkeypatch
     assert (status, out) == (0, "accepted 1, rejected 0\n")
 
     status, out, err = cli("prompts", "generate", "--label", "production", "-o", "prompt.txt")
-    assert (status, out, err) == (0, "", "default@1: written with 1 more rules; it is active\n")
+    assert (status, out, err) == (0, "", "default@1: written with 1 more rule; it is active\n")
     assert (project / "prompt.txt").read_text() == "Follow these rules:\n- Name a date.\n"
     _, out, _ = cli("prompts", "list", "--json")
     assert [(found["id"], found["version"], found["label"]) for found in json.loads(out)] == [
@@ -195,3 +198,46 @@ def test_a_job_that_is_interrupted_says_how_to_go_on(
     assert done["spend"]["calls"] == 1
     status, _, err = cli("run", "--resume", job)
     assert (status, f"job {job} has been completed" in err) == (1, True)
+
+
+def test_the_commands_in_the_readme(cli: Cli, reflecting: ScriptedLLM) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```sh\n(kaizen upload .*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    commands = [shlex.split(line, comments=True)[1:] for line in block[1].splitlines()]
+    assert ["run"] in commands
+    done = [cli(*command, *(["--all"] if command == ["run"] else [])) for command in commands]
+    assert [status for status, _, _ in done] == [0] * len(commands)
+    assert (len(reflecting.record), done[-1][1]) == (1, "Follow these rules:\n- Name a date.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_job_that_was_killed_is_gone_on_with(
+    cli: Cli, project: Path, reflecting: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        (project / "logs" / f"more{number}.txt").write_text(f"chat {number}")
+    cli("upload", "logs")
+    reflecting.reply(json.dumps({"lessons": []}), times=1)
+    reflecting.reply("never", latency_s=600, times=1)
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "pytest_kaizen.cli", "run", "--all"], stderr=subprocess.PIPE, text=True
+    )
+    assert killed.stderr is not None
+    job = killed.stderr.readline().split()[1].rstrip(":")
+    while len(reflecting.record) < 2:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait(300)
+    killed.stderr.close()
+
+    # Nobody takes its place at once: that it is silent may mean that its machine is busy.
+    status, _, err = cli("run", "--resume", job)
+    assert (status, f"job {job} (insights for 'default') is under way; its process " in err) == (1, True)
+    monkeypatch.setattr(jobs, "LEASE_S", 0.0)
+    assert cli("status", job)[1].splitlines()[2] == "status   stopped"
+    status, out, _ = cli("run", "--resume", job, "--json", "--wait")
+    assert (status, json.loads(out)["jobId"], json.loads(out)["spend"]["calls"]) == (0, job, 2)
+    asked = [request.last_user_text for request in reflecting.record]
+    assert len(asked) == 3
+    assert asked[1] == asked[2] != asked[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_kaizen.optimize import TaskCase, split_cases
-from pytest_kaizen.optimize.cases import is_held_out
+from pytest_kaizen.optimize.cases import input_text, is_held_out
 
 CASES = [TaskCase(f"t.py::test[{number}]", f"input {number}") for number in range(1000)]
 
@@ -47,3 +47,16 @@ def test_an_edited_input_is_another_case() -> None:
 def test_whether_an_input_is_held_out_is_known_without_the_other_cases() -> None:
     held_out = {case.input for case in split_cases(CASES).held_out}
     assert {case.input for case in CASES if is_held_out(case.input)} == held_out
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("x", "x"),
+        ({"b": 1, "a": "é"}, '{"a": "é", "b": 1}'),
+        (None, "null"),
+        ({1: 0, "1": 0}, "{1: 0, '1': 0}"),
+    ],
+)
+def test_equal_inputs_are_the_same_text(value: object, text: str) -> None:
+    assert input_text(value) == text

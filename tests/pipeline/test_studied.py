@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_kaizen.models import TraceFile
+from pytest_kaizen.models import SpanKind, TraceFile
 from pytest_kaizen.pipeline.studied import chunks, pieces_of, shown
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ def _file(size: int) -> TraceFile:
 def test_a_short_trace_is_shown_whole_with_its_scores(make: Make) -> None:
     score = make.score("warm", 0.5, reason="no name", expected="a name")
     span = make.span(output=[make.message("assistant", "Hi.")])
-    trace = make.trace(span, scores=[score], input="greet Ann", output="Hi.", error="late")
+    judge = make.span(SpanKind.JUDGE, output=[make.message("assistant", "graded " * 2000)])
+    trace = make.trace(span, judge, scores=[score], input="greet Ann", output="Hi.", error="late")
     for recursive in (True, False):
         item = shown(trace, recursive=recursive)
         assert (item.input, item.output) == ("greet Ann", "Hi.\n\nerror: late")
@@ -61,7 +62,8 @@ def test_a_long_text_is_shown_by_its_ends_and_read_in_pieces(make: Make) -> None
 
 def test_a_long_trace_with_spans_is_read_span_by_span(make: Make) -> None:
     spans = [make.span(output=[make.message("assistant", f"{n} " * 3000)]) for n in (1, 2)]
-    pieces = pieces_of(make.trace(*spans, id="ab", output="done"))
+    judge = make.span(SpanKind.JUDGE, output=[make.message("assistant", "graded")])
+    pieces = pieces_of(make.trace(*spans, judge, id="ab", output="done"))
     assert [("1 1" in piece, "2 2" in piece) for piece in pieces.values()] == [(True, False), (False, True)]
 
 

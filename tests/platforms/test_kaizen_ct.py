@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from pytest_kaizen import Trace
+from pytest_kaizen.models import FeedbackCount, Task
 from pytest_kaizen.platforms.kaizen_ct import wire
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
@@ -81,3 +82,68 @@ def test_a_token_is_not_shown() -> None:
 def test_wrong_feedback(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         wire.FeedbackCreate.model_validate(values)
+
+
+def test_a_task_of_ours_as_theirs() -> None:
+    task = Task(
+        id=str(ID),
+        name="triage",
+        input_schema={"properties": {"ticket": {}}},
+        target_model="claude-haiku-4-5",
+        evaluator_config={"type": "judge"},
+        created_at=NOW,
+    )
+    shown = wire.Task.of(task, FeedbackCount(total=14, fresh=12), active_prompt_score=0.5).to_json()
+    assert (shown["id"], shown["name"], shown["schema_json"]) == (str(ID), "triage", task.input_schema)
+    assert (shown["feedback_count"], shown["threshold_progress"]) == (14, "12/50")
+    assert (shown["active_prompt_score"], shown["last_optimization"]) == (0.5, None)
+    assert (shown["evaluator_config"], shown["feedback_retention_limit"]) == ({"type": "judge"}, 1000)
+    assert "target_model" not in shown
+
+
+def test_a_task_of_theirs_as_ours() -> None:
+    asked = wire.TaskCreate.model_validate(
+        {
+            "name": "triage",
+            "schema_json": {"ticket": "string"},
+            "judge_model": "m",
+            "github_repo": "acme/bot",
+            "git_token_raw": "ghp_secret",
+            "colour": "red",
+        }
+    )
+    task = asked.to_task(NOW)
+    assert (task.name, task.judge_model, task.git_repo) == ("triage", "m", "acme/bot")
+    assert (task.feedback_threshold, task.feedback_retention_limit, task.feedback_source) == (50, 1000, "sdk")
+    assert task.fields == frozenset({"ticket"})
+    assert "ghp_secret" not in task.model_dump_json()
+    with pytest.raises(ValueError, match="feedback_retention_limit 1 is below feedback_threshold 50"):
+        asked.model_copy(update={"feedback_retention_limit": 1}).to_task(NOW)
+
+
+def test_feedback_by_the_name_of_a_task_that_is_not_known() -> None:
+    asked = wire.FeedbackCreate(
+        task_name="triage",
+        inputs={"ticket": "x", "customer": "y"},
+        output="urgent",
+        score=0.5,
+        metadata={"user": 7},
+        feedback_threshold=5,
+        mode="auto_pr",
+    )
+    task = asked.to_task(NOW)
+    assert (task.name, task.fields) == ("triage", frozenset({"ticket", "customer"}))
+    assert (task.feedback_threshold, task.mode) == (5, "auto_pr")
+    entry = asked.to_entry(task.id, NOW)
+    assert (entry.task_id, entry.inputs, entry.output) == (task.id, asked.inputs, "urgent")
+    shown = wire.FeedbackResult.of(entry).to_json()
+    assert shown == {
+        "id": entry.id,
+        "task_id": task.id,
+        "inputs": {"ticket": "x", "customer": "y"},
+        "output": "urgent",
+        "score": 0.5,
+        "source": "sdk",
+        "metadata_": {"user": 7},
+        "created_at": "2026-03-30T10:00:00Z",
+    }

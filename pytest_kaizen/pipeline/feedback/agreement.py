@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from ...llm import LLM
 from ...models import AUTO_EVAL, Agreement, FeedbackEntry, Pair
 from ...optimize import CappedLLM, Ledger, Meter
+from ...optimize.cases import input_text
 from ...prices import Prices
 from ...score import WHOLE, Judge, Rubric, agreement, score_rubric
-from .cases import input_text, is_good
+from .cases import is_good
 from .evaluator import CountedLLM
 
 #: The newest entries that are scored again.
@@ -34,7 +35,6 @@ class LoggedAgreement(BaseModel):
 
     pairs: list[Pair]
     failed: int
-    calls: int
     cost_usd: float
 
 
@@ -70,7 +70,7 @@ class AgreementCheck:
                 "warning: no logged score to compare the rubric's with, so nobody knows whether it means "
                 "what your users mean",
             )
-        found = self._measure(scored, entries, CappedLLM(llm, meter, prices), meter, ledger)
+        found = self._measure(scored, entries, CappedLLM(llm, meter, prices, reflects=False), meter, ledger)
         if not found.pairs:
             return (f"warning: none of {len(scored)} logged outputs could be scored again",)
         return agreement_notes(agreement(WHOLE, found.pairs, None), len(found.pairs), found.failed)
@@ -88,19 +88,17 @@ class AgreementCheck:
         kept = ledger.reflection(key)
         if kept is not None:
             known = LoggedAgreement.model_validate(kept)
-            meter.count_reflection(key, known.calls, known.cost_usd)
+            meter.count_reflection(key, 0, known.cost_usd)
             return known
         door = CountedLLM(llm)
         judge = self._judge(door)
         with ThreadPoolExecutor(_THREADS) as pool:
             found_pairs = pool.map(lambda entry: self._pair(entry, _others(entry, entries), judge), scored)
             pairs = [pair for pair in found_pairs if pair is not None]
-        found = LoggedAgreement(
-            pairs=pairs, failed=len(scored) - len(pairs), calls=door.calls, cost_usd=door.cost_usd or 0.0
-        )
+        found = LoggedAgreement(pairs=pairs, failed=len(scored) - len(pairs), cost_usd=door.cost_usd or 0.0)
         if pairs:
             ledger.save_reflection(key, found.model_dump(mode="json"))
-        # Its calls were counted one by one as they were made.
+        # Its calls were paid for one by one as they were made.
         meter.count_reflection(key, 0, 0.0)
         return found
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...models import SEED, FeedbackEntry
+from ...models import SEED, UNNAMED, FeedbackEntry
 from ...optimize import TaskCase
+from ...optimize.cases import input_text
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class LoggedCase:
     Attributes:
         inputs: The input, by name.
         reference: An answer known to be good; None when none was logged.
+        text: The input as a trace of it has it, so that both fall to the same side of a split.
+        id: The case.
     """
 
     inputs: dict[str, Any]
@@ -27,7 +29,8 @@ class LoggedCase:
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        text = input_text(self.inputs)
+        only = self.inputs.keys() == {UNNAMED}
+        text = input_text(self.inputs[UNNAMED] if only else self.inputs)
         # Another reference gives other scores: it makes another case, on the same side of the split.
         digest = hashlib.sha256(f"{text}\0{self.reference}".encode("utf-8", "surrogatepass")).hexdigest()
         object.__setattr__(self, "text", text)
@@ -37,11 +40,6 @@ class LoggedCase:
     def case(self) -> TaskCase:
         """The case as a search sees it."""
         return TaskCase(self.id, self.text)
-
-
-def input_text(inputs: dict[str, Any]) -> str:
-    """Write an input as JSON, the same for equal inputs."""
-    return json.dumps(inputs, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def logged_cases(entries: Iterable[FeedbackEntry]) -> list[LoggedCase]:

@@ -11,11 +11,12 @@ from typing import Any
 from ...errors import LLMError
 from ...llm import LLM, Completion, LLMRequest
 from ...models import Feedback, Scored
+from ...optimize.cases import input_text
 from ...prompts.text import fill, variables_in
 from ...score import Judge, Rubric, score_rubric
 from ...score.checks.base import as_text
 from ..rollouts import feedback_of
-from .cases import LoggedCase, input_text
+from .cases import LoggedCase
 
 #: The most tokens of an answer.
 MAX_TOKENS = 4096

@@ -24,6 +24,7 @@ class Dispatch:
         store: Its outbox says what is owed.
         backends: Where to.
         say: Tells the user a line.
+        longest_pause_s: When it comes to an end, a longer pause than this is not waited for.
         patient: Whether pauses that an earlier session began count.
 
     Attributes:
@@ -38,11 +39,13 @@ class Dispatch:
         backends: Sequence[Backend],
         say: Callable[[str], None],
         *,
+        longest_pause_s: float,
         patient: bool = True,
     ) -> None:
         self._store = store
         self._backends = backends
         self._say = say
+        self._longest_pause_s = longest_pause_s
         self._patient = patient
         self.closing = asyncio.Event()
         self.couriers: Mapping[str, Courier] = {}
@@ -83,7 +86,8 @@ class Dispatch:
             while courier.stopped is None:
                 if (pause := courier.pause_s) > 0:
                     # A server that is not there now is not there in a moment either.
-                    if self.closing.is_set() and courier.unreachable:
+                    useless = courier.unreachable or pause > self._longest_pause_s
+                    if self.closing.is_set() and useless:
                         return
                     await self._pause(pause)
                 elif not await courier.step():

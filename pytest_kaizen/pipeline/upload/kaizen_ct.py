@@ -15,6 +15,7 @@ from ...platforms.kaizen_ct.client import AsyncCTClient
 from ...platforms.kaizen_ct.wire import FeedbackCreate, Job, OptimizeResult
 from ..plan import NO_TASK
 from .backend import TIMEOUTS, Fate, Parcel, Shipment, fate_of
+from .key import key_from
 
 #: Entries of feedback after which a task that is made here would start an optimisation by itself: never,
 #: since nothing that costs money starts unasked.
@@ -167,12 +168,10 @@ def create(config: Config, env: Mapping[str, str]) -> KaizenCTBackend:
     """Make the backend.
 
     Raises:
-        CTError: The key is missing, or the address cannot be right.
+        PlatformError: The key is missing, or the address cannot be right.
     """
     settings = config.backends.kaizen_ct
-    key = env.get(settings.key_env)
-    if not key:
-        raise CTError(f"no key: set {settings.key_env} in the environment")
+    key = key_from(env, settings.key_env)
     client = AsyncCTClient(key, settings.url or env.get(AsyncCTClient.url_variable), timeout=TIMEOUTS)
     return KaizenCTBackend(client, settings.tasks, optimizes=settings.optimize)
 

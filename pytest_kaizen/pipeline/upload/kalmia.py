@@ -91,9 +91,8 @@ class KalmiaBackend:
 
 def experiment_name(run: Run) -> str:
     """Name a run's experiment by what was tested: ``main @ 0123456789ab, pull request 7``."""
-    ci = run.ci or CIContext(provider="local")
-    revision = run.revision or ci.revision or ""
-    state = " @ ".join(filter(None, [run.branch or ci.branch, revision[:_SHORT_REVISION]]))
+    ci = run.ci or CIContext(provider="local", revision=run.revision, branch=run.branch)
+    state = " @ ".join(filter(None, [ci.branch, (ci.revision or "")[:_SHORT_REVISION]]))
     details = [
         ci.pull_request and f"pull request {ci.pull_request}",
         "with local changes" if ci.dirty else None,

@@ -117,9 +117,8 @@ class KaybaBackend:
         except PlatformError as exc:
             remote["asked"] = exc.transient and exc.status_code != 429
             raise
-        shipment.say(
-            f"kayba: insights asked for, from {len(traces)} failing cases of {tasks}: {remote['job']}"
-        )
+        count = "1 failing case" if len(traces) == 1 else f"{len(traces)} failing cases"
+        shipment.say(f"kayba: insights asked for, from {count} of {tasks}: {remote['job']}")
 
 
 def _filename(case: Case) -> str:

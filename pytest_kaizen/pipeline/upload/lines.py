@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from ...models import BackendState
 from ...report.plain import plain
 from .dispatch import Dispatch
@@ -9,32 +13,68 @@ from .dispatch import Dispatch
 _NEXT = "they go with the next run or `kaizen sync`"
 
 
-def upload_lines(dispatch: Dispatch | None, states: list[BackendState], names: tuple[str, ...]) -> list[str]:
-    """Say for each backend what is owed, what was sent, and why not all of it.
+@dataclass(frozen=True)
+class Upload:
+    """How far the upload to one backend has come.
+
+    Attributes:
+        state: Of its outbox.
+        sent: Parcels that this process sent.
+        why: Why something is still owed, where that is known.
+    """
+
+    state: BackendState
+    sent: int = 0
+    why: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The line that a session ends with."""
+        state, aside = self.state, [f"{self.state.set_aside} set aside"] if self.state.set_aside else []
+        if state.owed:
+            counts = ", ".join([f"{state.owed} owed, {self.sent} sent", *aside])
+            why = f": {self.why}" if self.why else ""
+            return plain(f"{state.backend}: {counts} ({_NEXT}){why}")
+        counts = ", ".join([f"{self.sent} sent" if self.sent else "nothing owed", *aside])
+        why = f": {state.refused[0]}" if state.refused else ""
+        return plain(f"{state.backend}: {counts}{why}")
+
+    @property
+    def status(self) -> str:
+        """The line of ``kaizen sync --status``."""
+        state = self.state
+        line = f"{state.backend}: {state.owed} owed, {state.acknowledged} sent, {state.set_aside} set aside"
+        if state.owed and state.reason:
+            until = f" (next attempt {state.next_at:%Y-%m-%d %H:%M:%S} UTC)" if state.next_at else ""
+            line += f"; last attempt: {state.reason}{until}"
+        return plain("\n  set aside: ".join([line, *state.refused]))
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {**self.state.model_dump(mode="json"), "sent": self.sent, "why": self.why}
+
+
+def uploads(
+    dispatch: Dispatch | None,
+    states: Iterable[BackendState],
+    names: Iterable[str],
+    unopened: Mapping[str, str] | None = None,
+) -> list[Upload]:
+    """Say how far the upload to each backend has come.
 
     Args:
-        dispatch: What was sent in this session; None when it never began.
+        dispatch: What sent; None when it never began.
         states: How the backends stand now.
         names: The backends in use.
+        unopened: Why a backend could not be used at all.
     """
     known = {state.backend: state for state in states}
-    return [_line(name, dispatch, known.get(name, BackendState(backend=name))) for name in names]
-
-
-def _line(name: str, dispatch: Dispatch | None, state: BackendState) -> str:
-    courier = dispatch.couriers.get(name) if dispatch else None
-    sent = courier.sent if courier else 0
-    aside = f"{state.set_aside} set aside" if state.set_aside else ""
-    if not state.owed:
-        parts = [f"{sent} sent" if sent else "nothing to send", aside]
-    else:
-        parts = [f"{state.owed} owed, {sent} sent", aside]
-    line = f"{name}: {', '.join(filter(None, parts))}"
-    why = (courier.stopped if courier else None) or state.reason
-    if state.owed:
+    found = []
+    for name in names:
+        state = known.get(name, BackendState(backend=name))
+        courier = dispatch.couriers.get(name) if dispatch else None
+        why = (unopened or {}).get(name) or (courier.stopped if courier else None) or state.reason
         if dispatch and dispatch.elsewhere:
             why = "another process is sending them"
-        line += f" ({_NEXT})" + (f": {why}" if why else "")
-    elif state.refused and state.set_aside:
-        line += f": {state.refused[0]}"
-    return plain(line)
+        found.append(Upload(state, courier.sent if courier else 0, why))
+    return found

@@ -11,7 +11,7 @@ from ...report.plain import plain
 from ...store import Store
 from .backend import Follows
 from .dispatch import new_loop
-from .lines import upload_lines
+from .lines import uploads
 from .registry import open_backend
 from .uploader import Uploader
 
@@ -30,9 +30,8 @@ class SessionUpload:
     def __init__(self, config: Config, env: Mapping[str, str]) -> None:
         self._config = config
         self._env = env
-        self._uploader = Uploader(
-            config.store, [open_backend(name, config, env) for name in config.upload_to]
-        )
+        backends = [open_backend(name, config, env) for name in config.upload_to]
+        self._uploader = Uploader(config.store, backends, config.upload_timeout_s)
 
     def start(self) -> None:
         """Begin to send in the background."""
@@ -44,16 +43,13 @@ class SessionUpload:
         Returns:
             What there is to say, line by line.
         """
-        lines = self._uploader.close(0.0 if interrupted else self._config.upload_timeout_s)
-        states = store.outbox.states()
-        return [
-            *map(plain, lines),
-            *upload_lines(self._uploader.dispatch, states, self._config.upload_to),
-        ]
+        lines = self._uploader.close(at_once=interrupted)
+        found = uploads(self._uploader.dispatch, store.outbox.states(), self._config.upload_to)
+        return [*map(plain, lines), *(upload.line for upload in found)]
 
     def stop(self) -> None:
         """End it at once; what did not arrive is owed."""
-        self._uploader.close(0.0)
+        self._uploader.close(at_once=True)
 
     def follow(self, store: Store, run_id: str, say: Callable[[str], None]) -> None:
         """Wait for the work that was begun at the platforms for a run."""

@@ -25,10 +25,12 @@ class Uploader:
     Args:
         path: The store's file.
         backends: Where to.
+        timeout_s: Seconds that ``close`` waits at most.
     """
 
-    def __init__(self, path: Path, backends: Sequence[Backend]) -> None:
+    def __init__(self, path: Path, backends: Sequence[Backend], timeout_s: float) -> None:
         self._path = path
+        self._timeout_s = timeout_s
         self._backends = backends
         self._lines: list[str] = []
         self._failed: str | None = None
@@ -42,11 +44,13 @@ class Uploader:
         """Begin to send."""
         self._thread.start()
 
-    def close(self, timeout_s: float) -> list[str]:
+    def close(self, *, at_once: bool = False) -> list[str]:
         """Send what there is time for, and return the lines that backends have to say.
 
+        It takes half a second more at most, for noting what arrived.
+
         Args:
-            timeout_s: Seconds to wait at most; half a second more for noting what arrived.
+            at_once: Send nothing more.
         """
         if self._thread.ident is None:
             return []
@@ -54,7 +58,7 @@ class Uploader:
             # The loop is there after a few milliseconds, or never.
             self._ready.wait(_GRACE_S)
             self._call("closing")
-            self._thread.join(timeout_s)
+            self._thread.join(0.0 if at_once else self._timeout_s)
             if self._thread.is_alive():
                 self._call("cancel")
                 self._thread.join(_GRACE_S)
@@ -88,7 +92,7 @@ class Uploader:
             self._ready.set()
 
     async def _send(self, store: Store) -> None:
-        self.dispatch = Dispatch(store, self._backends, self._lines.append)
+        self.dispatch = Dispatch(store, self._backends, self._lines.append, longest_pause_s=self._timeout_s)
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._ready.set()
         await self.dispatch.run()

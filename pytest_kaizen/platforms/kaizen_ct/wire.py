@@ -72,7 +72,7 @@ class FeedbackCreate(TaskSettings):
             task_id: The task, by id or name.
             score: What came of it, in [0, 1]; None for "not scored".
         """
-        inputs = trace.input if isinstance(trace.input, dict) else {"input": trace.input}
+        inputs = trace.input if isinstance(trace.input, dict) else {models.UNNAMED: trace.input}
         output = trace.output if isinstance(trace.output, str | None) else _compact_json(trace.output)
         return cls(
             task_id=task_id,

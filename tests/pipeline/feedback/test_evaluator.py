@@ -176,6 +176,11 @@ def test_equal_inputs_are_one_case_with_the_best_answer_that_was_logged(make: Ma
         ('{"a": 3}', None),
     ]
     assert len({case.id for case in found}) == 3
+    # A trace of the same input falls to the same side of a split.
+    traces = [
+        LoggedCase(inputs).text for inputs in ({"input": "x"}, {"input": {"b": 1, "a": 2}}, {"b": 1, "a": 2})
+    ]
+    assert traces == ["x", '{"a": 2, "b": 1}', '{"a": 2, "b": 1}']
     # Another reference is another case, on the same side of the split.
     again = LoggedCase({"a": 1, "b": 2}, "better").case
     assert (again.input, again.id == found[0].id) == (found[0].text, False)

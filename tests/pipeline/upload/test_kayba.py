@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,15 +12,16 @@ from pytest_kaizen.config import Config
 from pytest_kaizen.config.backends import BackendsConfig, KaybaConfig
 from pytest_kaizen.errors import ConfigError, KaybaAPIError
 from pytest_kaizen.models import ParcelKind
-from pytest_kaizen.pipeline.upload.backend import Parcel
+from pytest_kaizen.pipeline.upload.backend import Parcel, Shipment
 from pytest_kaizen.pipeline.upload.kayba import KaybaBackend
 from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
 from pytest_kaizen.platforms.kayba import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.pipeline.upload.platforms.conftest import Platform, Route, Serve, Story
+    from tests.pipeline.upload.conftest import Platform, Route, Serve, Story
 
 KINDS = BACKENDS["kayba"].kinds
 UPLOAD = "POST /api/traces$"
@@ -31,6 +34,7 @@ class Kayba:
         self.files: list[wire.NewTrace] = []
         self.asked: list[wire.GenerateInsights] = []
         self.polls = 0
+        self.when_asked: Callable[[], object] = lambda: None
         self.app = platform(
             "kayba",
             [
@@ -68,6 +72,7 @@ class Kayba:
 
     def generate(self, request: wire.GenerateInsights) -> wire.JobStarted:
         self.asked.append(request)
+        self.when_asked()
         return wire.JobStarted(job_id=f"job-{len(self.asked)}")
 
     def job(self, job_id: str) -> wire.Job:
@@ -115,10 +120,26 @@ async def test_a_run(kayba: Kayba, connect: Any, story: Story, monkeypatch: pyte
     assert kayba.files[1].content.count("polite: 0.00 (check): a reason") == 2
     assert [request.trace_ids for request in kayba.asked] == [["conv-1"]]
     assert kayba.app.asked("GET /api/traces$") == 2
-    assert story.said == ["kayba: insights asked for, from 1 failing cases of support: job-1"]
+    assert story.said == ["kayba: insights asked for, from 1 failing case of support: job-1"]
     await backend.follow(story.remote, story.said.append)
     await backend.aclose()
     assert story.said[1:] == ["kayba: job job-1 completed: 3 insights, waiting for triage"]
+
+
+def test_a_session(kayba: Kayba, session: Any) -> None:
+    backends = {"kayba": {"url": f"{kayba.app.url}/api"}}
+    lines, traces = session(backends, "--kaizen-optimize=propose", "--kaizen-wait", KAYBA_API_KEY="kayba-key")
+    assert sorted(kayba.names) == sorted(f"{trace_id}.md" for trace_id in traces.values())
+    place = kayba.names.index(f"{traces['refund']}.md")
+    failing = kayba.files[place].content
+    assert "\nfail: polite 0.50 [0.05, 0.95] >= 0.80" in failing
+    assert "\n````text\nabout refund ```\n````\n" in failing
+    assert [request.trace_ids for request in kayba.asked] == [[f"conv-{place}"]]
+    assert lines == [
+        "kaizen: kayba: insights asked for, from 1 failing case of support: job-1",
+        "kaizen: kayba: 3 sent",
+        "kaizen: kayba: job job-1 completed: 3 insights, waiting for triage",
+    ]
 
 
 @pytest.mark.asyncio
@@ -169,10 +190,33 @@ async def test_insights_are_paid_for_once(
     assert len(kayba.asked) == jobs
     known = fault == 429
     assert story.said == [
-        "kayba: insights asked for, from 1 failing cases of support: job-1"
+        "kayba: insights asked for, from 1 failing case of support: job-1"
         if known
         else "kayba: insights for support may be under way; they are not asked for again"
     ]
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_ends_while_it_asks(kayba: Kayba, connect: Any, story: Story) -> None:
+    loop, arrived, released = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def wait() -> None:
+        loop.call_soon_threadsafe(arrived.set)
+        released.wait(10)
+
+    kayba.when_asked = wait
+    backend = connect()
+    *cases, end = story.parcels(KINDS)
+    await story.deliver(backend, cases)
+    asking = asyncio.create_task(backend.send(Shipment([end], story.remote, story.said.append)))
+    await arrived.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    released.set()
+    await story.deliver(backend, [end])
+    await backend.aclose()
+    assert len(kayba.asked) == 1
 
 
 @pytest.mark.asyncio

@@ -18,7 +18,7 @@ from pytest_kaizen.platforms.kalmia import wire
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.pipeline.upload.platforms.conftest import Platform, Route, Serve, Story
+    from tests.pipeline.upload.conftest import Platform, Route, Serve, Story
 
 KINDS = BACKENDS["kalmia"].kinds
 SAMPLES = ["a-0", "a-1", "b-0", "b-1", "c-0", "c-1"]
@@ -112,6 +112,21 @@ async def test_a_run(kalmia: Kalmia, connect: Any, story: Story) -> None:
     assert story.said == ["kalmia: experiment 'main @ 0123456789ab': exp-0"]
 
 
+def test_a_session(kalmia: Kalmia, session: Any) -> None:
+    backends = {"kalmia": {"url": kalmia.app.url, "project": "bot"}}
+    lines, traces = session(backends, KALMIA_API_KEY="kal_live_key")
+    assert set(kalmia.traces) == set(traces.values())
+    (experiment,) = kalmia.experiments
+    runs = {(trace.metadata or {})["correlationId"] for trace in kalmia.traces.values()}
+    assert runs == set(experiment.correlation_ids)
+    scores = kalmia.traces[traces["refund"]].spans[0].scores
+    assert scores == {"polite": 0.5}
+    assert lines == [
+        f"kaizen: kalmia: experiment '{experiment.name}': exp-0",
+        "kaizen: kalmia: 3 sent",
+    ]
+
+
 @pytest.mark.parametrize(("broken", "times"), [("ingest", 4), ("feedback", 4), ("POST /api/experiments", 1)])
 @pytest.mark.asyncio
 async def test_an_answer_that_was_lost(
@@ -157,11 +172,13 @@ async def test_a_rejected_trace_holds_nobody_up(kalmia: Kalmia, connect: Any, st
     ("fields", "name"),
     [
         ({"branch": "main", "revision": "0123456789abcdef"}, "main @ 0123456789ab"),
-        ({"branch": "main", "ci": CIContext(provider="local", dirty=True)}, "main, with local changes"),
+        ({"ci": CIContext(provider="local", branch="main", dirty=True)}, "main, with local changes"),
         (
             {
-                "revision": "0123456789abcdef",
-                "ci": CIContext(provider="github", branch="fix", pull_request="7"),
+                "revision": "merged",
+                "ci": CIContext(
+                    provider="github", branch="fix", revision="0123456789abcdef", pull_request="7"
+                ),
             },
             "fix @ 0123456789ab, pull request 7",
         ),

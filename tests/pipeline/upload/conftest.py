@@ -34,8 +34,9 @@ from pytest_kaizen.models import (
     Usage,
 )
 from pytest_kaizen.pipeline.upload.backend import Backend, Parcel, Shipment
+from pytest_kaizen.store import Store
 
-GOLDEN = Path(__file__).parents[3] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 RUN = Run(id="run-1", created_at=NOW, branch="main", revision="0123456789abcdef")
 #: Keys under which anything may stand.
@@ -298,6 +299,43 @@ class Story:
 @pytest.fixture
 def story() -> Story:
     return Story()
+
+
+SUITE = """
+import pytest
+
+@pytest.mark.kaizen("support")
+@pytest.mark.kaizen_threshold("polite", min=0.8)
+@pytest.mark.parametrize("ticket", ["login", "refund"])
+def test_it(kaizen, ticket):
+    kaizen.case(input={"ticket": ticket}, output=f"about {ticket} ```")
+    kaizen.score("polite", 0.5 if ticket == "refund" else 1.0, "a reason")
+"""
+
+
+@pytest.fixture
+def session(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[list[str], dict[str, str]]]:
+    """Run a suite of two cases, of which one fails its gate, with backends; return the upload's lines
+    and the cases' trace ids by their tickets."""
+
+    def run(backends: dict[str, Any], *args: str, **env: str) -> tuple[list[str], dict[str, str]]:
+        for name in ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "JENKINS_URL"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        # JSON is YAML.
+        (pytester.path / "kaizen.yaml").write_text(json.dumps({"backends": backends}), encoding="utf-8")
+        (pytester.path / "test_it.py").write_text(SUITE, encoding="utf-8")
+        done = pytester.runpytest_subprocess("--kaizen", "-pno:cacheprovider", *args)
+        done.assert_outcomes(passed=1, failed=1)
+        with Store.open(pytester.path / ".kaizen" / "kaizen.db") as store:
+            traces = store.traces(limit=10)
+        lines = [line for line in done.outlines if line.startswith("kaizen: ka")]
+        return lines, {trace.input["ticket"]: trace.id for trace in traces}
+
+    return run
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
 from pytest_kaizen.platforms.kate import wire
 
 if TYPE_CHECKING:
-    from tests.pipeline.upload.platforms.conftest import Platform, Refused, Route, Serve, Story
+    from tests.pipeline.upload.conftest import Platform, Refused, Route, Serve, Story
 
 KINDS = BACKENDS["kate"].kinds
 RUN = "/agents/support-bot_1/runs/([^/]*)"
 SPANS = "POST .*/spans$"
-BODIES = Path(__file__).parents[3] / "golden" / "kate" / "bodies.json"
+BODIES = Path(__file__).parents[2] / "golden" / "kate" / "bodies.json"
 #: What the spans of the whole story say, in order.
 INPUTS = [text for case in "abc" for _ in range(2) for text in (f'{{"ticket": "{case}"}}', f"ticket {case}")]
 
@@ -151,6 +151,18 @@ async def test_a_run(kate: Kate, connect: Any, story: Story) -> None:
     assert story.said == [f"kate: run {run.id}: overall score 0.78"]
 
 
+def test_a_session(kate: Kate, session: Any) -> None:
+    backends = {"kate": {"url": kate.app.url, "agent": "support-bot_1"}}
+    lines, _ = session(backends, KATE_API_KEY="kate-key")
+    (run,) = kate.runs.values()
+    assert (run.trigger, run.status) == ("test", "completed")
+    assert [(span.node_name, span.output_text) for span in kate.spans[run.id]] == [
+        ("test_it[login]", "about login ```"),
+        ("test_it[refund]", "about refund ```"),
+    ]
+    assert lines == [f"kaizen: kate: run {run.id}: overall score 0.78", "kaizen: kate: 4 sent"]
+
+
 @pytest.mark.parametrize(("provider", "trigger"), [("github", "automatic"), ("local", "test")])
 @pytest.mark.asyncio
 async def test_triggers(kate: Kate, connect: Any, story: Story, provider: Any, trigger: str) -> None:
@@ -246,6 +258,20 @@ async def test_a_killed_process_goes_on_from_what_was_kept(kate: Kate, connect: 
         backend = connect()
         await story.deliver(backend, part)
         await backend.aclose()
+    assert kate.inputs == INPUTS
+
+
+@pytest.mark.parametrize(("limit", "requests"), [(40, 6), (80, 3)])
+@pytest.mark.asyncio
+async def test_requests_have_a_size(
+    kate: Kate, connect: Any, story: Story, monkeypatch: pytest.MonkeyPatch, limit: int, requests: int
+) -> None:
+    """A sample's texts have 15 characters, ``done``, 8 and ``done``."""
+    monkeypatch.setattr("pytest_kaizen.pipeline.upload.kate._MOST_CHARACTERS", limit)
+    backend = connect()
+    await story.deliver(backend, story.parcels(KINDS))
+    await backend.aclose()
+    assert kate.app.asked(SPANS) == requests
     assert kate.inputs == INPUTS
 
 
