@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from ..models import Sample, Score, Span, Trace
-from .database import Connection
+from .database import Connection, insert
 from .table import Row, Table, key
 
 #: A sample has one trace and lies in its row.
@@ -92,10 +92,9 @@ def add(connection: Connection, trace: Trace) -> bool:
 
 
 def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
-    cursor = connection.execute(_INSERT_NEW, (*owner, *_TRACES.row(trace)))
-    if not cursor.rowcount:
+    number = insert(connection, _INSERT_NEW, (*owner, *_TRACES.row(trace)))
+    if number is None:
         return False
-    number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
     _SPANS.insert_all(connection, trace.spans, number)
     _SCORES.insert_all(connection, trace.scores, number)
     return True

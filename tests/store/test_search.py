@@ -132,11 +132,10 @@ def test_an_index_is_made_for_what_is_there_already(workspaces: Workspaces, make
 def drop_index(connection: Connection) -> None:
     postgres = not hasattr(connection, "in_transaction")
     if postgres:
-        for name in ("trace", "span"):
-            connection.execute(f"DROP FUNCTION search_owe_{name} CASCADE")
+        connection.execute("DROP FUNCTION search_owe CASCADE")
     else:
-        for name in ("traces_insert", "traces_update", "traces_delete", "spans_insert", "spans_update"):
-            connection.execute(f"DROP TRIGGER search_{name}")
+        for event in ("insert", "update", "delete"):
+            connection.execute(f"DROP TRIGGER search_{event}")
     connection.execute("DROP TABLE search_owed")
     connection.execute("DROP TABLE search")
 

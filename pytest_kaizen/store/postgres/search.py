@@ -6,6 +6,8 @@ by a parser of PostgreSQL's own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..database import Connection
 from ..words import Query, words
 
@@ -18,15 +20,11 @@ _STATEMENTS = (
     "CREATE TABLE search (trace INTEGER PRIMARY KEY, body TEXT NOT NULL, words TSVECTOR NOT NULL)",
     "CREATE INDEX search_words ON search USING gin (words)",
     "INSERT INTO search_owed SELECT number FROM traces",
-    """CREATE FUNCTION search_owe_trace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    """CREATE FUNCTION search_owe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO search_owed VALUES (CASE TG_OP WHEN 'DELETE' THEN OLD.number ELSE NEW.number END)
         ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
-    """CREATE FUNCTION search_owe_span() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO search_owed VALUES (NEW.trace) ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
     """CREATE TRIGGER search_trace AFTER INSERT OR UPDATE OR DELETE ON traces
-        FOR EACH ROW EXECUTE FUNCTION search_owe_trace()""",
-    """CREATE TRIGGER search_span AFTER INSERT OR UPDATE ON spans
-        FOR EACH ROW EXECUTE FUNCTION search_owe_span()""",
+        FOR EACH ROW EXECUTE FUNCTION search_owe()""",
 )
 
 
@@ -51,16 +49,15 @@ class PostgresSearch:
         ).fetchall()
         return sorted(row[0] for row in rows)
 
-    def put(self, connection: Connection, number: int, text: str) -> None:
-        """Index the text of a trace in place of what it had; an empty one takes it out of the index."""
-        if not text:
-            connection.execute("DELETE FROM search WHERE trace = ?", (number,))
-            return
-        connection.execute(
-            "INSERT INTO search (trace, body, words) VALUES (?, ?, ?) "
-            "ON CONFLICT (trace) DO UPDATE SET body = excluded.body, words = excluded.words",
-            (number, text, _vector(words(text))),
-        )
+    def put(self, connection: Connection, texts: Mapping[int, str]) -> None:
+        """Index the texts of traces in place of what they had; an empty one takes a trace out."""
+        marks = ", ".join("?" * len(texts))
+        connection.execute(f"DELETE FROM search WHERE trace IN ({marks})", list(texts))
+        rows = [(number, text, _vector(words(text))) for number, text in texts.items() if text]
+        connection.executemany("INSERT INTO search (trace, body, words) VALUES (?, ?, ?)", rows)
+
+    def compact(self, connection: Connection) -> None:
+        """Nothing: the server writes its index anew when the table's space is given back."""
 
     def text(self, connection: Connection, number: int) -> str:
         """Return the text that a trace is indexed with."""
