@@ -123,10 +123,16 @@ class Bad:
         self._over = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def close(self) -> None:
         self._over.set()
+        # Who waits in accept() goes on waiting on a socket that is only closed, and would take the
+        # connections of the next server on its port.
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join(10)
         self._socket.close()
 
     def _accept(self) -> None:
