@@ -77,7 +77,6 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
         "plan": "  --detect ",
         "run": "  --reflector-mode ",
         "status": "  --interval ",
-        "sync": "  --watch ",
         "upload": "  PATH ",
     }
     command = alone.get(group, "    list ")
