@@ -152,9 +152,13 @@ class RunBook:
 
     def _weak(self, fails: Callable[[GateResult], bool]) -> list[str]:
         """Return the tasks that the platforms may spend money on."""
-        if self.run.status != "completed" or why_no_search(self.run.ci) is not None:
+        weak = [task for task in weak_tasks(self.run, fails) if self._config.optimize_mode(task) != "never"]
+        if self.run.status != "completed" or not weak:
             return []
-        return [task for task in weak_tasks(self.run, fails) if self._config.optimize_mode(task) != "never"]
+        why = why_no_search(self.run.ci)
+        if why is not None and self._config.searches_elsewhere:
+            self.run.notes.append(f"{', '.join(weak)}: no search for a better prompt: {why}")
+        return weak if why is None else []
 
     @property
     def decided_gates(self) -> list[GateResult]:
