@@ -12,6 +12,7 @@ from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
 from pytest_kaizen.pipeline.insights import DEFAULT_BUDGET_USD
 from pytest_kaizen.report.text import safe_text
 
+from .consent import agreed
 from .context import config_for
 from .numbers import count, dollars
 
@@ -47,6 +48,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
         "--anthropic-key", metavar="KEY", help="the key for the model (default: ANTHROPIC_API_KEY); not kept"
     )
     parser.add_argument("--resume", metavar="JOB", help="go on with a job that was broken off")
+    parser.add_argument("--yes", action="store_true", help="do not ask before what may cost much")
     parser.add_argument("--wait", action="store_true", help="with --json: show what came of the job, too")
     parser.add_argument("--json", action="store_true", help="as a JSON object")
 
@@ -78,13 +80,17 @@ def study(args: argparse.Namespace, desk: LocalDesk, traces: Sequence[str] | Non
 
 
 def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> int:
-    for line in started.notes:
+    go_on = f"to go on: kaizen run --resume {started.job_id}"
+    for line in [*started.notes, *([started.doubt] if started.doubt else [])]:
         print(safe_text(line), file=sys.stderr)
+    if started.doubt and not args.yes and not agreed("Go on?"):
+        desk.stop_job(started.job_id)
+        print(f"job {started.job_id} was stopped; {go_on}", file=sys.stderr)
+        return 1
     try:
         job = desk.work(started.job_id, args.anthropic_key, _progress)
     except (KaizenError, KeyboardInterrupt):
-        hint = f"to go on: kaizen run --resume {started.job_id}"
-        print(f"job {started.job_id} was broken off; {hint}", file=sys.stderr)
+        print(f"job {started.job_id} was broken off; {go_on}", file=sys.stderr)
         raise
     if args.json:
         more = job if args.wait else {}

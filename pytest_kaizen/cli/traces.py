@@ -13,6 +13,7 @@ from pytest_kaizen.report.trace_json import META_KEYS, trace_json
 from pytest_kaizen.store import Store
 
 from . import upload
+from .consent import agreed
 from .context import config_for
 from .desk import open_desk
 from .runs import add_list_options
@@ -74,7 +75,8 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _delete(args: argparse.Namespace) -> int:
-    if not args.force and sys.stdin.isatty() and not _agreed(len(args.ids)):
+    count = len(args.ids)
+    if not args.force and not agreed(f"delete {count} trace{'s' * (count != 1)}?"):
         print("nothing was deleted", file=sys.stderr)
         return 1
     with open_desk(args) as desk:
@@ -87,8 +89,3 @@ def _delete(args: argparse.Namespace) -> int:
     for error in done["errors"]:
         print(plain(f"kaizen: {error['error']}"), file=sys.stderr)
     return int(bool(done["errors"]))
-
-
-def _agreed(count: int) -> bool:
-    print(f"delete {count} trace{'s' * (count != 1)}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -21,6 +21,7 @@ from ..report.trace_json import META_KEYS, trace_content, trace_json
 from ..store import Store
 from . import jobs
 from .insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
+from .search_lines import dear_study_line
 from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
 from .trace_files import NewFile, file_traces
 
@@ -35,11 +36,13 @@ class StartedStudy(NamedTuple):
         job_id: Its id.
         traces: How many traces it draws from.
         notes: What is to be known before it spends anything: lines of text.
+        doubt: What people may want to be asked about before; None where it costs little.
     """
 
     job_id: str
     traces: int
     notes: list[str]
+    doubt: str | None
 
 
 class LocalDesk:
@@ -106,7 +109,7 @@ class LocalDesk:
             UsageError: There is nothing to draw from.
             JobError: Such a job is under way.
         """
-        chosen = choose(self._store, trace_ids, task)
+        chosen = choose(self._config, self._store, trace_ids, task)
         study = Study(chosen.traces, **settings)
         estimate = estimate_study(self._config, self._store, study)
         job = jobs.start(self._store, KIND, study.task, study.settings)
@@ -127,7 +130,11 @@ class LocalDesk:
     def _start(self, job: Job, study: Study, estimate: StudyEstimate, held_out: int) -> StartedStudy:
         self._started[job.id] = job
         notes = study_lines(job.id, study.count, held_out, *estimate, study.budget_usd)
-        return StartedStudy(job.id, study.count, notes)
+        return StartedStudy(job.id, study.count, notes, dear_study_line(estimate.usd, study.budget_usd))
+
+    def stop_job(self, job_id: str) -> None:
+        """Stop a job, in whatever process it runs; it can be gone on with."""
+        jobs.stop(self._store, job_id)
 
     def work(self, job_id: str, anthropic_key: str | None, on_step: Callable[[str], None]) -> dict[str, Any]:
         """Do a started job in this process, and return what ``get_job`` does; see ``draw_insights``.

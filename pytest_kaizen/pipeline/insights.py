@@ -25,7 +25,7 @@ from ..store import Store
 from . import jobs
 from .held_out import is_kept_back
 from .plan import NO_TASK
-from .studied import StoredSpans, chunks, pieces_of, shown
+from .studied import StoredPieces, chunks, pieces_of, shown
 
 KIND = "insights"
 #: Where traces and their insights belong that name no task.
@@ -90,13 +90,14 @@ class StudyEstimate(NamedTuple):
     usd: tuple[float, float] | None
 
 
-def choose(store: Store, ids: Sequence[str] | None = None, task: str | None = None) -> Chosen:
+def choose(config: Config, store: Store, ids: Sequence[str] | None = None, task: str | None = None) -> Chosen:
     """Find the traces that are meant, without those that no reflection may read.
 
     Insights become part of prompts, and an optimisation starts from them. What it proves a prompt on
     must not be what the prompt was made from: a trace whose input is held out there is left out here.
 
     Args:
+        config: Says how the cases of each task are split.
         store: Has them.
         ids: Theirs, or unambiguous beginnings; None for all.
         task: Of this task only.
@@ -110,7 +111,7 @@ def choose(store: Store, ids: Sequence[str] | None = None, task: str | None = No
     for trace in map(store.trace, store.shelf.ids(task) if ids is None else ids):
         if task is not None and trace.task != task:
             raise UsageError(f"trace {trace.id} is not of the task '{task}'")
-        if is_kept_back(trace):
+        if is_kept_back(trace, config):
             held_out.add(trace.id)
         else:
             kept.setdefault(_task_of(trace), {})[trace.id] = None
@@ -191,7 +192,7 @@ class _Work:
         self._say = say
         self._library = PromptLibrary(config)
         capped = CappedLLM(llm, meter, load_prices(config.prices))
-        self._reflector = LLMReflector(capped, study.model, StoredSpans(store))
+        self._reflector = LLMReflector(capped, study.model, StoredPieces(store))
         self._questions: dict[str, Questions] = {}
         self._books: dict[str, Skillbook] = {}
         self._noted: dict[str, tuple[str, ...]] = {}

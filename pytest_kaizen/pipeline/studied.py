@@ -21,7 +21,7 @@ _ID = 8
 _TRACES, _CHUNK = 4, 100_000
 
 
-class StoredSpans:
+class StoredPieces:
     """Reads the pieces of long stored traces."""
 
     def __init__(self, store: Store) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_kaizen.config import Config
 from pytest_kaizen.models import Score, ScoreSource, Task, TraceFile
 from pytest_kaizen.optimize import TaskCase, split_cases
 from pytest_kaizen.pipeline.feedback.cases import logged_cases
@@ -17,6 +19,7 @@ from pytest_kaizen.pipeline.suite_measure import case_input
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Make
 
+CONFIG = Config(root=Path(), store=Path("kaizen.db"))
 NAMES = [f"person {number}" for number in range(40)]
 INPUTS: list[Any] = [*NAMES, *({"name": name} for name in NAMES), *(f"Greet. {name}" for name in NAMES)]
 
@@ -26,9 +29,11 @@ def test_the_inputs_that_a_suite_is_compared_on(make: Make) -> None:
     traces = [make.trace(span, id=str(n), task="greet", input=given) for n, given in enumerate(INPUTS)]
     held_out = {case.id for case in split_cases(TaskCase(t.id, case_input(t)) for t in traces).held_out}
     assert len(held_out) > 20
-    assert [trace.id for trace in traces if trace.id in held_out and not is_kept_back(trace)] == []
+    assert [trace.id for trace in traces if trace.id in held_out and not is_kept_back(trace, CONFIG)] == []
     # Where both forms are the same, nothing else is kept back.
-    assert {trace.id for trace in traces[:80] if is_kept_back(trace)} == {i for i in held_out if int(i) < 80}
+    assert {trace.id for trace in traces[:80] if is_kept_back(trace, CONFIG)} == {
+        i for i in held_out if int(i) < 80
+    }
 
 
 def test_the_inputs_that_logged_feedback_is_compared_on(make: Make) -> None:
@@ -40,7 +45,9 @@ def test_the_inputs_that_logged_feedback_is_compared_on(make: Make) -> None:
     held_out = {case.id for case in split_cases(logged).held_out}
     assert len(held_out) > 20
     pairs = zip(traces, logged, strict=True)
-    assert [case.input for trace, case in pairs if case.id in held_out and not is_kept_back(trace)] == []
+    assert [
+        case.input for trace, case in pairs if case.id in held_out and not is_kept_back(trace, CONFIG)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -48,4 +55,4 @@ def test_the_inputs_that_logged_feedback_is_compared_on(make: Make) -> None:
 )
 def test_what_is_no_case_is_not_kept_back(fields: dict[str, Any], make: Make) -> None:
     traces = [make.trace(**{"task": "greet", "input": given, **fields}) for given in INPUTS]
-    assert not any(map(is_kept_back, traces))
+    assert not any(is_kept_back(trace, CONFIG) for trace in traces)
