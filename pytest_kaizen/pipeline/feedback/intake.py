@@ -51,7 +51,7 @@ def keep_feedback(store: Store, task: Task, entry: FeedbackEntry, redactor: Reda
     store.feedback.add(task, entry.model_copy(update=texts))
 
 
-def start_if_due(store: Store, task: Task, start: Start) -> Job | None:
+def start_if_due(store: Store, task: Task, start: Start, search: Search | None = None) -> Job | None:
     """Start a search if the task's threshold is reached and none is active.
 
     One is active for a task, however many entries come at once. What fails in starting it is logged and
@@ -61,15 +61,20 @@ def start_if_due(store: Store, task: Task, start: Start) -> Job | None:
         The job that was started; None when there is none.
     """
     try:
-        job = due_job(store, task)
+        job = due_job(store, task, search)
     except KaizenError as exc:
         _tell(task.name, exc)
         return None
     return job if job is not None and begin(store, job, start) else None
 
 
-def due_job(store: Store, task: Task) -> Job | None:
+def due_job(store: Store, task: Task, search: Search | None = None) -> Job | None:
     """Store the job that a task's feedback asks for; ``begin`` begins it.
+
+    Args:
+        store: Where jobs are kept.
+        task: The task.
+        search: What is searched for; ``search_for`` the task by default.
 
     Returns:
         The job; None when the threshold is not reached or a search is active, which also another
@@ -78,7 +83,7 @@ def due_job(store: Store, task: Task) -> Job | None:
     Raises:
         StoreError: It could not be stored.
     """
-    return jobs.create_if_due(store, KIND, task, search_for(task).settings)
+    return jobs.create_if_due(store, KIND, task, (search or search_for(task)).settings)
 
 
 def begin(store: Store, job: Job, start: Start) -> bool:
@@ -92,10 +97,10 @@ def begin(store: Store, job: Job, start: Start) -> bool:
     return True
 
 
-def search_for(task: Task, triggered_by: str = "threshold") -> Search:
-    """Return the search that a task's feedback asks for."""
+def search_for(task: Task) -> Search:
+    """Return the search that a task's feedback asks for, where no project's settings say more."""
     budget = Budget(usd=task.cost_budget or DEFAULT_BUDGET.usd, rollouts=DEFAULT_BUDGET.rollouts)
-    return Search(task.name, budget=budget, triggered_by=triggered_by, source="feedback")
+    return Search(task.name, budget=budget, triggered_by="threshold", source="feedback")
 
 
 def check_inputs(task: Task, inputs: dict[str, Any] | None) -> None:
