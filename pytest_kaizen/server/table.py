@@ -86,9 +86,9 @@ class Table:
                 pairs = zip(_parts(operation.path), parts, strict=True)
                 given = [part for name, part in pairs if name.startswith("{")]
                 return Found(operation, dict(zip(operation.parameters, given, strict=True)))
-            allowed += node.operations
+            allowed = allowed or list(node.operations)
         if allowed:
-            methods = ", ".join(sorted(set(allowed)))
+            methods = ", ".join(sorted(allowed))
             raise Refusal(405, f"this path takes {methods}", headers={"Allow": methods})
         raise Refusal(404, "there is nothing at this path")
 

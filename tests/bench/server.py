@@ -80,6 +80,12 @@ class Served(NamedTuple):
         assert found is not None
         return int(found[1]) / 1024
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that it has taken, which says more on a busy machine than time that passed."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
 def provider() -> Iterator[str]:
@@ -194,12 +200,15 @@ def main() -> None:
                 print(f"{label:14} p50 {added[0]:6.2f} ms  p99 {added[1]:6.2f} ms")
             asked = len(proxied) + WARM_UP
             for label, place in (("direct", direct), ("proxy", through)):
+                before = server.cpu_s
                 rate, times = asyncio.run(as_fast_as_possible(place, given.connections, given.seconds))
                 print(
                     f"{label:14} {rate:6.0f} requests/s at {given.connections} connections, "
                     f"p50 {quantile(times, 0.5):.1f} ms, p99 {quantile(times, 0.99):.1f} ms"
                 )
                 if place is through:
+                    spent = (server.cpu_s - before) / (len(times) + given.connections) * 1000
+                    print(f"{'':14} {spent:.2f} ms of the server's processor time a request, traces included")
                     asked += len(times) + given.connections
             busy = server.memory_mb
         print(f"memory after it {busy:.0f} MB; stored {stored(folder / 'store')} of {asked} traces")

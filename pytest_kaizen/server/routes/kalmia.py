@@ -13,16 +13,27 @@ from starlette.concurrency import run_in_threadpool
 from ...capture.build import cost_of
 from ...models import Score, ScoreSource, SpanKind, Trace
 from ...platforms.base.failure import validation_text
-from ...platforms.kalmia.arrived import arrived
-from ...platforms.kalmia.wire import Acknowledged, FeedbackRequest, IngestResult, KalmiaTrace, Rejected
+from ...platforms.kalmia.arrived import arrived, project_of, shown
+from ...platforms.kalmia.wire import (
+    Acknowledged,
+    FeedbackRequest,
+    Hit,
+    IngestResult,
+    KalmiaTrace,
+    Rejected,
+    SearchRequest,
+    SearchResults,
+)
 from ...store import Store
 from ...store.ratings import Rating
+from ...store.search import MOST_COUNTED
 from ..operation import Access, Call, Operation
 from ..problem import Refusal
 from ..state import State
 
 #: The score that a rating is.
 RATING = "rating"
+_MOST_HITS = 200
 
 
 class IngestBody(RootModel[list[Any] | dict[str, Any]]):
@@ -52,6 +63,16 @@ async def feedback(call: Call, trace_id: str, body: FeedbackRequest) -> Acknowle
     comment = None if body.comment is None else redactor.text(body.comment)
     await call.write(partial(_rate, trace_id, Rating(rating=body.rating, comment=comment)))
     return Acknowledged()
+
+
+def search(call: Call, body: SearchRequest) -> SearchResults:
+    """Find traces by words, the last stored first."""
+    limit = min(body.limit or _MOST_HITS, _MOST_HITS)
+    # No index knows the project, so more is looked at where one is asked for.
+    found = call.workspace.search(body.query, limit=limit if body.project is None else MOST_COUNTED)
+    hits = [hit for hit in found.hits if body.project in (None, project_of(hit.trace))]
+    results = [Hit(trace=shown(hit.trace), score=hit.score, snippet=hit.snippet) for hit in hits[:limit]]
+    return SearchResults(results=results, total=found.total if body.project is None else len(hits))
 
 
 def _read(state: State, items: Sequence[Any]) -> tuple[list[_Arrived], list[Rejected]]:
@@ -110,4 +131,5 @@ def _priced(state: State, trace: Trace) -> Trace:
 OPERATIONS = (
     Operation("POST", "/api/v1/traces/ingest", Access.WRITE, ingest, errors=(503,)),
     Operation("POST", "/api/v1/traces/{trace_id}/feedback", Access.WRITE, feedback),
+    Operation("POST", "/api/traces/search", Access.READ, search),
 )

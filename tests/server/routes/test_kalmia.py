@@ -237,6 +237,20 @@ def test_feedback_before_its_trace_and_with_an_odd_id(client: KalmiaClient, book
     assert (rating.value, rating.reason) == (1.0, "nice")
 
 
+def test_search(client: KalmiaClient, book: Book) -> None:
+    send(client, [GOLDEN, {"id": "other", "project_id": "p", "output": "Hi there, lamp"}])
+    book.open("ours").index(anyway=True)
+    found = client.search_traces("hi")
+    assert sorted(hit.trace.id for hit in found.results) == ["other", ROOT]
+    assert found.total == 2
+    assert all(0 < hit.score < 1 for hit in found.results)
+    (hit,) = client.search_traces("hi", project="p").results
+    assert (hit.trace.to_json()["output"], hit.snippet) == ("Hi there, lamp", hit.snippet)
+    assert "lamp" in (hit.snippet or "")
+    assert len(client.search_traces("hi", limit=1).results) == 1
+    assert client.search_traces('"there lamp" -hi').results == []
+
+
 def test_traces_of_other_ways_are_listed_too(client: KalmiaClient, book: Book) -> None:
     own = Trace(
         id="ours",
