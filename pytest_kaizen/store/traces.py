@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..models import Sample, Score, Span, Trace
 from .database import Connection, insert
-from .table import Row, Table
+from .table import Row, Table, key
 
 #: A sample has one trace and lies in its row.
 _SAMPLES = Table("traces", Sample, columns=("passed",), elsewhere=("trace",), data="verdict")
