@@ -75,6 +75,7 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
         "optimize": "  --engine ",
         "plan": "  --detect ",
         "run": "  --reflector-mode ",
+        "serve": "  --port ",
         "status": "  --interval ",
         "sync": "  --watch ",
         "upload": "  PATH ",
