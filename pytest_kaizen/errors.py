@@ -17,6 +17,7 @@
     │   └── StoreBusy            too many writes are waiting; later there may be room
     ├── JobError                 a job cannot be had: another one is active, or another process has it
     ├── WorkerError              a process that runs a suite's cases could not start, died or hung
+    ├── ProposalError            git or the git host refused a step on the way to a pull request
     └── PlatformError            a platform cannot be reached, refused, or answered what it never promised
         ├── CTError              Kaizen CT
         │   ├── CTAuthError          401: the key is unknown
@@ -127,6 +128,10 @@ class JobError(KaizenError):
 
 class WorkerError(KaizenError):
     """A process that runs a suite's cases under candidate prompts could not start, died or hung."""
+
+
+class ProposalError(KaizenError):
+    """A proposal cannot be brought to its repository: git or the git host refused a step."""
 
 
 class PlatformError(KaizenError):

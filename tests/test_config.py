@@ -197,13 +197,13 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
             "valid: backends, baseline, cassettes, concurrency, confidence, endpoints, gate_correction, "
-            "judge, max_samples, optimize, prices, prompts, record, redact, samples, store, tasks, "
+            "judge, max_samples, optimize, prices, prompts, record, redact, samples, server, store, tasks, "
             "undecided, upload_timeout",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",
             ":3: unknown key 'tasks.t.promts' (did you mean 'prompts'?); "
-            "valid: custom_fn, gate, prompts, rubric",
+            "valid: custom_fn, gate, optimize, prompts, rubric",
         ),
         ("tasks: [a]\n", ":1: tasks: input should be a valid dictionary"),
         (

@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import anthropic  # noqa: F401 - pytester throws away what a run imported, and these do not come twice
 import pytest
+import yaml  # noqa: F401
 
 from pytest_kaizen.cli import main
 from pytest_kaizen.plugin import hookspecs

@@ -18,7 +18,8 @@ from pytest_kaizen.config import Config
 from pytest_kaizen.errors import KaizenError, UsageError
 from pytest_kaizen.models import FeedbackEntry, Job, Task
 from pytest_kaizen.pipeline.feedback.intake import check_inputs, log_feedback, start_if_due
-from pytest_kaizen.pipeline.improve import open_proposal
+from pytest_kaizen.pipeline.proposals import open_proposal
+from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
 from pytest_kaizen.pipeline.search import Search
 from pytest_kaizen.platforms.kaizen_ct.wire import FeedbackResult
 from pytest_kaizen.report.feedback import feedback_table
@@ -78,7 +79,8 @@ def _add(args: argparse.Namespace) -> int:
 
 def _search(config: Config, store: Store, task: Task) -> None:
     """Start the search that enough feedback asks for; the feedback is stored, whatever comes of it."""
-    if config.optimize == "never":
+    mode = config.optimize_mode(task.name)
+    if mode == "never":
         print(f"enough for a search: `kaizen optimize {task.name}`")
         return
     try:
@@ -90,7 +92,8 @@ def _search(config: Config, store: Store, task: Task) -> None:
         return
 
     def start(job: Job) -> None:
-        run_search(config, store, Search.of_job(job), dry_run=False, activate=config.optimize == "activate")
+        pulls = PullRequests.of(config, os.environ) if mode == "pr" else None
+        run_search(config, store, Search.of_job(job), activate=mode == "activate", pulls=pulls, sure=True)
 
     start_if_due(store, task, start)
 

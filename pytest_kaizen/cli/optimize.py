@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from pytest_kaizen.config import Config
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.models import Proposal, ProposalStatus
-from pytest_kaizen.optimize import DEFAULT_ENGINE, ENGINES, Budget, CostEstimate, Event
-from pytest_kaizen.pipeline.improve import open_proposal, optimize_task, unfinished
+from pytest_kaizen.optimize import DEFAULT_ENGINE, ENGINES, CostEstimate, Event
+from pytest_kaizen.pipeline.ci import ci_context
+from pytest_kaizen.pipeline.improve import optimize_task
 from pytest_kaizen.pipeline.measures import measure_for, source_of
-from pytest_kaizen.pipeline.proposals import activate_proposal, proposal_path, write_proposal
-from pytest_kaizen.pipeline.search import DEFAULT_BUDGET, Search
-from pytest_kaizen.pipeline.search_lines import estimate_lines, event_line
+from pytest_kaizen.pipeline.proposals import (
+    activate_proposal,
+    open_proposal,
+    proposal_path,
+    write_proposal,
+)
+from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
+from pytest_kaizen.pipeline.search import DEFAULT_BUDGET, Search, unfinished
+from pytest_kaizen.pipeline.search_lines import dear_line, estimate_lines, event_line
 from pytest_kaizen.pipeline.suite import Launch
+from pytest_kaizen.pipeline.weak import why_no_search
+from pytest_kaizen.prompts import PromptLibrary
 from pytest_kaizen.report.proposal import proposal_lines
 from pytest_kaizen.report.text import safe_text
 from pytest_kaizen.store import Store
@@ -45,9 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of all that is random (default: 0)")
     parser.add_argument("--dry-run", action="store_true", help="say what it would cost, from a small pilot")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a search that may cost much")
     parser.add_argument("--resume", action="store_true", help="go on with a search that was broken off")
-    parser.add_argument(
+    what_follows = parser.add_mutually_exclusive_group()
+    what_follows.add_argument(
         "--activate", action="store_true", help="make it the active version, if it is proved to be better"
+    )
+    what_follows.add_argument(
+        "--pr", action="store_true", help="open a pull request at GitHub, with the evidence (GITHUB_TOKEN)"
     )
     parser.add_argument("--dismiss", action="store_true", help="drop the open proposal before the search")
     parser.set_defaults(run=_optimize)
@@ -55,6 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _optimize(args: argparse.Namespace) -> int:
     config = config_for(args)
+    why = why_no_search(ci_context(config.root, os.environ))
+    if why is not None:
+        raise UsageError(f"no search for a better prompt: {why}")
+    pulls = PullRequests.of(config, os.environ) if args.pr else None
     with Store.open(config.store) as store:
         known = open_proposal(config, store, args.task)
         if known is not None and args.dismiss:
@@ -62,12 +81,27 @@ def _optimize(args: argparse.Namespace) -> int:
             known = None
         if known is not None:
             print(f"a proposal for this prompt is open (drop it: --dismiss): {proposal_path(config, known)}")
-            return _finish(config, store, known, activate=args.activate)
+            return _finish(config, store, known, args.activate, pulls)
+        if pulls is not None:
+            taken = pulls.taken(args.task, PromptLibrary(config).get(args.task).sha256)
+            if taken is not None:
+                raise UsageError(taken)
         search = _search(args, config, store)
-        return run_search(config, store, search, dry_run=args.dry_run, activate=args.activate)
+        return run_search(
+            config, store, search, dry_run=args.dry_run, activate=args.activate, pulls=pulls, sure=args.yes
+        )
 
 
-def run_search(config: Config, store: Store, search: Search, *, dry_run: bool, activate: bool) -> int:
+def run_search(
+    config: Config,
+    store: Store,
+    search: Search,
+    *,
+    dry_run: bool = False,
+    activate: bool = False,
+    pulls: PullRequests | None = None,
+    sure: bool = False,
+) -> int:
     """Search, show what came of it and write the evidence.
 
     Args:
@@ -76,31 +110,46 @@ def run_search(config: Config, store: Store, search: Search, *, dry_run: bool, a
         search: What is searched for.
         dry_run: Only say what it would cost.
         activate: Make what is proved to be better the active version.
+        pulls: Opens a pull request for what was found.
+        sure: Do not ask before a search that may be in vain or cost much.
 
     Returns:
         The exit status: 0 with a proposal, 1 without.
     """
 
+    def doubt(line: str) -> bool:
+        print(safe_text(line), file=sys.stderr)
+        return sure or _go_on()
+
     def tell(estimate: CostEstimate) -> bool:
         for line in estimate_lines(search.task, estimate, search.budget):
             print(safe_text(line), file=sys.stdout if dry_run else sys.stderr)
-        return not dry_run
+        dear = dear_line(search.task, estimate, search.budget)
+        return not dry_run and (dear is None or doubt(dear))
 
     measure = measure_for(config, store, search, Launch(config.root))
-    found = optimize_task(config, store, search, measure, on_estimate=tell, on_event=_progress)
+    found = optimize_task(
+        config, store, search, measure, on_doubt=doubt, on_estimate=tell, on_event=_progress
+    )
     if found is None:
-        return 0
+        return 0 if dry_run else 1
     if found.proposal is None:
         print(safe_text(f"{search.task}: {found.sentence}"))
         return 1
     write_proposal(config, found.proposal)
-    return _finish(config, store, found.proposal, activate=activate)
+    return _finish(config, store, found.proposal, activate, pulls)
 
 
-def _finish(config: Config, store: Store, proposal: Proposal, *, activate: bool) -> int:
-    """Show a proposal, and activate it where that is asked for and allowed."""
+def _finish(
+    config: Config, store: Store, proposal: Proposal, activate: bool, pulls: PullRequests | None
+) -> int:
+    """Show a proposal; activate it, or open its pull request, where that is asked for and allowed."""
     print("\n".join(proposal_lines(proposal)))
     path = proposal_path(config, proposal)
+    if pulls is not None:
+        proposal = pulls.propose(store, proposal)
+        print(safe_text(f"evidence: {path}\n{proposal.task}: {proposal.pull_request_line}"))
+        return 0 if proposal.status is ProposalStatus.PR_OPEN else 1
     if not activate:
         print(f"evidence: {path}\nto use it:")
         print(f"  kaizen prompts new {proposal.task} --text {path.with_suffix('.txt')}")
@@ -119,14 +168,24 @@ def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
         if any(value is not None for value in given):
             raise UsageError("--resume goes on with the engine, the caps and the seed that the search had")
         return unfinished(config, store, args.task)
-    task = store.tasks.find(args.task)
-    usual = DEFAULT_BUDGET.usd if task is None or task.cost_budget is None else task.cost_budget
-    budget = Budget(
-        usd=usual if args.budget_usd is None else args.budget_usd,
-        rollouts=args.max_rollouts or DEFAULT_BUDGET.rollouts,
+    logged = store.tasks.find(args.task)
+    return Search.of(
+        config,
+        args.task,
+        engine=args.engine,
+        budget_usd=args.budget_usd or (logged.cost_budget if logged else None),
+        max_rollouts=args.max_rollouts,
+        seed=args.seed or 0,
+        source=args.source or source_of(store, args.task),
     )
-    source = args.source or source_of(store, args.task)
-    return Search(args.task, args.engine or DEFAULT_ENGINE, budget, args.seed or 0, source=source)
+
+
+def _go_on() -> bool:
+    """Ask, where there is somebody who can answer; elsewhere the caps have to do."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _progress(event: Event) -> None:

@@ -9,7 +9,7 @@ import sys
 from pytest_kaizen.capture.otel.export import otlp_json
 from pytest_kaizen.report.listing import trace_facts_text, trace_text, traces_table
 from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.trace_json import META_KEYS, trace_content, trace_json
+from pytest_kaizen.report.trace_json import META_KEYS, trace_json
 from pytest_kaizen.store import Store
 
 from . import upload
@@ -61,17 +61,15 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    if args.json:
+        with open_desk(args, readonly=True) as desk:
+            values = desk.get_trace(args.id)
+        shown = {key: values[key] for key in META_KEYS} if args.meta else values
+        print(json.dumps(shown, indent=2))
+        return 0
     with Store.open(config_for(args).store, readonly=True) as store:
         trace = store.trace(args.id)
-    if args.json:
-        values = trace_json(trace)
-        if args.meta:
-            shown = {key: values[key] for key in META_KEYS}
-        else:
-            shown = {**values, "content": trace_content(trace)}
-        print(json.dumps(shown, indent=2))
-    else:
-        print(trace_facts_text(trace) if args.meta else trace_text(trace))
+    print(trace_facts_text(trace) if args.meta else trace_text(trace))
     return 0
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..models import Bar
 from .backends import BackendsConfig
@@ -13,6 +13,11 @@ from .backends import BackendsConfig
 DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
 #: Above this many votes the judge's noise is long averaged out, and its bias stays.
 MAX_VOTES = 25
+OptimizeMode = Literal["never", "propose", "activate", "pr"]
+OPTIMIZE_MODES: tuple[OptimizeMode, ...] = get_args(OptimizeMode)
+#: The names in ``optimize.ENGINES``.
+EngineName = Literal["insights", "gepa", "gepa-plain", "dspy", "dspy-gepa"]
+_URL = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
 
 
 def _compilable(pattern: str) -> str:
@@ -26,6 +31,59 @@ def _compilable(pattern: str) -> str:
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
 
 
+class SharesConfig(BaseModel):
+    """``tasks.<name>.optimize.shares`` in ``kaizen.yaml``: how a task's cases are split.
+
+    Attributes:
+        search: The share that an engine searches in.
+        validation: The share that picks among its candidates; the rest is held out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    search: float = Field(default=0.5, gt=0, lt=1)
+    validation: float = Field(default=0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leave_a_share(self) -> SharesConfig:
+        if self.search + self.validation >= 1:
+            raise ValueError("search and validation must leave a share held out, so their sum is below 1")
+        return self
+
+
+class OptimizeConfig(BaseModel):
+    """``tasks.<name>.optimize`` in ``kaizen.yaml``: how a better prompt is searched for.
+
+    Attributes:
+        mode: What follows on a failed gate of the task, where neither the command line nor the
+            environment nor the ini file says.
+        engine: How it is searched for.
+        budget_usd: What a search may cost at most.
+        max_rollouts: How many cases it may run at most.
+        min_gain: What a candidate has to gain more than, in the mean score.
+        confidence: Of the proof.
+        shares: How the cases are split.
+        samples: How often each held-out case runs under each prompt.
+        epochs: How often the search may pass over its cases.
+        reading: ``recursive`` lets the reflecting model read the spans of long traces one by one.
+        model: The model that reflects; the judge's by default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: OptimizeMode | None = None
+    engine: EngineName | None = None
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_rollouts: int | None = Field(default=None, ge=1)
+    min_gain: float = Field(default=0.02, ge=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    shares: SharesConfig = Field(default_factory=SharesConfig)
+    samples: int = Field(default=1, ge=1)
+    epochs: int = Field(default=8, ge=1)
+    reading: Literal["standard", "recursive"] = "standard"
+    model: str | None = Field(default=None, min_length=1)
+
+
 class TaskConfig(BaseModel):
     """``tasks.<name>`` in ``kaizen.yaml``.
 
@@ -35,6 +93,7 @@ class TaskConfig(BaseModel):
         gate: Rules over all the cases of the task.
         custom_fn: ``module:function`` that scores outputs for logged feedback; called as the check
             ``python`` of a rubric is.
+        optimize: How a better prompt for it is searched for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +102,7 @@ class TaskConfig(BaseModel):
     rubric: str | None = None
     gate: tuple[Bar, ...] = ()
     custom_fn: str | None = None
+    optimize: OptimizeConfig = Field(default_factory=OptimizeConfig)
 
 
 class JudgeConfig(BaseModel):
@@ -64,12 +124,12 @@ class PromptsConfig(BaseModel):
     """``prompts`` in ``kaizen.yaml``.
 
     Attributes:
-        source: ``from``: the files here, or the versions that are active at Kaizen CT.
+        source: ``from``: the files here, the versions that are active at Kaizen CT, or the newest at Kayba.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    source: Literal["files", "kaizen-ct"] = Field(default="files", alias="from")
+    source: Literal["files", "kaizen-ct", "kayba"] = Field(default="files", alias="from")
 
 
 class Endpoint(BaseModel):
@@ -111,6 +171,26 @@ class CassettesConfig(BaseModel):
     ignore_text: tuple[Pattern, ...] = ()
 
 
+class ServerConfig(BaseModel):
+    """``server`` in ``kaizen.yaml``: what ``kaizen serve`` serves, and how much of it.
+
+    Attributes:
+        anthropic_url: Where ``/api/v1/messages`` is passed on to; ``/v1/messages`` is added.
+        openai_url: Where ``/api/v1/chat/completions`` is passed on to; ``/chat/completions`` is added.
+        max_body_bytes: The longest body of a request, also when it is decompressed.
+        max_batch: The most items in one request that takes a list.
+        requests_per_s: Requests a second that a key may make on average; twice as many at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    anthropic_url: str = Field(default="https://api.anthropic.com", pattern=_URL)
+    openai_url: str = Field(default="https://api.openai.com/v1", pattern=_URL)
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    max_batch: int = Field(default=1000, ge=1)
+    requests_per_s: float = Field(default=1000.0, gt=0)
+
+
 class KaizenYaml(BaseModel):
     """The whole of ``kaizen.yaml``."""
 
@@ -135,3 +215,4 @@ class KaizenYaml(BaseModel):
     redact: tuple[Pattern, ...] = ()
     backends: BackendsConfig = Field(default_factory=BackendsConfig)
     upload_timeout: float | None = None
+    server: ServerConfig = Field(default_factory=ServerConfig)

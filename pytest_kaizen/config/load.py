@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..models import GateSpec, Scope
 from . import parse
-from .document import DEFAULT_ENDPOINTS, KaizenYaml
+from .document import DEFAULT_ENDPOINTS, OPTIMIZE_MODES, KaizenYaml, OptimizeMode
 from .settings import RECORD_MODES, Config
 
 if TYPE_CHECKING:
@@ -70,13 +70,15 @@ def load_config(
         prompt_source=document.prompts.source,
         upload_timeout_s=lookup.get("upload_timeout", parse.seconds, 10.0),
         wait=bool((cli or {}).get("wait")),
+        server=document.server,
         save_baseline=bool((cli or {}).get("save_baseline")),
         samples=lookup.get("samples", parse.count, 1),
         max_samples=lookup.get("max_samples", parse.count, None),
         concurrency=lookup.get("concurrency", parse.count, None),
         confidence=confidence,
         gate_correction=lookup.get("gate_correction", parse.one_of("holm", "none"), "none"),
-        optimize=lookup.get("optimize", parse.one_of("never", "propose", "activate"), "never"),
+        optimize=lookup.get("optimize", parse.one_of(*OPTIMIZE_MODES), "never"),
+        task_optimize=_task_optimize(document, lookup),
     )
 
 
@@ -98,6 +100,13 @@ def _task_gates(document: KaizenYaml, file: YamlFile | None, confidence: float |
     return gates
 
 
+def _task_optimize(document: KaizenYaml, lookup: _Lookup) -> dict[str, OptimizeMode]:
+    """What the task says counts below what is said for this run, and above what is said for all."""
+    said = replace(lookup, document=None).get("optimize", parse.one_of(*OPTIMIZE_MODES), None)
+    modes = {task: said or settings.optimize.mode for task, settings in document.tasks.items()}
+    return {task: mode for task, mode in modes.items() if mode is not None}
+
+
 @dataclass(frozen=True)
 class _Lookup:
     """The order in which a setting is looked up, written once."""
@@ -105,7 +114,7 @@ class _Lookup:
     cli: Mapping[str, Any]
     ini: Mapping[str, Any]
     env: Mapping[str, str]
-    document: KaizenYaml
+    document: KaizenYaml | None
     file: YamlFile | None
 
     def get(self, name: str, read: Callable[[Any], Any], default: Any) -> Any:

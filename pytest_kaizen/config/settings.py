@@ -9,7 +9,15 @@ from typing import Literal, get_args
 
 from ..models import GateSpec
 from .backends import BackendsConfig
-from .document import DEFAULT_ENDPOINTS, CassettesConfig, Endpoint, JudgeConfig, TaskConfig
+from .document import (
+    DEFAULT_ENDPOINTS,
+    CassettesConfig,
+    Endpoint,
+    JudgeConfig,
+    OptimizeMode,
+    ServerConfig,
+    TaskConfig,
+)
 
 BASELINE_FILE = "kaizen-baseline.json"
 #: Where a gate states a confidence and nobody says how many samples it may cost. A case that always
@@ -44,8 +52,10 @@ class Config:
             others.
         confidence: Of every gate on a mean or a rate that states none; None: compare means.
         gate_correction: ``holm``: errors hold over all gates of the session; ``none``: for each.
-        optimize: What follows on a task's failed gate: nothing, a search for a better prompt that
-            proposes it, or one that also makes it the active version where the proof suffices.
+        optimize: What follows on a task's failed gate: nothing, or a search for a better prompt that
+            proposes it (``propose``), makes it the active version where the proof suffices
+            (``activate``), or opens a pull request (``pr``).
+        task_optimize: The same for single tasks, of those in ``kaizen.yaml``.
         record: What is done with the tests' calls; a marker on a test goes before it.
         redact: The user's own patterns of what must not be kept.
         reports: The files that a report of the run is written to; the ending says in which form.
@@ -54,6 +64,7 @@ class Config:
         upload_timeout_s: Seconds that a session waits at its end for what is not uploaded yet.
         prompt_source: Where the prompts of tasks are kept.
         wait: Wait for the work that was begun at a platform.
+        server: What ``kaizen serve`` serves, and how much of it.
     """
 
     root: Path
@@ -73,7 +84,8 @@ class Config:
     concurrency: int | None = None
     confidence: float | None = None
     gate_correction: Literal["holm", "none"] = "none"
-    optimize: Literal["never", "propose", "activate"] = "never"
+    optimize: OptimizeMode = "never"
+    task_optimize: Mapping[str, OptimizeMode] = field(default_factory=dict)
     record: RecordMode = "live"
     cassettes: CassettesConfig = field(default_factory=CassettesConfig)
     redact: tuple[str, ...] = ()
@@ -81,8 +93,9 @@ class Config:
     upload_to: tuple[str, ...] = ()
     backends: BackendsConfig = field(default_factory=BackendsConfig)
     upload_timeout_s: float = 10.0
-    prompt_source: Literal["files", "kaizen-ct"] = "files"
+    prompt_source: Literal["files", "kaizen-ct", "kayba"] = "files"
     wait: bool = False
+    server: ServerConfig = field(default_factory=ServerConfig)
 
     @property
     def baseline_in_store(self) -> bool:
@@ -100,6 +113,15 @@ class Config:
     def searches_elsewhere(self) -> bool:
         """Whether a platform searches for better prompts, so that none is searched for here."""
         return "kaizen-ct" in self.upload_to and self.backends.kaizen_ct.optimize
+
+    @property
+    def optimizes(self) -> bool:
+        """Whether a search for a better prompt may follow on a failed gate of any task."""
+        return any(mode != "never" for mode in (self.optimize, *self.task_optimize.values()))
+
+    def optimize_mode(self, task: str) -> OptimizeMode:
+        """Return what follows on a failed gate of a task."""
+        return self.task_optimize.get(task, self.optimize)
 
     def task(self, name: str) -> TaskConfig:
         """Return a task's settings; the defaults for one that ``kaizen.yaml`` does not name."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .job import Job, JobStatus, Spend
     from .outbox import BackendState, OutboxRow, OutboxState, ParcelKind, Remote
     from .prompt import PromptVersion
-    from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal, ProposalStatus
+    from .proposal import Acceptance, CasePair, CriterionPair, Decision, Proposal, ProposalStatus, PullRequest
     from .rollout import Feedback, RolloutKey, Scored
     from .run import Case, Run, Sample, TaskSummary
     from .score import Score, ScoreSource
@@ -86,6 +86,7 @@ _HOME = {
     "PromptVersion": "prompt",
     "Proposal": "proposal",
     "ProposalStatus": "proposal",
+    "PullRequest": "proposal",
     "Remote": "outbox",
     "RolloutKey": "rollout",
     "Run": "run",
@@ -150,6 +151,7 @@ __all__ = [
     "PromptVersion",
     "Proposal",
     "ProposalStatus",
+    "PullRequest",
     "Remote",
     "RolloutKey",
     "Run",

@@ -94,11 +94,37 @@ class Acceptance(BaseModel):
 
 
 class ProposalStatus(StrEnum):
-    """What became of a proposal. An open one keeps others for the same prompt out."""
+    """What became of a proposal.
+
+    ``PR_OPEN``: a pull request was opened for it. ``PR_FAILED``: none could be.
+    """
 
     OPEN = "open"
+    PR_OPEN = "pr_open"
+    PR_FAILED = "pr_failed"
     ACTIVATED = "activated"
     DISMISSED = "dismissed"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody decided about it yet: it keeps others for the same prompt out."""
+        return self not in (ProposalStatus.ACTIVATED, ProposalStatus.DISMISSED)
+
+
+class PullRequest(BaseModel):
+    """How far a proposal came on its way to a pull request.
+
+    Attributes:
+        branch: The branch at the remote.
+        commit: What was pushed to it; None when nothing was.
+        url: The page of the pull request; None when there is none.
+        error: Why there is none.
+    """
+
+    branch: str
+    commit: str | None = None
+    url: str | None = None
+    error: str | None = None
 
 
 class Proposal(BaseModel):
@@ -111,6 +137,7 @@ class Proposal(BaseModel):
         insights: The lessons behind the changes.
         engine: The engine that found it.
         validation: Its mean score on the validation cases, by which it was picked.
+        pull_request: None when none was asked for.
     """
 
     id: str
@@ -126,8 +153,20 @@ class Proposal(BaseModel):
     spend: Spend
     status: ProposalStatus = ProposalStatus.OPEN
     created_at: datetime | None = None
+    pull_request: PullRequest | None = None
 
     @property
     def may_activate(self) -> bool:
         """Whether it may become active without a person's consent."""
         return self.acceptance.decision is Decision.ACCEPTED
+
+    @property
+    def pull_request_line(self) -> str:
+        """What came of the pull request, in one line."""
+        pull = self.pull_request
+        if pull is None:
+            return "no pull request"
+        if pull.url is not None:
+            return f"pull request: {pull.url}"
+        kept = f"; the branch {pull.branch} is there" if pull.commit is not None else ""
+        return f"PR_FAILED: {pull.error}{kept}"

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 
 from ..capture import Redactor
 from ..config import Config
-from ..errors import UsageError
-from ..llm import AnthropicLLM
-from ..models import Job, JobStatus, Proposal, ProposalStatus
+from ..llm import LLM, AnthropicLLM
+from ..models import Job, Trace
 from ..optimize import (
     CappedLLM,
     CostEstimate,
@@ -20,40 +19,18 @@ from ..optimize import (
     Improved,
     LLMReflector,
     Meter,
+    Standard,
     estimate_improve,
     improve,
 )
 from ..prices import load_prices
-from ..prompts import PromptLibrary
+from ..prompts import Prompt, PromptLibrary
 from ..store import Store
 from . import jobs
 from .redacted import RedactedEvaluator
-from .search import KIND, Measure, Search
-
-
-def unfinished(config: Config, store: Store, task: str) -> Search:
-    """Return the newest search of a task that did not come to its end, to go on with it.
-
-    Raises:
-        UsageError: There is none, or it was for another text than the task runs now.
-    """
-    job = jobs.newest(store, KIND, task)
-    if job is None or job.status is JobStatus.COMPLETED:
-        raise UsageError(f"--resume: no search for '{task}' was broken off")
-    begun_with = job.settings.get("prompt_sha256")
-    if begun_with not in (None, PromptLibrary(config).get(task).sha256):
-        raise UsageError(
-            f"--resume: the search that was broken off is for another version of '{task}'; make that one "
-            f"active, or name it: KAIZEN_PROMPT_VERSION={task}=N"
-        )
-    return Search.of_job(job)
-
-
-def open_proposal(config: Config, store: Store, task: str) -> Proposal | None:
-    """Return the proposal for the prompt that a task runs that nobody decided about; None without one."""
-    parent = PromptLibrary(config).get(task).sha256
-    found = store.proposals(task, ProposalStatus.OPEN)
-    return next((proposal for proposal in found if proposal.parent_sha256 == parent), None)
+from .search import KIND, Measure, Measured, Search
+from .search_lines import no_reasons_line
+from .spans import StoredSpans
 
 
 def optimize_task(
@@ -62,8 +39,11 @@ def optimize_task(
     search: Search,
     measure: Measure,
     *,
+    on_doubt: Callable[[str], bool],
     on_estimate: Callable[[CostEstimate], bool],
     on_event: Callable[[Event], None],
+    prompt: Prompt | None = None,
+    llm: LLM | None = None,
 ) -> Improved | None:
     """Search for a better prompt of a task; store the job, the insights and the proposal.
 
@@ -72,11 +52,14 @@ def optimize_task(
         store: Has the task's cases, and keeps everything that was paid for.
         search: What is searched for.
         measure: What runs the cases and scores them.
+        on_doubt: Is told, before anything is paid for, why it may be in vain; False ends it there.
         on_estimate: Is told what it will cost, from a pilot of a few rollouts; False ends it there.
         on_event: Is told about progress.
+        prompt: The prompt that the task runs; the project's active one by default.
+        llm: The door to the model that reflects; the environment's by default.
 
     Returns:
-        What came of it; None when ``on_estimate`` ended it.
+        What came of it; None when ``on_doubt`` or ``on_estimate`` ended it.
 
     Raises:
         UsageError: There is no prompt, no run to take the cases from, or too few of them.
@@ -85,7 +68,7 @@ def optimize_task(
         LLMError: The reflecting model failed again and again.
         StoreError: The store cannot be written.
     """
-    prompt = PromptLibrary(config).get(search.task)
+    prompt = prompt or PromptLibrary(config).get(search.task)
     if search.job_id is None:
         jobs.require_free(store, KIND, search.task)
     search = measure.fix(search)
@@ -95,24 +78,23 @@ def optimize_task(
         last = store.feedback.last(logged.id)
     prices = load_prices(config.prices)
     meter = Meter(search.budget)
-    llm = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
+    own = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
     with jobs.running(store, _claimed(store, search, prompt.sha256)) as job:
         job.spend = meter.used
+
+        def keep(trace: Trace) -> None:
+            mark = {**trace.metadata, "kaizen.optimization": job.id}
+            store.add_rollout(job.id, trace.model_copy(update={"run_id": job.id, "metadata": mark}))
+
         try:
-            measured = measure.cases(prompt)
-            request = Improve(
-                task=search.task,
-                prompt=prompt.text,
-                cases=measured.cases,
-                model=measured.model,
-                rubric=measured.rubric,
-                reflector=measured.reflector or config.judge.model,
-                engine=search.engine,
-                insights=tuple(store.insights(search.task)),
-                seed=search.seed,
-            )
+            measured = measure.cases(prompt, keep)
+            if not measured.reasons and not on_doubt(no_reasons_line(search.task)):
+                job.result = {"dry_run": True}
+                return None
+            request = _request(config, store, search, prompt.text, measured)
             evaluate = RedactedEvaluator(measure.evaluator(request), Redactor(os.environ, config.redact))
-            reflect = LLMReflector(CappedLLM(llm, meter, prices), request.reflector)
+            door = CappedLLM(own if llm is None else llm, meter, prices)
+            reflect = LLMReflector(door, request.reflector, StoredSpans(store))
 
             def hear(event: Event) -> None:
                 jobs.progress(store, job, event.step, meter.used)
@@ -130,7 +112,7 @@ def optimize_task(
             )
         finally:
             measure.close()
-            llm.close()
+            own.close()
         now = datetime.now(UTC)
         store.save_insights(
             insight.model_copy(update={"created_at": insight.created_at or now}) for insight in found.insights
@@ -144,6 +126,25 @@ def optimize_task(
             store.feedback.mark_seen(logged.id, last)
         job.result = {"sentence": found.sentence, "proposal": found.proposal and found.proposal.id}
         return found
+
+
+def _request(config: Config, store: Store, search: Search, prompt: str, measured: Measured) -> Improve:
+    settings = config.task(search.task).optimize
+    return Improve(
+        task=search.task,
+        prompt=prompt,
+        cases=measured.cases,
+        model=measured.model,
+        rubric=measured.rubric,
+        reflector=settings.model or measured.reflector or config.judge.model,
+        engine=search.engine,
+        shares=(settings.shares.search, settings.shares.validation),
+        standard=Standard(settings.min_gain, settings.confidence, measured.critical, settings.samples),
+        insights=tuple(store.insights(search.task)),
+        seed=search.seed,
+        epochs=settings.epochs,
+        mode=settings.reading,
+    )
 
 
 def _claimed(store: Store, search: Search, prompt_sha256: str) -> Job:

@@ -13,7 +13,6 @@ from ..errors import BudgetExceeded, LLMError, UsageError
 from ..llm import LLM
 from ..models import Insight, Job, Trace, Usage
 from ..optimize import Budget, CappedLLM, LLMReflector, Meter, ReflectionRequest
-from ..optimize.cases import is_held_out
 from ..optimize.engines.base import MAX_ERRORS
 from ..optimize.llm_reflector import READING_ROUNDS
 from ..optimize.questions import Questions
@@ -24,9 +23,9 @@ from ..prompts import PromptLibrary
 from ..report.plain import plain
 from ..store import Store
 from . import jobs
+from .held_out import is_kept_back
 from .plan import NO_TASK
 from .studied import StoredSpans, chunks, pieces_of, shown
-from .suite_measure import case_input
 
 KIND = "insights"
 #: Where traces and their insights belong that name no task.
@@ -111,7 +110,7 @@ def choose(store: Store, ids: Sequence[str] | None = None, task: str | None = No
     for trace in map(store.trace, store.shelf.ids(task) if ids is None else ids):
         if task is not None and trace.task != task:
             raise UsageError(f"trace {trace.id} is not of the task '{task}'")
-        if _is_held_out(trace):
+        if is_kept_back(trace):
             held_out.add(trace.id)
         else:
             kept.setdefault(_task_of(trace), {})[trace.id] = None
@@ -271,11 +270,6 @@ def _chunks(store: Store, study: Study) -> Iterator[tuple[str, list[Trace]]]:
     for task, ids in study.traces.items():
         for chunk in chunks(map(store.trace, ids)):
             yield task, chunk
-
-
-def _is_held_out(trace: Trace) -> bool:
-    """Whether an optimisation would keep the trace's case back; a file is no case."""
-    return trace.task is not None and trace.file is None and is_held_out(case_input(trace))
 
 
 def _task_of(trace: Trace) -> str:

@@ -9,8 +9,16 @@ from ..config import Config
 from ..errors import PromptError
 from ..models import Proposal, ProposalStatus
 from ..prompts import PromptLibrary, activate_version, new_version
+from ..prompts.text import normalise
 from ..report.proposal import proposal_markdown
 from ..store import Store
+
+
+def open_proposal(config: Config, store: Store, task: str) -> Proposal | None:
+    """Return the proposal for the prompt that a task runs that nobody decided about; None without one."""
+    parent = PromptLibrary(config).get(task).sha256
+    found = (proposal for proposal in store.proposals(task) if proposal.status.is_open)
+    return next((proposal for proposal in found if proposal.parent_sha256 == parent), None)
 
 
 def write_proposal(config: Config, proposal: Proposal) -> Path:
@@ -42,9 +50,20 @@ def activate_proposal(config: Config, store: Store, proposal: Proposal) -> int:
         The version.
 
     Raises:
-        PromptError: Another version is active than the one it was compared with; a file cannot be
-            written.
+        PromptError: As ``take_over``.
         StoreError: The store cannot be written.
+    """
+    number = take_over(config, proposal)
+    store.save_proposal(proposal.model_copy(update={"status": ProposalStatus.ACTIVATED}))
+    return number
+
+
+def take_over(config: Config, proposal: Proposal) -> int:
+    """Do to the files of a project what makes a proposal the active version, and return its number.
+
+    Raises:
+        PromptError: Another version is active than the one it was compared with; the text cannot
+            stand in a prompt file as it is; a file cannot be written.
     """
     library = PromptLibrary(config)
     active = library.active(proposal.task)
@@ -59,6 +78,11 @@ def activate_proposal(config: Config, store: Store, proposal: Proposal) -> int:
     note = f"Found by `kaizen optimize` from version {parent}: proposal {proposal.id}."
     path = new_version(config, proposal.task, source=parent, text=proposal.text, note=note)
     number = int(path.stem)
+    # A model may begin a text with what a prompt file takes for front matter.
+    if PromptLibrary(config).version(proposal.task, number).text != normalise(proposal.text):
+        path.unlink()
+        raise PromptError(
+            f"the text of proposal {proposal.id} cannot stand in a prompt file as it is: not activated"
+        )
     activate_version(config, proposal.task, number)
-    store.save_proposal(proposal.model_copy(update={"status": ProposalStatus.ACTIVATED}))
     return number

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from ..models import Feedback, Sample, Score, Scored, SpanKind
+from ..models import Case, Feedback, Sample, Score, Scored, SpanKind
 from ..score.checks.base import as_text
 
 #: The criterion under which an exception of the test's body is told.
@@ -46,6 +47,7 @@ def rollout(case_id: str, number: int, sample: Sample) -> Scored:
         output=None if trace.output is None else as_text(trace.output),
         feedback=_feedback(sample),
         objectives=_objectives(sample),
+        trace_id=trace.id,
         cost_usd=math.fsum(costs) if len(costs) == len(paid) else None,
         error=error,
     )
@@ -59,6 +61,13 @@ def feedback_of(score: Score) -> Feedback:
         expected=score.expected,
         reason=score.reason if score.error is None else score.error,
     )
+
+
+def gives_reasons(cases: Iterable[Case]) -> bool:
+    """Whether the samples of cases that lack full marks say why, at least one of them."""
+    found = [rollout(case.id, number, sample) for case in cases for number, sample in enumerate(case.samples)]
+    weak = [scored for scored in found if scored.score is not None and scored.score < 1]
+    return not weak or any(item.reason for scored in weak for item in scored.feedback if item.score != 1)
 
 
 def _feedback(sample: Sample) -> tuple[Feedback, ...]:

@@ -25,7 +25,7 @@ from .replies import Replies
 from .revision import revision
 from .tally import TaskTally
 from .task_gates import task_verdicts
-from .weak import from_our_own, weak_tasks
+from .weak import weak_tasks, why_no_search
 from .writer import RunWriter
 
 
@@ -152,8 +152,13 @@ class RunBook:
 
     def _weak(self, fails: Callable[[GateResult], bool]) -> list[str]:
         """Return the tasks that the platforms may spend money on."""
-        pays = self._config.optimize != "never" and self.run.status == "completed" and from_our_own(self.run)
-        return weak_tasks(self.run, fails) if pays else []
+        weak = [task for task in weak_tasks(self.run, fails) if self._config.optimize_mode(task) != "never"]
+        if self.run.status != "completed" or not weak:
+            return []
+        why = why_no_search(self.run.ci)
+        if why is not None and self._config.searches_elsewhere:
+            self.run.notes.append(f"{', '.join(weak)}: no search for a better prompt: {why}")
+        return weak if why is None else []
 
     @property
     def decided_gates(self) -> list[GateResult]:

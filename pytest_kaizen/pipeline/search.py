@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
-from ..models import Job
+from ..config import Config
+from ..errors import UsageError
+from ..models import Job, JobStatus, Trace
 from ..optimize import DEFAULT_ENGINE, Budget, Evaluator, Improve, Meter
 from ..optimize.cases import TaskCase
-from ..prompts import Prompt
+from ..prompts import Prompt, PromptLibrary
+from ..store import Store
+from . import jobs
 
 #: The kind of the job that a search is.
 KIND = "optimize"
@@ -43,6 +48,35 @@ class Search:
     run_id: str | None = None
     last: int | None = None
     job_id: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        task: str,
+        *,
+        engine: str | None = None,
+        budget_usd: float | None = None,
+        max_rollouts: int | None = None,
+        seed: int = 0,
+        triggered_by: str = "command",
+        source: Source = "suite",
+        run_id: str | None = None,
+    ) -> Search:
+        """Make a search of what is said for it, else of what the task's settings say."""
+        settings = config.task(task).optimize
+        return cls(
+            task,
+            engine=engine or settings.engine or DEFAULT_ENGINE,
+            budget=Budget(
+                usd=budget_usd or settings.budget_usd or DEFAULT_BUDGET.usd,
+                rollouts=max_rollouts or settings.max_rollouts or DEFAULT_BUDGET.rollouts,
+            ),
+            seed=seed,
+            triggered_by=triggered_by,
+            source=source,
+            run_id=run_id,
+        )
 
     @classmethod
     def of_job(cls, job: Job) -> Search:
@@ -82,12 +116,16 @@ class Measured(NamedTuple):
         model: The model that answers under the prompt.
         rubric: A SHA-256 of all that a score comes from.
         reflector: The model that is to reflect; None leaves it to the configuration.
+        critical: The criteria that no candidate may be worse in.
+        reasons: Whether scores say why they are not higher, as far as that is known beforehand.
     """
 
     cases: tuple[TaskCase, ...]
     model: str
     rubric: str
     reflector: str | None = None
+    critical: frozenset[str] = frozenset()
+    reasons: bool = True
 
 
 class Measure(Protocol):
@@ -101,8 +139,12 @@ class Measure(Protocol):
         """
         ...
 
-    def cases(self, prompt: Prompt) -> Measured:
+    def cases(self, prompt: Prompt, keep: Callable[[Trace], None]) -> Measured:
         """Return the cases that run under the active prompt.
+
+        Args:
+            prompt: The active one.
+            keep: Stores what a rollout did, before the rollout is handed over.
 
         Raises:
             UsageError: There are none, or they cannot be run or scored.
@@ -125,3 +167,23 @@ class Measure(Protocol):
     def close(self) -> None:
         """End what is under way."""
         ...
+
+
+def unfinished(config: Config, store: Store, task: str) -> Search:
+    """Return the newest search of a task that did not come to its end, to go on with it.
+
+    Raises:
+        UsageError: There is none, or it was for another text than the task runs now.
+    """
+    # One that ended before the search began, as a dry run does, is none to go on with.
+    found = [job for job in store.jobs.newest(task, kind=KIND) if not job.result.get("dry_run")]
+    job = jobs.look_up(store, found[0].id) if found else None
+    if job is None or job.status is JobStatus.COMPLETED:
+        raise UsageError(f"--resume: no search for '{task}' was broken off")
+    begun_with = job.settings.get("prompt_sha256")
+    if begun_with not in (None, PromptLibrary(config).get(task).sha256):
+        raise UsageError(
+            f"--resume: the search that was broken off is for another version of '{task}'; make that one "
+            f"active, or name it: KAIZEN_PROMPT_VERSION={task}=N"
+        )
+    return Search.of_job(job)

@@ -6,6 +6,7 @@ A worker is told by JSON lines what to run and answers with JSON lines. What run
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import select
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from ..errors import WorkerError
-from ..models import Scored
+from ..models import Scored, Trace
 
 #: Seconds to import and collect a suite.
 _START_S = 300.0
@@ -38,21 +39,47 @@ class Suite(BaseModel):
     Attributes:
         cases: The ids of the cases that it can run, by task.
         measures: By task, a SHA-256 of what its scores come from: rubrics, judge, test files.
+        critical: By task, the names of the criteria that its rubrics call critical.
         refused: Why it can run nothing.
     """
 
     cases: dict[str, list[str]] = {}
     measures: dict[str, str] = {}
+    critical: dict[str, list[str]] = {}
     refused: str | None = None
 
 
 class Ask(BaseModel):
-    """What a worker is asked to run; it answers with a ``Scored``."""
+    """What a worker is asked to run; it answers with an ``Answer``."""
 
     task: str
     prompt: str
     case: str
     sample: int
+
+
+class Answer(BaseModel):
+    """What came of it.
+
+    Attributes:
+        trace: What the case did, as JSON; None when it did not come so far. JSON within JSON, because
+            a trace that cannot be read must not take the score with it.
+    """
+
+    scored: Scored
+    trace: str | None = None
+
+    def read_trace(self) -> Trace | None:
+        """Return the trace, if there is one and it can be read."""
+        try:
+            # Not pydantic's parser: it refuses text nested deeper than it writes itself.
+            return None if self.trace is None else Trace.model_validate(json.loads(self.trace))
+        except (ValueError, RecursionError):
+            return None
+
+
+def keep_nothing(trace: Trace) -> None:
+    """Let a trace go."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +139,7 @@ class WorkerProcess:
             self.kill()
             raise
 
-    def run(self, ask: Ask) -> Scored:
+    def run(self, ask: Ask) -> Answer:
         """Run a case and wait for what comes of it.
 
         Raises:
@@ -122,7 +149,7 @@ class WorkerProcess:
             _write(self._to, f"{ask.model_dump_json()}\n".encode())
         except OSError:
             raise WorkerError(f"the worker died{self._tail()}") from None
-        return Scored.model_validate_json(self._line(self._launch.deadline_s))
+        return Answer.model_validate_json(self._line(self._launch.deadline_s))
 
     def close(self) -> None:
         """Let it tear down its fixtures and end; one that does not is killed."""
@@ -181,10 +208,18 @@ class SuiteEvaluator:
         launch: How workers are started.
         task: The task.
         workers: How many there are at once.
+        keep: Is given the trace of each rollout, before the rollout is handed over.
     """
 
-    def __init__(self, launch: Launch, task: str, workers: int = 1) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        task: str,
+        workers: int = 1,
+        keep: Callable[[Trace], None] = keep_nothing,
+    ) -> None:
         self._launch = launch
+        self._keep = keep
         self._task = task
         self._count = workers
         self._workers: queue.SimpleQueue[WorkerProcess | None] = queue.SimpleQueue()
@@ -199,8 +234,12 @@ class SuiteEvaluator:
         Raises:
             WorkerError: It does not start.
         """
-        worker = self._workers.get() or WorkerProcess(self._launch)
-        self._workers.put(worker)
+        worker = self._workers.get()
+        try:
+            worker = worker or WorkerProcess(self._launch)
+        finally:
+            # Whoever closes this waits for the places of all workers, also of one that did not start.
+            self._workers.put(worker)
         return worker.suite
 
     def evaluate(self, prompt: str, cases: Sequence[str], samples: Sequence[int]) -> Iterator[Scored]:
@@ -245,18 +284,22 @@ class SuiteEvaluator:
             self._busy.add(worker)
             # Whoever closed this meanwhile did not see the worker among those that are busy.
             self._require_open()
-            return worker.run(ask)
+            answer = worker.run(ask)
         except (WorkerError, ValueError) as exc:
             # A text that is no Unicode, or an answer that cannot be read.
             if worker is not None:
                 worker.kill()
                 self._busy.discard(worker)
                 worker = None
-            return Scored(case_id=ask.case, sample=ask.sample, error=str(exc))
+            answer = Answer(scored=Scored(case_id=ask.case, sample=ask.sample, error=str(exc)))
         finally:
             if worker is not None:
                 self._busy.discard(worker)
             self._workers.put(worker)
+        trace = answer.read_trace()
+        if trace is not None:
+            self._keep(trace)
+        return answer.scored
 
 
 def _write(descriptor: int, data: bytes) -> None:

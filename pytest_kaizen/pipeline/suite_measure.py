@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from ..config import Config
@@ -13,7 +13,8 @@ from ..optimize import Evaluator, Improve, Meter, TaskCase, split_cases
 from ..optimize.cases import input_text
 from ..prompts import Prompt
 from ..store import Store
-from .revision import revision
+from .revision import code_state
+from .rollouts import gives_reasons
 from .search import Measured, Search
 from .suite import Launch, SuiteEvaluator
 
@@ -53,10 +54,10 @@ class SuiteMeasure:
             )
         return replace(search, run_id=run_id)
 
-    def cases(self, prompt: Prompt) -> Measured:
+    def cases(self, prompt: Prompt, keep: Callable[[Trace], None]) -> Measured:
         """Return those cases that the suite still has."""
         task = prompt.task
-        self._suite = SuiteEvaluator(self._launch, task, self._config.concurrency or 1)
+        self._suite = SuiteEvaluator(self._launch, task, self._config.concurrency or 1, keep)
         there = self._suite.suite()
         ids = set(there.cases.get(task, ()))
         kept = [case for case in self._found if case.id in ids]
@@ -66,14 +67,15 @@ class SuiteMeasure:
                 f"suite that pytest collects here; run `pytest --kaizen` in this folder first"
             )
         models = {span.model for case in kept for sample in case.samples for span in sample.trace.llm_spans}
-        commit, _ = revision(self._config.root)
         judge = self._config.judge
         # What was measured with other rubrics, tests or code is not measured again under its name.
-        judged_by = (there.measures[task], judge.model, judge.votes, commit)
+        judged_by = (there.measures[task], judge.model, judge.votes, code_state(self._config.root))
         return Measured(
             cases=tuple(TaskCase(case.id, case_input(case.samples[0].trace)) for case in kept),
             model=", ".join(sorted(filter(None, models))),
             rubric=hashlib.sha256(repr(judged_by).encode()).hexdigest(),
+            critical=frozenset(there.critical.get(task, ())),
+            reasons=gives_reasons(kept),
         )
 
     def notes(self, meter: Meter) -> tuple[str, ...]:  # noqa: ARG002 - logged feedback needs it

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..models import GateResult, Outcome, Run, TaskSummary
+from ..models import CIContext, GateResult, Outcome, Run, TaskSummary
 from .plan import NO_TASK
+
+#: What the branches begin with that proposals are put on.
+OWN_BRANCHES = "kaizen/optimize/"
 
 
 def weak_tasks(run: Run, fails: Callable[[GateResult], bool]) -> list[str]:
@@ -13,9 +16,15 @@ def weak_tasks(run: Run, fails: Callable[[GateResult], bool]) -> list[str]:
     return [summary.task for summary in run.tasks if _is_weak(summary, fails)]
 
 
-def from_our_own(run: Run) -> bool:
-    """Whether this is certainly no pull request from a fork, which must not spend our money."""
-    return run.ci is not None and (run.ci.pull_request is None or run.ci.fork is False)
+def why_no_search(ci: CIContext | None) -> str | None:
+    """Say why nobody may search for a better prompt here; None when they may."""
+    if ci is None:
+        return "it is not known where this runs"
+    if ci.pull_request is not None and ci.fork is not False:
+        return "this pull request may come from a fork"
+    if ci.branch is not None and ci.branch.startswith(OWN_BRANCHES):
+        return f"the branch {ci.branch} is a proposal itself"
+    return None
 
 
 def _is_weak(summary: TaskSummary, fails: Callable[[GateResult], bool]) -> bool:

@@ -165,7 +165,7 @@ class Keeper:
         if self._reports is not None and self._book_store is not None:
             self._reports.write(run, self._book_store, self.book.decided_gates, self._fails, self._say)
         self._finish_upload(run, interrupted=interrupted)
-        if self._settings.optimize != "never" and not interrupted and not self._settings.searches_elsewhere:
+        if self._settings.optimizes and not interrupted and not self._settings.searches_elsewhere:
             self._optimize(run)
         self._say(closing_line(run, self.book.decided_gates, [r for r in results if self._fails(r)]))
         return outcome

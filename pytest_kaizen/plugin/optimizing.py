@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -10,13 +11,15 @@ from ..config import Config
 from ..errors import KaizenError
 from ..models import GateResult, Proposal, Run
 from ..optimize import CostEstimate, Event
-from ..pipeline.improve import open_proposal, optimize_task
-from ..pipeline.proposals import activate_proposal, proposal_path, write_proposal
+from ..pipeline.improve import optimize_task
+from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
+from ..pipeline.pulls.pull_requests import PullRequests
 from ..pipeline.search import Search
-from ..pipeline.search_lines import estimate_lines, event_line
+from ..pipeline.search_lines import dear_line, estimate_lines, event_line
 from ..pipeline.suite import Launch
 from ..pipeline.suite_measure import SuiteMeasure
-from ..pipeline.weak import from_our_own, weak_tasks
+from ..pipeline.weak import weak_tasks, why_no_search
+from ..prompts import PromptLibrary
 from ..report.proposal import proposal_lines
 from ..report.text import safe_text
 from ..store import Store
@@ -42,11 +45,12 @@ class Optimizing:
 
     def after(self, run: Run, store: Store, fails: Callable[[GateResult], bool]) -> None:
         """Search for a better prompt of each task that ran as a whole and of which a gate failed."""
-        tasks = weak_tasks(run, fails)
+        tasks = [task for task in weak_tasks(run, fails) if self._settings.optimize_mode(task) != "never"]
         if not tasks:
             return
-        if not from_our_own(run):
-            self._say("kaizen: no search for a better prompt: this pull request may come from a fork")
+        why = why_no_search(run.ci)
+        if why is not None:
+            self._say(f"kaizen: no search for a better prompt: {why}")
             return
         for task in tasks:
             try:
@@ -56,33 +60,57 @@ class Optimizing:
                 return
             except (KaizenError, OSError) as exc:
                 self._say_all([f"kaizen: no better prompt for {task}: {exc}"])
+            except Exception as exc:
+                # An engine is somebody else's code, and the session has its outcome by now.
+                self._say_all([f"kaizen: no better prompt for {task}: {type(exc).__name__}: {exc}"])
 
     def _search(self, task: str, run_id: str, store: Store) -> None:
+        mode = self._settings.optimize_mode(task)
+        pulls = PullRequests.of(self._settings, os.environ) if mode == "pr" else None
         known = open_proposal(self._settings, store, task)
         if known is not None:
-            self._finish(known, store)
+            self._finish(known, store, pulls)
             return
-        search = Search(task, triggered_by="gate", run_id=run_id)
+        if pulls is not None:
+            taken = pulls.taken(task, PromptLibrary(self._settings).get(task).sha256)
+            if taken is not None:
+                self._say(f"kaizen: no search for a better prompt of {task}: {taken}")
+                return
+        search = Search.of(self._settings, task, triggered_by="gate", run_id=run_id)
+
+        def warn(line: str) -> bool:
+            self._say_all([f"kaizen: {line}"])
+            return True
 
         def tell(estimate: CostEstimate) -> bool:
-            self._say_all(f"kaizen: {line}" for line in estimate_lines(task, estimate, search.budget))
-            return True
+            for line in estimate_lines(task, estimate, search.budget):
+                warn(line)
+            dear = dear_line(task, estimate, search.budget)
+            return dear is None or warn(dear)
 
         measure = SuiteMeasure(self._settings, store, self._launch)
         found = optimize_task(
-            self._settings, store, search, measure, on_estimate=tell, on_event=self._progress
+            self._settings,
+            store,
+            search,
+            measure,
+            on_doubt=warn,
+            on_estimate=tell,
+            on_event=self._progress,
         )
         assert found is not None
         if found.proposal is None:
             self._say_all([f"kaizen: no better prompt for {task}: {found.sentence}"])
             return
         write_proposal(self._settings, found.proposal)
-        self._finish(found.proposal, store)
+        self._finish(found.proposal, store, pulls)
 
-    def _finish(self, proposal: Proposal, store: Store) -> None:
+    def _finish(self, proposal: Proposal, store: Store, pulls: PullRequests | None) -> None:
         self._say_all(proposal_lines(proposal))
         self._say_all([f"kaizen: evidence: {proposal_path(self._settings, proposal)}"])
-        if self._settings.optimize == "activate":
+        if pulls is not None:
+            self._say_all([f"kaizen: {proposal.task}: {pulls.propose(store, proposal).pull_request_line}"])
+        elif self._settings.optimize_mode(proposal.task) == "activate":
             if proposal.may_activate:
                 number = activate_proposal(self._settings, store, proposal)
                 self._say_all([f"kaizen: {proposal.task}: version {number} is active"])

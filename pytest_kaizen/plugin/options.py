@@ -44,9 +44,9 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ),
     (
         "optimize",
-        {"metavar": "never|propose|activate"},
+        {"metavar": "never|propose|activate|pr"},
         "When a gate of a task fails, search for a better prompt, which costs money: never (default), "
-        "propose it, or activate it if it is proved to be better.",
+        "propose it, activate it if it is proved to be better, or open a pull request (pr).",
     ),
     (
         "record",

@@ -13,16 +13,17 @@ from ..capture import Redactor
 from ..models import Case, Sample, Scored
 from ..pipeline import Baselines, CasePlan, RunWriter
 from ..pipeline.rollouts import rollout
-from ..pipeline.suite import Ask, Suite
+from ..pipeline.suite import Answer, Ask, Suite
 from ..prompts import PromptLibrary
 from ..store import Store
+from ..store.table import storable_json
 from .case_run import CaseRun
 from .items import ItemHooks, Work
 from .pytest_internals import run_again, tear_down_all
 
 
 class _Unkept(RunWriter):
-    """Keeps nothing of a rollout."""
+    """Keeps nothing of a rollout: whoever asked for it is given its trace."""
 
     def add_sample(self, case: Case, sample: Sample) -> None:
         """Leave a sample out of the store."""
@@ -63,6 +64,12 @@ class Worker:
     def _take(self, run: CaseRun, report: pytest.TestReport) -> None:
         self._ended.append((run, report))
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep pytest's memory of failed tests to those of the user's own runs."""
+        for name in ("lfplugin", "nfplugin"):
+            if session.config.pluginmanager.has_plugin(name):
+                session.config.pluginmanager.unregister(name=name)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run what is asked for, in the place of all tests."""
@@ -82,6 +89,7 @@ class Worker:
     def _suite(self, items: Iterable[pytest.Item]) -> Suite:
         cases: dict[str, list[str]] = {}
         sources: dict[str, set[str]] = {}
+        critical: dict[str, set[str]] = {}
         for item in items:
             plan = self._plans.get(item.nodeid)
             if plan is not None and plan.asked:
@@ -89,15 +97,21 @@ class Worker:
                 files = sources.setdefault(plan.task, set())
                 files.update(rubric.sha256 for rubric in plan.rubrics)
                 files.add(hashlib.sha256(item.path.read_bytes()).hexdigest())
+                names = critical.setdefault(plan.task, set())
+                names.update(name for rubric in plan.rubrics for name in rubric.critical)
         measures = {
             task: hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
             for task, found in sources.items()
         }
-        return Suite(cases=cases, measures=measures)
+        return Suite(
+            cases=cases,
+            measures=measures,
+            critical={task: sorted(names) for task, names in critical.items()},
+        )
 
-    def _run(self, ask: Ask, item: pytest.Item | None, hooks: ItemHooks) -> Scored:
-        def failed(why: str) -> Scored:
-            return Scored(case_id=ask.case, sample=ask.sample, error=why)
+    def _run(self, ask: Ask, item: pytest.Item | None, hooks: ItemHooks) -> Answer:
+        def failed(why: str) -> Answer:
+            return Answer(scored=Scored(case_id=ask.case, sample=ask.sample, error=why))
 
         if item is None or self._library is None:
             return failed("the suite has no such case")
@@ -117,8 +131,9 @@ class Worker:
             return failed("the test was skipped")
         if report.when == "setup":
             return failed(f"its fixtures failed: {run.samples[0].error}")
-        return rollout(ask.case, ask.sample, run.samples[0])
+        sample = run.samples[0]
+        return Answer(scored=rollout(ask.case, ask.sample, sample), trace=storable_json(sample.trace))
 
-    def _say(self, message: Suite | Scored) -> None:
+    def _say(self, message: Suite | Answer) -> None:
         self._replies.write(f"{message.model_dump_json()}\n")
         self._replies.flush()

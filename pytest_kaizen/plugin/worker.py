@@ -4,8 +4,8 @@
 what it can run, and then runs what it is asked for until the pipe of requests ends. Fixtures of a
 test are made anew for every rollout; wider ones stay alive.
 
-Rollouts go back to the search and nowhere else: what hundreds of rejected prompts did would only
-blur what the store says about the task.
+Rollouts and their traces go back to the search and nowhere else: what hundreds of rejected prompts
+did is no part of a run.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 WORKER: pytest.StashKey[Worker] = pytest.StashKey()
 
 #: What the command line, the ini file or the environment may ask for and a worker must not do: spread
-#: over processes, overwrite the report of the run that started it, leave out what passed in it, search
-#: again or upload.
+#: over processes, overwrite the report of the run that started it, leave out what passed in it, wait for
+#: somebody at a debugger, search again or upload.
 _NEVER: dict[str, Any] = {
     "dist": "no",
     "tx": [],
@@ -29,6 +29,10 @@ _NEVER: dict[str, Any] = {
     "xmlpath": None,
     "lf": False,
     "failedfirst": False,
+    "stepwise": False,
+    "stepwise_skip": False,
+    "usepdb": False,
+    "trace": False,
     "kaizen_optimize": "never",
     "kaizen_backend": ["local"],
 }

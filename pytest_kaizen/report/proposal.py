@@ -26,8 +26,14 @@ def proposal_lines(proposal: Proposal) -> list[str]:
     return safe_text("\n".join(lines)).splitlines()
 
 
-def proposal_markdown(proposal: Proposal) -> str:
-    """Write a proposal with its evidence as Markdown."""
+def proposal_markdown(proposal: Proposal, *, longest: int | None = None, prompt: bool = True) -> str:
+    """Write a proposal with its evidence as Markdown.
+
+    Args:
+        proposal: The proposal.
+        longest: So many characters of a section at most; None for all.
+        prompt: Whether with the whole prompt.
+    """
     verdict = proposal.acceptance
     cases = [(pair.case_id, f"{pair.before:.2f}", f"{pair.after:.2f}") for pair in verdict.cases]
     sections = [
@@ -35,7 +41,7 @@ def proposal_markdown(proposal: Proposal) -> str:
         ("Changes", proposal.diff),
         ("Rules", [_rule(insight.text, insight.justification) for insight in proposal.insights]),
         ("Held-out cases", table(("case", "before", "after"), cases).splitlines()),
-        ("Prompt", proposal.text.splitlines()),
+        ("Prompt", proposal.text.splitlines() if prompt else []),
     ]
     head = [
         f"# Proposal {proposal.id}",
@@ -44,11 +50,15 @@ def proposal_markdown(proposal: Proposal) -> str:
         "The search never saw the held-out cases.",
     ]
     task = ("Task", [proposal.task, f"SHA-256 before: {proposal.parent_sha256}", f"after: {proposal.sha256}"])
-    return "\n".join([*head, *(line for title, body in [task, *sections] for line in _section(title, body))])
+    parts = (line for title, body in [task, *sections] for line in _section(title, body, longest))
+    return "\n".join([*head, *parts])
 
 
-def _section(title: str, body: Iterable[str]) -> list[str]:
-    lines = fenced("\n".join(body), "diff" if title == "Changes" else "text")
+def _section(title: str, body: Iterable[str], most: int | None) -> list[str]:
+    text = "\n".join(body)
+    if most is not None and len(text) > most:
+        text = f"{text[:most]}\n… (cut: {len(text)} characters)"
+    lines = fenced(text, "diff" if title == "Changes" else "text")
     return ["", f"## {title}", "", *lines, ""] if lines else []
 
 

@@ -40,6 +40,7 @@ class Criterion:
         weight: Its share of the rubric's total; the weights of a rubric sum to 1.
         scale: How the judge answers.
         check: The deterministic check; None for a criterion that a judge answers.
+        critical: A prompt under which it falls is not taken for a better one.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Criterion:
     weight: float
     scale: Scale
     check: Check | None
+    critical: bool = False
 
     @property
     def expected(self) -> str:
@@ -61,7 +63,7 @@ class Rubric:
     Attributes:
         path: The file it was read from.
         sha256: Of what is judged, in hex: comments, order of keys and layout don't change it, nor
-            do ``votes`` and ``min_kappa``.
+            do ``votes``, ``min_kappa`` and ``critical``.
         votes: How often each output is judged; None leaves it to ``judge.votes`` in ``kaizen.yaml``.
         min_kappa: How far a judge must agree with people to be asked at all; None asks any judge.
     """
@@ -83,6 +85,11 @@ class Rubric:
     def checked(self) -> tuple[Criterion, ...]:
         """The criteria that a check answers."""
         return tuple(criterion for criterion in self.criteria if criterion.check is not None)
+
+    @property
+    def critical(self) -> tuple[str, ...]:
+        """The names of the scores of the critical criteria."""
+        return tuple(f"{self.name}.{criterion.name}" for criterion in self.criteria if criterion.critical)
 
 
 def load_rubric(path: Path) -> Rubric:
@@ -158,6 +165,7 @@ class _CriterionFile(BaseModel):
     weight: float | None = Field(default=None, gt=0, le=1)
     scale: Annotated[Any, BeforeValidator(parse_scale)] = YesNo()
     check: _CheckFile | None = None
+    critical: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _judge_or_check(self) -> _CriterionFile:
@@ -220,6 +228,7 @@ def _criterion(entry: _CriterionFile, weight: float) -> Criterion:
         weight=weight,
         scale=entry.scale,
         check=check,
+        critical=entry.critical,
     )
 
 

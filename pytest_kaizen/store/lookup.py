@@ -10,13 +10,14 @@ from .table import key
 
 _SHOWN = 5
 _LAST_CHARACTER = "\U0010ffff"
-#: What a program recorded outside pytest is none of the sessions that ``last`` is the last one of.
-_IS_SESSION = "kind = 'tests'"
+#: What ``last`` is the last one of: what a program recorded outside pytest is no session, and what an
+#: optimisation made is no result of anybody's program.
+_COUNTS = {"runs": "WHERE kind = 'tests' ", "traces": "WHERE job_id IS NULL "}
 
 
 def newest_query(table: str) -> str:
-    """Make the query for the newest ids, of runs those of test sessions; its parameter is a limit."""
-    which = f"WHERE {_IS_SESSION} " if table == "runs" else ""
+    """Make the query for the newest ids, of those that count; its parameter is a limit."""
+    which = _COUNTS.get(table, "")
     return f"SELECT number, id FROM {table} {which}ORDER BY created_at DESC, number DESC LIMIT ?"
 
 

@@ -47,7 +47,9 @@ class Shelf:
 
     def ids(self, task: str | None = None) -> list[str]:
         """Return the ids of all traces, the newest first; of one task only, where given."""
-        where, values = ("", ()) if task is None else ("WHERE task = ? ", (key(task),))
-        query = f"SELECT id FROM traces {where}ORDER BY created_at DESC, number DESC"
+        where, values = ("", ()) if task is None else (" AND task = ?", (key(task),))
+        query = (
+            f"SELECT id FROM traces WHERE {traces.NOT_OF_JOB}{where} ORDER BY created_at DESC, number DESC"
+        )
         with self._database.read() as connection:
             return [row[0] for row in connection.execute(query, values).fetchall()]

@@ -24,13 +24,16 @@ from ..models import (
     Trace,
 )
 from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
+from .activations import Activations
 from .database import Connection, Database
 from .feedback import FeedbackLog
 from .idempotency import Idempotency
+from .intake import Intake
 from .jobs import Jobs
 from .lookup import find
 from .opening import open_database
 from .outbox import Outbox
+from .ratings import Ratings
 from .retention import Retention
 from .shelf import Shelf
 from .table import key
@@ -60,6 +63,9 @@ class Store:
         shelf: Traces as people handle them.
         idempotency: Answers that were given under an ``Idempotency-Key``.
         retention: Deletes what is old.
+        intake: Traces that come from outside.
+        ratings: What people think of traces.
+        activations: Which prompt versions are active on a server.
     """
 
     def __init__(
@@ -73,6 +79,9 @@ class Store:
         self.shelf = Shelf(database)
         self.idempotency = Idempotency(database)
         self.retention = Retention(database)
+        self.intake = Intake(database)
+        self.ratings = Ratings(database)
+        self.activations = Activations(database)
 
     @classmethod
     def open(
@@ -243,7 +252,7 @@ class Store:
         case_id: str | None = None,
         limit: int = 50,
     ) -> list[Trace]:
-        """Return traces, the newest first.
+        """Return the traces of runs, the newest first.
 
         Args:
             run_id: Of this run only; the whole id.
@@ -264,6 +273,15 @@ class Store:
         """
         with self._database.read() as connection:
             return traces.one(connection, find(connection, self._database.path, "traces", trace_id))
+
+    def add_rollout(self, job_id: str, trace: Trace) -> None:
+        """Store what a case did under a candidate prompt.
+
+        It is found by its id; lists leave it out, and so does all that looks at runs. One that is
+        stored already is left as it is.
+        """
+        with self._database.write() as connection:
+            traces.add_rollout(connection, job_id, trace)
 
     def add_score(self, trace_id: str, score: Score) -> None:
         """Store one more score of a stored trace; what its sample was judged by stays as it was.

@@ -75,7 +75,9 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
         "optimize": "  --engine ",
         "plan": "  --detect ",
         "run": "  --reflector-mode ",
+        "serve": "  --port ",
         "status": "  --interval ",
+        "sync": "  --watch ",
         "upload": "  PATH ",
     }
     command = alone.get(group, "    list ")

@@ -19,7 +19,7 @@ from pytest_kaizen.models import (
     ProposalStatus,
     Spend,
 )
-from pytest_kaizen.optimize import Event, TaskCase, split_cases
+from pytest_kaizen.optimize import ENGINES, Event, TaskCase, split_cases
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.suite import Launch, WorkerProcess
 from pytest_kaizen.prompts.text import sha256_of
@@ -139,8 +139,11 @@ def test_finds_proposes_and_activates(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pytest_kaizen.cli.optimize._progress", breaks)
         assert after_a_run("--seed", "3", "--max-rollouts", "200")[0] == 130
+    # An estimate in between is no search that came to its end.
+    assert after_a_run("--dry-run", "--seed", "3")[0] == 0
     with _store(root) as store:
-        assert [job.status for job in store.jobs.newest()] == [JobStatus.STOPPED, JobStatus.COMPLETED]
+        statuses = [job.status for job in store.jobs.newest()]
+    assert statuses == [JobStatus.COMPLETED, JobStatus.STOPPED, JobStatus.COMPLETED]
     assert after_a_run("--resume", "--seed", "4")[0] == 2
     asked = len(llm.record)
     status, out, err = after_a_run("--resume")
@@ -151,11 +154,27 @@ def test_finds_proposes_and_activates(
     assert "+- Begin with Dear." in out
     assert "to 200 rollouts" in err
     with _store(root) as store:
-        [job] = store.jobs.newest(status=JobStatus.COMPLETED)[:1]
+        jobs = store.jobs.newest()
+        # It went on in the job that was broken off, which an estimate has followed.
+        job = next(known for known in jobs if "proposal" in known.result)
         [proposal] = store.proposals()
         [insight] = store.insights()
     assert (job.settings["seed"], job.result["proposal"]) == (3, proposal.id)
     assert (insight.rule, insight.criterion) == ("Begin with Dear.", "warm")
+    # The evidence can be looked at, and is no part of any run.
+    with _store(root) as store:
+        evidence_of = store.trace(insight.evidence[0])
+        listed = store.traces(limit=10_000)
+        assert len(store.runs()) == 1
+        assert store.trace("last") == listed[0]
+        runs = {trace.run_id for trace in listed}
+    assert evidence_of.metadata["kaizen.optimization"] == evidence_of.run_id
+    assert evidence_of.run_id in {known.id for known in jobs}
+    assert (len(listed), len(runs)) == (40, 1)
+    assert evidence_of.run_id not in runs
+    assert [(score.name, score.reason) for score in evidence_of.scores] == [
+        ("warm", "there is no Dear in it")
+    ]
     # What was paid for before is not paid for again, and counts against the caps all the same.
     assert len(llm.record) - asked < proposal.spend.rollouts + proposal.spend.calls
     assert len(llm.record) == job.spend.rollouts + job.spend.calls + 40
@@ -284,6 +303,4 @@ def test_bad_arguments(
     with pytest.raises(SystemExit) as caught:
         command(*arguments)
     assert caught.value.code == 2
-    assert why in capsys.readouterr().err.replace(
-        "'insights', 'gepa', 'gepa-plain'", "insights, gepa, gepa-plain"
-    )
+    assert why in capsys.readouterr().err.replace(", ".join(map(repr, ENGINES)), ", ".join(ENGINES))

@@ -24,7 +24,7 @@ def test_help_shows_every_option_and_ini_key(suite: Suite) -> None:
     assert "prompt regression (pytest-kaizen):" in suite.text
     assert "Record every LLM call as a scored trace" in words_after("--kaizen ", suite.text)
     assert "Run version N of a task's prompt" in words_after("--kaizen-prompt-version=TASK=N", suite.text)
-    optimize = words_after("--kaizen-optimize=never|propose|activate", suite.text)
+    optimize = words_after("--kaizen-optimize=never|propose|activate|pr", suite.text)
     assert "search for a better prompt, which costs money: never (default)" in optimize
     assert "The database file (default: .kaizen/kaizen.db)" in words_after("--kaizen-store=PATH", suite.text)
     assert "Same as --kaizen-prompt-version" in words_after("kaizen_prompt_version", suite.text)

@@ -6,9 +6,14 @@ import json
 
 import pytest
 
+# pytester throws away what a run imported, and with it what a test has replaced there.
+import pytest_kaizen.plugin.optimizing  # noqa: F401
 from pytest_kaizen.models import JobStatus
 from pytest_kaizen.scripted import Request
+from tests.pipeline.pulls.conftest import FakeGitHub, git, github, with_remote
 from tests.plugin.conftest import Suite
+
+__all__ = ["github"]
 
 TEST = """
     import pytest
@@ -57,10 +62,9 @@ def test_never_unless_asked(weak: Suite) -> None:
     assert _jobs(weak) == []
 
 
-@pytest.mark.parametrize("value", ["pr", "always"])
-def test_other_values_are_refused(weak: Suite, value: str) -> None:
-    weak.run(f"--kaizen-optimize={value}", code=4)
-    expected = f"--kaizen-optimize: expected one of never, propose, activate (found '{value}')"
+def test_other_values_are_refused(weak: Suite) -> None:
+    weak.run("--kaizen-optimize=always", code=4)
+    expected = "--kaizen-optimize: expected one of never, propose, activate, pr (found 'always')"
     assert expected in weak.errors
     assert weak.llm.record == []
 
@@ -128,3 +132,82 @@ def test_what_goes_wrong_in_it_changes_no_outcome(weak: Suite) -> None:
     weak.run("--kaizen-optimize=propose", passed=40, code=1)
     assert "kaizen: no better prompt for greet: no case of 'greet' fetched its prompt in run" in weak.text
     assert weak.last_line == FAILED
+
+
+def test_opens_a_pull_request(weak: Suite, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = with_remote(weak.root)
+    # What cannot end in a pull request does not begin.
+    with monkeypatch.context() as patch:
+        patch.delenv("GITHUB_TOKEN")
+        weak.run("--kaizen-optimize=pr", passed=40, code=1)
+    assert "kaizen: no better prompt for greet: a pull request needs GITHUB_TOKEN" in weak.text
+    assert len(weak.llm.record) == 40
+
+    weak.run("--kaizen-optimize=pr", passed=40, code=1)
+    assert "kaizen: greet: pull request: https://github.example/acme/shop/pull/7" in weak.text
+    assert weak.last_line == FAILED
+    [asked] = github.posted
+    assert "+- Begin with Dear." in asked["body"]
+    assert not (weak.root / "prompts/greet/2.md").exists()
+    assert git(weak.root, "branch", "--format=%(refname:short)") == "trunk"
+    branch = asked["head"]
+    assert "- Begin with Dear." in git(remote, "show", f"{branch}:prompts/greet/2.md")
+
+    # It is open: neither this checkout nor a fresh one searches again, and it does not search itself.
+    spent = len(weak.llm.record)
+    weak.run("--kaizen-optimize=pr", passed=40, code=1)
+    assert "kaizen: greet: pull request: https://github.example/acme/shop/pull/7" in weak.text
+    weak.database.unlink()
+    weak.run("--kaizen-optimize=pr", passed=40, code=1)
+    taken = "kaizen: no search for a better prompt of greet: a proposal for this prompt is on the branch "
+    assert f"{taken}{branch} of 'origin'" in weak.text
+    git(weak.root, "fetch", "-q")
+    git(weak.root, "checkout", "-q", branch)
+    weak.write("You greet nobody.", "prompts/greet/3.md")
+    weak.write("", "kaizen.lock")
+    weak.run("--kaizen-optimize=propose", passed=40, code=1)
+    assert f"kaizen: no search for a better prompt: the branch {branch} is a proposal itself" in weak.text
+    assert len(weak.llm.record) == spent + 3 * 40
+    assert len(github.posted) == 1
+
+
+def test_a_task_has_settings_of_its_own(weak: Suite) -> None:
+    weak.write(
+        "optimize: activate\n"
+        "tasks: {greet: {gate: [{metric: warm, min: 0.9}], optimize: {mode: propose, max_rollouts: 7}}}",
+        "kaizen.yaml",
+    )
+    weak.run(passed=40, code=1)
+    assert "kaizen: no better prompt for greet: a budget of 7 rollouts is too small for 'greet'" in weak.text
+    asked = len(weak.llm.record)
+    weak.run("--kaizen-optimize=never", passed=40, code=1)
+    assert "no better prompt" not in weak.text
+    assert len(weak.llm.record) == asked + 40
+
+
+def test_an_engine_that_breaks_changes_no_outcome(weak: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: object, **named: object) -> None:
+        raise ZeroDivisionError(f"{bool(given)} and {bool(named)}")
+
+    monkeypatch.setattr("pytest_kaizen.plugin.optimizing.optimize_task", broken)
+    weak.run("--kaizen-optimize=propose", passed=40, code=1)
+    assert "kaizen: no better prompt for greet: ZeroDivisionError: True and True" in weak.text
+    assert weak.last_line == FAILED
+
+
+def test_a_prompt_under_which_a_critical_criterion_falls_is_not_proposed(weak: Suite) -> None:
+    weak.write(
+        """
+        name: greeting
+        criteria:
+        - {name: warm, weight: 0.9, check: {contains: Dear}}
+        - {name: modern, weight: 0.1, check: {not_contains: Dear}, critical: true}
+        """,
+        "rubric.yaml",
+    )
+    weak.write("tasks: {greet: {rubric: rubric.yaml, gate: [{metric: warm, min: 0.9}]}}", "kaizen.yaml")
+    weak.run("--kaizen-optimize=propose", passed=40, code=1)
+    assert "kaizen: no better prompt for greet: rejected: the candidate gained 0." in weak.text
+    assert "critical criteria fell or could not be compared: greeting.modern" in weak.text
+    with weak.store as store:
+        assert store.proposals() == []

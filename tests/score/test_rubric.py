@@ -45,6 +45,16 @@ def test_a_whole_rubric(rubric: Callable[[str], Rubric], tmp_path: Path) -> None
     assert [c.expected for c in (tone, short)] == ["Is friendly.", "at most 300 characters"]
 
 
+def test_critical_criteria_are_named_as_their_scores(rubric: Callable[[str], Rubric]) -> None:
+    plain = rubric(WHOLE)
+    loaded = rubric(WHOLE.replace("weight: 0.3", "weight: 0.3\n    critical: true"))
+    assert (plain.critical, loaded.critical) == ((), ("summary.tone",))
+    # It says nothing about what is judged.
+    assert loaded.sha256 == plain.sha256
+    with pytest.raises(RubricError, match=r"rubric.yaml:11: criteria.1.critical: .*\(found 'maybe'\)"):
+        rubric(WHOLE.replace("weight: 0.3", "weight: 0.3\n    critical: maybe"))
+
+
 def test_without_weights_all_criteria_count_alike(rubric: Callable[[str], Rubric]) -> None:
     loaded = rubric(
         "name: r\ncriteria:\n" + "".join(f"  - {{name: c{i}, description: d}}\n" for i in range(3))
@@ -147,7 +157,7 @@ C0 = "criteria.0"
         (
             ["wieght: 1", "description: d"],
             f"4: unknown key '{C0}.wieght' (did you mean 'weight'?); "
-            "valid: check, description, name, scale, weight",
+            "valid: check, critical, description, name, scale, weight",
         ),
         (["weight: 0", "description: d"], f"4: {C0}.weight: input should be greater than 0 (found 0)"),
         (["description: d", "scale: [5, 1]"], f"5: {C0}.scale: {SCALES} (found [5, 1])"),

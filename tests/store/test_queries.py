@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_kaizen.store import answers, calibrations, cases, gates, lookup, prompts, runs, traces
+from pytest_kaizen.store import answers, calibrations, cases, gates, lookup, outbox, prompts, runs, traces
 
 
 @pytest.fixture
@@ -44,6 +44,11 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         runs.ONE,
         runs.SUMMARIES_OF_RUN,
         cases.PLACE,
+        cases.ONE,
+        outbox.OLDEST,
+        outbox.OF_RUN,
+        outbox.REASONS,
+        traces.SAMPLE,
         traces.SAMPLES,
         traces.ONE,
         traces.SPANS_OF_TRACE,

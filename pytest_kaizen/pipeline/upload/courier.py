@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from ...errors import PlatformError, StoreError
+from ...errors import PlatformError
 from ...models import OutboxRow, Remote
 from ...platforms.base.retry import single_attempt
 from ...store.outbox import Content, Outbox
@@ -86,26 +86,26 @@ class Courier:
         shipment = Shipment(list(parcels), remote, self._say)
         refused: dict[OutboxRow, str] = {}
         error: Exception | None = None
+        cut_off: asyncio.CancelledError | None = None
         try:
             # The outbox repeats what failed; a pause within a call would keep the session waiting.
             with single_attempt():
                 await self.backend.send(shipment)
             shipment.done(*shipment.rest)
-        except asyncio.CancelledError:
-            self._postpone("no whole answer in the time that there was", ())
-            raise
-        except StoreError:
-            raise
+        except asyncio.CancelledError as exc:
+            cut_off = exc
         except Exception as exc:
             error = exc
             if len(shipment.rest) == 1 and _is_refused(exc):
                 refused[parcels[shipment.rest[0]]] = str(exc)
-        finally:
-            arrived = [parcels[parcel] for parcel in shipment.delivered]
-            self._outbox.settle(
-                self.backend.name, shipment.run.id, remote, acknowledged=arrived, set_aside=refused
-            )
-            self.sent += len(arrived)
+        arrived = [parcels[parcel] for parcel in shipment.delivered]
+        self._outbox.settle(
+            self.backend.name, shipment.run.id, remote, acknowledged=arrived, set_aside=refused
+        )
+        self.sent += len(arrived)
+        if cut_off is not None:
+            self._postpone("no whole answer in the time that there was", ())
+            raise cut_off
         if error is None or refused:
             self._failures, self._due, self.unreachable = 0, None, False
         elif _is_refused(error):

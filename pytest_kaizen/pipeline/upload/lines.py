@@ -74,6 +74,8 @@ def uploads(
         state = known.get(name, BackendState(backend=name))
         courier = dispatch.couriers.get(name) if dispatch else None
         why = (unopened or {}).get(name) or (courier.stopped if courier else None) or state.reason
+        if not dispatch and why is None:
+            why = "there was no time to begin"
         if dispatch and dispatch.elsewhere:
             why = "another process is sending them"
         found.append(Upload(state, courier.sent if courier else 0, why))

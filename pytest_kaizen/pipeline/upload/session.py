@@ -59,6 +59,9 @@ class SessionUpload:
                 with asyncio.Runner(loop_factory=new_loop) as runner:
                     try:
                         runner.run(backend.follow(remote, lambda line: say(plain(line))))
+                    except KeyboardInterrupt:
+                        say(f"{name}: not waited for any longer; the work there goes on")
+                        return
                     except PlatformError as exc:
                         say(plain(f"{name}: not followed any more: {exc}"))
                     finally:

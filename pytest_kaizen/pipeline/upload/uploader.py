@@ -7,6 +7,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+# Bound at import, so that a test which stops the clock cannot hang us.
+from time import monotonic
+
 from ...store import Store
 from .backend import Backend
 from .dispatch import Dispatch, new_loop
@@ -55,10 +58,11 @@ class Uploader:
         if self._thread.ident is None:
             return []
         try:
-            # The loop is there after a few milliseconds, or never.
-            self._ready.wait(_GRACE_S)
+            deadline = monotonic() + (0.0 if at_once else self._timeout_s)
+            # The thread is there after a few milliseconds, or on a machine that has no time for it.
+            self._ready.wait(max(_GRACE_S, deadline - monotonic()))
             self._call("closing")
-            self._thread.join(0.0 if at_once else self._timeout_s)
+            self._thread.join(max(0.0, deadline - monotonic()))
             if self._thread.is_alive():
                 self._call("cancel")
                 self._thread.join(_GRACE_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,11 +33,13 @@ class Server:
     Attributes:
         requests: What arrived, in order.
         down: The status that is answered to everything, if any.
+        slow_s: How long every answer takes.
     """
 
     def __init__(self) -> None:
         self.requests: list[Call] = []
         self.down: int | None = None
+        self.slow_s = 0.0
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
@@ -77,6 +80,10 @@ class Server:
                         status, answer = server.down, {"title": "down", "detail": "come back later"}
                     else:
                         status, answer = server.answer(call)
+                time.sleep(server.slow_s)
+                if status == 0:
+                    self.close_connection = True
+                    return
                 data = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -101,6 +108,7 @@ class FakeCT(Server):
         statuses: What a job answers, one after the other.
         better: The text that an optimisation ends with, as the active prompt.
         refuse: Outputs of feedback that are refused as invalid.
+        lose_answers: How many answers to feedback are lost on their way.
     """
 
     def __init__(self) -> None:
@@ -112,6 +120,7 @@ class FakeCT(Server):
         self.statuses = ["RUNNING", "SUCCESS"]
         self.better: str | None = None
         self.refuse: set[str] = set()
+        self.lose_answers = 0
         self._answered: dict[str, tuple[int, Any]] = {}
         super().__init__()
 
@@ -126,7 +135,14 @@ class FakeCT(Server):
             if call.method == "GET" or status >= 400:
                 return answer
             self._answered[key] = answer
+            if place == "feedback" and self.lose_answers:
+                self.lose_answers -= 1
+                return 0, None
         return self._answered[key]
+
+    def know(self, name: str) -> None:
+        """Let there be a task of this name."""
+        self.tasks[name] = wire.Task(id=uuid4(), name=name, feedback_threshold=50, created_at=NOW)
 
     def _get_tasks(self, _: str, __: Any) -> tuple[int, Any]:
         return 200, wire.TaskList(list(self.tasks.values()))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 
-from pytest_kaizen.platforms.kaizen_ct import wire
 from pytest_kaizen.prompts.text import sha256_of
 
 if TYPE_CHECKING:
@@ -39,9 +36,7 @@ def project(suite: Suite) -> None:
 
 
 def test_the_active_version_there_runs(suite: Suite, ct: FakeCT) -> None:
-    ct.tasks["support"] = wire.Task(
-        id=uuid4(), name="support", feedback_threshold=50, created_at=datetime(2026, 3, 1, tzinfo=UTC)
-    )
+    ct.know("support")
     ct.prompt, ct.version = "Be kind.\n", 7
     suite.run(passed=1, code=0)
     assert suite.llm.record[0].body["system"] == "Be kind."
