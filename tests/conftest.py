@@ -104,7 +104,12 @@ def postgres_databases(postgres_server: Callable[[str], str]) -> Iterator[Callab
     from pytest_kaizen.store import Store
 
     with psycopg.connect(postgres_server("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE prepared")
+        # In an order of texts that is not the store's own, as most servers have one.
+        options = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        try:
+            connection.execute(f"CREATE DATABASE prepared {options}")
+        except psycopg.errors.FeatureNotSupported:
+            connection.execute("CREATE DATABASE prepared")
         Store.open(postgres_server("prepared")).close()
         numbers = itertools.count()
 
