@@ -112,8 +112,8 @@ function begin() {
         tiles(task),
         make("div", { class: "columns" }, gates(task), trends(task)),
         changes(task),
-        table.view,
         distributions(numbered.flatMap(([one]) => one.samples)),
+        table.view,
       ),
     );
   });
