@@ -8,7 +8,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def postgres_binaries() -> Path:
     pytest.skip("PostgreSQL is not installed (looked in /usr/lib/postgresql/*/bin and on PATH)")
 
 
-def start_postgres(folder: Path) -> subprocess.Popen[bytes]:
+def start_postgres(folder: Path, settings: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a server that listens on a socket in the folder."""
     binaries = postgres_binaries()
     who: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL}
@@ -48,17 +49,17 @@ def start_postgres(folder: Path) -> subprocess.Popen[bytes]:
         who |= {"user": "postgres", "group": "postgres", "extra_groups": []}
     make = ["-D", "data", "-N", "-A", "trust", "-U", "kaizen", "-E", "UTF8", "--locale=C"]
     subprocess.run([binaries / "initdb", *make], check=True, capture_output=True, **who)
-    settings = ("listen_addresses=", f"unix_socket_directories={folder}", *QUICK)
-    options = [part for setting in settings for part in ("-c", setting)]
+    given = ("listen_addresses=", f"unix_socket_directories={folder}", *settings)
+    options = [part for setting in given for part in ("-c", setting)]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
             [binaries / "postgres", "-D", "data", *options], stdout=log, stderr=subprocess.STDOUT, **who
         )
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Callable[[str], Any]]:
-    """A PostgreSQL server of this session's own; gives the URL of a database by its name."""
+@contextmanager
+def running_postgres(settings: Sequence[str]) -> Iterator[Callable[[str], str]]:
+    """Run a PostgreSQL server of our own; gives the URL of a database by its name."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("psycopg is not installed (pip install 'pytest-kaizen[server]')")
     import psycopg
@@ -70,7 +71,7 @@ def postgres_server() -> Iterator[Callable[[str], Any]]:
         return f"postgresql://kaizen@/{database}?host={folder}"
 
     try:
-        process = start_postgres(folder)
+        process = start_postgres(folder, settings)
         try:
             for _ in range(3000):
                 try:
@@ -89,6 +90,13 @@ def postgres_server() -> Iterator[Callable[[str], Any]]:
 
 
 @pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Callable[[str], str]]:
+    """A PostgreSQL server of this session's own; gives the URL of a database by its name."""
+    with running_postgres(QUICK) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def postgres_databases(postgres_server: Callable[[str], str]) -> Iterator[Callable[[], str]]:
     """Make databases that hold an empty store; each call gives the URL of a new one."""
     import psycopg
@@ -96,7 +104,12 @@ def postgres_databases(postgres_server: Callable[[str], str]) -> Iterator[Callab
     from pytest_kaizen.store import Store
 
     with psycopg.connect(postgres_server("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE prepared")
+        # In an order of texts that is not the store's own, as most servers have one.
+        options = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        try:
+            connection.execute(f"CREATE DATABASE prepared {options}")
+        except psycopg.errors.FeatureNotSupported:
+            connection.execute("CREATE DATABASE prepared")
         Store.open(postgres_server("prepared")).close()
         numbers = itertools.count()
 

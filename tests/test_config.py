@@ -197,7 +197,7 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
             "valid: backends, baseline, cassettes, concurrency, confidence, endpoints, gate_correction, "
-            "judge, max_samples, optimize, prices, prompts, record, redact, samples, store, tasks, "
+            "judge, max_samples, optimize, prices, prompts, record, redact, samples, server, store, tasks, "
             "undecided, upload_timeout",
         ),
         (

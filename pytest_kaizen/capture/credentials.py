@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .secret_rules import SECRET_FIELDS
@@ -16,13 +16,7 @@ _QUERY_FIELDS = SECRET_FIELDS | {"key"}
 
 def credentials_of(request: Any) -> Iterator[str]:
     """Yield what a request of httpx or httpx2 identifies its sender with: in headers and URL."""
-    for name, value in request.headers.raw:
-        if name.lower() in _HEADERS:
-            # The scheme in front (Bearer, Basic) is no secret.
-            scheme, _, credential = value.decode("latin-1").rpartition(" ")
-            yield credential
-            if scheme.lower() == "basic":
-                yield _password(credential)
+    yield from credentials_in(request.headers.raw)
     url = request.url
     if url.password:
         yield url.password
@@ -30,6 +24,17 @@ def credentials_of(request: Any) -> Iterator[str]:
         for name, value in url.params.multi_items():
             if name.lower().replace("-", "_") in _QUERY_FIELDS:
                 yield value
+
+
+def credentials_in(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
+    """Yield what headers identify a sender with."""
+    for name, value in headers:
+        if name.lower() in _HEADERS:
+            # The scheme in front (Bearer, Basic) is no secret.
+            scheme, _, credential = value.decode("latin-1").rpartition(" ")
+            yield credential
+            if scheme.lower() == "basic":
+                yield _password(credential)
 
 
 def _password(credential: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -57,6 +58,11 @@ class Redactor:
             for value in values
             if value not in self._values and is_plausible(value, least=_SHORTEST_SECRET)
         )
+
+    def apart(self) -> Redactor:
+        """Return another that knows what this one knows; what either learns, the other does not."""
+        # What is learnt makes a new dictionary and pattern, so that nothing is shared that changes.
+        return copy.copy(self)
 
     def text(self, value: str) -> str:
         """Return a text without its secrets."""

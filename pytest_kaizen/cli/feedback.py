@@ -95,7 +95,10 @@ def _search(config: Config, store: Store, task: Task) -> None:
         pulls = PullRequests.of(config, os.environ) if mode == "pr" else None
         run_search(config, store, Search.of_job(job), activate=mode == "activate", pulls=pulls, sure=True)
 
-    start_if_due(store, task, start)
+    search = Search.of(
+        config, task.name, budget_usd=task.cost_budget, source="feedback", triggered_by="threshold"
+    )
+    start_if_due(store, task, start, search)
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ from pytest_kaizen.report.proposal import proposal_lines
 from pytest_kaizen.report.text import safe_text
 from pytest_kaizen.store import Store
 
+from .consent import agreed
 from .context import config_for
 from .numbers import count, dollars
 
@@ -119,7 +120,7 @@ def run_search(
 
     def doubt(line: str) -> bool:
         print(safe_text(line), file=sys.stderr)
-        return sure or _go_on()
+        return sure or agreed("Go on?")
 
     def tell(estimate: CostEstimate) -> bool:
         for line in estimate_lines(search.task, estimate, search.budget):
@@ -178,14 +179,6 @@ def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
         seed=args.seed or 0,
         source=args.source or source_of(store, args.task),
     )
-
-
-def _go_on() -> bool:
-    """Ask, where there is somebody who can answer; elsewhere the caps have to do."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _progress(event: Event) -> None:

@@ -53,18 +53,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _generate(args: argparse.Namespace) -> int:
     with open_desk(args) as desk:
-        answer, made = desk.generate_prompt(args.insights, args.label, args.task)
-    name, number = answer["promptId"], answer["version"]
-    lines = [f"left out, because it names a variable: {text}" for text in made.left_out]
-    lines += [f"warning: these contradict each other: {one} / {two}" for one, two in made.clashing]
-    if not made.new:
-        lines.append(f"{name} has all these insights already; nothing was written")
-    else:
-        use = f"to use it: kaizen prompts activate {made.version.task} {number}"
-        rules = f"{len(made.added)} more rule{'s' * (len(made.added) != 1)}"
-        lines.append(f"{name}: written with {rules}; {'it is active' if made.active == number else use}")
-    print(plain("\n".join(lines)), file=sys.stderr)
-    _show(json.dumps(answer, indent=2) if args.json else made.version.text, args.output)
+        answer, notes = desk.generate_prompt(args.insights, args.label, args.task)
+    print(plain("\n".join(notes)), file=sys.stderr)
+    _show(json.dumps(answer, indent=2) if args.json else answer["content"]["text"], args.output)
     return 0
 
 

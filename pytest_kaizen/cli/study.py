@@ -8,19 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from pytest_kaizen.errors import KaizenError, UsageError
-from pytest_kaizen.llm import AnthropicLLM
-from pytest_kaizen.models import Job
 from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
 from pytest_kaizen.pipeline.insights import DEFAULT_BUDGET_USD
-from pytest_kaizen.prices import load_prices
-from pytest_kaizen.report.insights import step_line, study_lines
 from pytest_kaizen.report.text import safe_text
 
+from .consent import agreed
 from .context import config_for
 from .numbers import count, dollars
-
-#: A reflection takes longer than a judge's answer.
-_TIMEOUT_S = 120.0
 
 
 def add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +48,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
         "--anthropic-key", metavar="KEY", help="the key for the model (default: ANTHROPIC_API_KEY); not kept"
     )
     parser.add_argument("--resume", metavar="JOB", help="go on with a job that was broken off")
+    parser.add_argument("--yes", action="store_true", help="do not ask before what may cost much")
     parser.add_argument("--wait", action="store_true", help="with --json: show what came of the job, too")
     parser.add_argument("--json", action="store_true", help="as a JSON object")
 
@@ -85,27 +80,28 @@ def study(args: argparse.Namespace, desk: LocalDesk, traces: Sequence[str] | Non
 
 
 def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> int:
-    job, traces = started.job, started.study.count
-    for line in study_lines(job.id, traces, started.held_out, *started.estimate, started.study.budget_usd):
+    go_on = f"to go on: kaizen run --resume {started.job_id}"
+    for line in [*started.notes, *([started.doubt] if started.doubt else [])]:
         print(safe_text(line), file=sys.stderr)
-    llm = AnthropicLLM(load_prices(config_for(args).prices), timeout_s=_TIMEOUT_S, api_key=args.anthropic_key)
+    if started.doubt and not args.yes and not agreed("Go on?"):
+        desk.stop_job(started.job_id)
+        print(f"job {started.job_id} was stopped; {go_on}", file=sys.stderr)
+        return 1
     try:
-        desk.work(job, llm, _progress)
+        job = desk.work(started.job_id, args.anthropic_key, _progress)
     except (KaizenError, KeyboardInterrupt):
-        print(f"job {job.id} was broken off; to go on: kaizen run --resume {job.id}", file=sys.stderr)
+        print(f"job {started.job_id} was broken off; {go_on}", file=sys.stderr)
         raise
-    finally:
-        llm.close()
     if args.json:
-        more = desk.get_job(job.id) if args.wait else {}
-        print(json.dumps({"jobId": job.id, "traces": traces, **more}, indent=2))
+        more = job if args.wait else {}
+        print(json.dumps({"jobId": started.job_id, "traces": started.traces, **more}, indent=2))
         return 0
-    print(safe_text(f"job {job.id} completed: {job.result['summary']}"))
+    print(safe_text(f"job {started.job_id} completed: {job['result']['summary']}"))
     print("to decide about them: kaizen insights list --status pending", file=sys.stderr)
     return 0
 
 
-def _progress(job: Job) -> None:
+def _progress(line: str) -> None:
     # A log that nobody watches has no use for it.
     if sys.stderr.isatty():
-        print(safe_text(step_line(job)), file=sys.stderr)
+        print(safe_text(line), file=sys.stderr)

@@ -9,10 +9,11 @@ import sys
 from pytest_kaizen.capture.otel.export import otlp_json
 from pytest_kaizen.report.listing import trace_facts_text, trace_text, traces_table
 from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.trace_json import META_KEYS, trace_content, trace_json
+from pytest_kaizen.report.trace_json import META_KEYS, trace_json
 from pytest_kaizen.store import Store
 
 from . import upload
+from .consent import agreed
 from .context import config_for
 from .desk import open_desk
 from .runs import add_list_options
@@ -61,22 +62,21 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    if args.json:
+        with open_desk(args, readonly=True) as desk:
+            values = desk.get_trace(args.id)
+        shown = {key: values[key] for key in META_KEYS} if args.meta else values
+        print(json.dumps(shown, indent=2))
+        return 0
     with Store.open(config_for(args).store, readonly=True) as store:
         trace = store.trace(args.id)
-    if args.json:
-        values = trace_json(trace)
-        if args.meta:
-            shown = {key: values[key] for key in META_KEYS}
-        else:
-            shown = {**values, "content": trace_content(trace)}
-        print(json.dumps(shown, indent=2))
-    else:
-        print(trace_facts_text(trace) if args.meta else trace_text(trace))
+    print(trace_facts_text(trace) if args.meta else trace_text(trace))
     return 0
 
 
 def _delete(args: argparse.Namespace) -> int:
-    if not args.force and sys.stdin.isatty() and not _agreed(len(args.ids)):
+    count = len(args.ids)
+    if not args.force and not agreed(f"delete {count} trace{'s' * (count != 1)}?"):
         print("nothing was deleted", file=sys.stderr)
         return 1
     with open_desk(args) as desk:
@@ -89,8 +89,3 @@ def _delete(args: argparse.Namespace) -> int:
     for error in done["errors"]:
         print(plain(f"kaizen: {error['error']}"), file=sys.stderr)
     return int(bool(done["errors"]))
-
-
-def _agreed(count: int) -> bool:
-    print(f"delete {count} trace{'s' * (count != 1)}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -22,6 +22,7 @@ from .document import (
     KaizenYaml,
     OptimizeConfig,
     OptimizeMode,
+    ServerConfig,
     SharesConfig,
     TaskConfig,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "OptimizeMode",
     "OtlpConfig",
     "RecordMode",
+    "ServerConfig",
     "SharesConfig",
     "TaskConfig",
     "load_config",

@@ -40,10 +40,12 @@ class KaybaConfig(_Backend):
 
     Attributes:
         url: The server, with ``/api``; else ``KAYBA_API_URL``, else ``https://use.kayba.ai/api``.
+        labels: The label of a task's prompts there, where it is not the task's own name.
     """
 
     url: Url | None = None
     key_env: Variable = "KAYBA_API_KEY"
+    labels: dict[str, Text] = Field(default_factory=dict)
 
 
 class KateConfig(_Backend):

@@ -16,7 +16,8 @@ MAX_VOTES = 25
 OptimizeMode = Literal["never", "propose", "activate", "pr"]
 OPTIMIZE_MODES: tuple[OptimizeMode, ...] = get_args(OptimizeMode)
 #: The names in ``optimize.ENGINES``.
-EngineName = Literal["insights", "gepa", "gepa-plain"]
+EngineName = Literal["insights", "gepa", "gepa-plain", "dspy", "dspy-gepa"]
+_URL = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
 
 
 def _compilable(pattern: str) -> str:
@@ -123,12 +124,12 @@ class PromptsConfig(BaseModel):
     """``prompts`` in ``kaizen.yaml``.
 
     Attributes:
-        source: ``from``: the files here, or the versions that are active at Kaizen CT.
+        source: ``from``: the files here, the versions that are active at Kaizen CT, or the newest at Kayba.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    source: Literal["files", "kaizen-ct"] = Field(default="files", alias="from")
+    source: Literal["files", "kaizen-ct", "kayba"] = Field(default="files", alias="from")
 
 
 class Endpoint(BaseModel):
@@ -170,6 +171,26 @@ class CassettesConfig(BaseModel):
     ignore_text: tuple[Pattern, ...] = ()
 
 
+class ServerConfig(BaseModel):
+    """``server`` in ``kaizen.yaml``: what ``kaizen serve`` serves, and how much of it.
+
+    Attributes:
+        anthropic_url: Where ``/api/v1/messages`` is passed on to; ``/v1/messages`` is added.
+        openai_url: Where ``/api/v1/chat/completions`` is passed on to; ``/chat/completions`` is added.
+        max_body_bytes: The longest body of a request, also when it is decompressed.
+        max_batch: The most items in one request that takes a list.
+        requests_per_s: Requests a second that a key may make on average; twice as many at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    anthropic_url: str = Field(default="https://api.anthropic.com", pattern=_URL)
+    openai_url: str = Field(default="https://api.openai.com/v1", pattern=_URL)
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    max_batch: int = Field(default=1000, ge=1)
+    requests_per_s: float = Field(default=1000.0, gt=0)
+
+
 class KaizenYaml(BaseModel):
     """The whole of ``kaizen.yaml``."""
 
@@ -194,3 +215,4 @@ class KaizenYaml(BaseModel):
     redact: tuple[Pattern, ...] = ()
     backends: BackendsConfig = Field(default_factory=BackendsConfig)
     upload_timeout: float | None = None
+    server: ServerConfig = Field(default_factory=ServerConfig)

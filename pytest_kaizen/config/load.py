@@ -70,6 +70,7 @@ def load_config(
         prompt_source=document.prompts.source,
         upload_timeout_s=lookup.get("upload_timeout", parse.seconds, 10.0),
         wait=bool((cli or {}).get("wait")),
+        server=document.server,
         save_baseline=bool((cli or {}).get("save_baseline")),
         samples=lookup.get("samples", parse.count, 1),
         max_samples=lookup.get("max_samples", parse.count, None),

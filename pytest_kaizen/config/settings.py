@@ -9,7 +9,15 @@ from typing import Literal, get_args
 
 from ..models import GateSpec
 from .backends import BackendsConfig
-from .document import DEFAULT_ENDPOINTS, CassettesConfig, Endpoint, JudgeConfig, OptimizeMode, TaskConfig
+from .document import (
+    DEFAULT_ENDPOINTS,
+    CassettesConfig,
+    Endpoint,
+    JudgeConfig,
+    OptimizeMode,
+    ServerConfig,
+    TaskConfig,
+)
 
 BASELINE_FILE = "kaizen-baseline.json"
 #: Where a gate states a confidence and nobody says how many samples it may cost. A case that always
@@ -56,6 +64,7 @@ class Config:
         upload_timeout_s: Seconds that a session waits at its end for what is not uploaded yet.
         prompt_source: Where the prompts of tasks are kept.
         wait: Wait for the work that was begun at a platform.
+        server: What ``kaizen serve`` serves, and how much of it.
     """
 
     root: Path
@@ -84,8 +93,9 @@ class Config:
     upload_to: tuple[str, ...] = ()
     backends: BackendsConfig = field(default_factory=BackendsConfig)
     upload_timeout_s: float = 10.0
-    prompt_source: Literal["files", "kaizen-ct"] = "files"
+    prompt_source: Literal["files", "kaizen-ct", "kayba"] = "files"
     wait: bool = False
+    server: ServerConfig = field(default_factory=ServerConfig)
 
     @property
     def baseline_in_store(self) -> bool:

@@ -12,24 +12,37 @@ from typing import Any, NamedTuple
 from ..capture import Redactor
 from ..config import Config
 from ..errors import JobError, StoreError, UsageError
-from ..llm import LLM
+from ..llm import AnthropicLLM
 from ..models import Insight, InsightStatus, Job, JobStatus, PromptVersion
 from ..platforms.kayba import wire
+from ..prices import load_prices
+from ..report.insights import step_line, study_lines
 from ..report.trace_json import META_KEYS, trace_content, trace_json
 from ..store import Store
 from . import jobs
 from .insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
+from .search_lines import dear_study_line
 from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
 from .trace_files import NewFile, file_traces
 
+#: Seconds for an answer: a reflection takes longer than a judge's.
+_TIMEOUT_S = 120.0
+
 
 class StartedStudy(NamedTuple):
-    """A job that this process has, and what it is about to cost."""
+    """A job that draws insights.
 
-    job: Job
-    study: Study
-    held_out: int
-    estimate: StudyEstimate
+    Attributes:
+        job_id: Its id.
+        traces: How many traces it draws from.
+        notes: What is to be known before it spends anything: lines of text.
+        doubt: What people may want to be asked about before; None where it costs little.
+    """
+
+    job_id: str
+    traces: int
+    notes: list[str]
+    doubt: str | None
 
 
 class LocalDesk:
@@ -45,6 +58,7 @@ class LocalDesk:
         self._config = config
         self._store = store
         self._redactor = redactor
+        self._started: dict[str, Job] = {}
 
     def list_traces(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
         """Return the newest traces without their content, with their tasks."""
@@ -95,11 +109,11 @@ class LocalDesk:
             UsageError: There is nothing to draw from.
             JobError: Such a job is under way.
         """
-        chosen = choose(self._store, trace_ids, task)
+        chosen = choose(self._config, self._store, trace_ids, task)
         study = Study(chosen.traces, **settings)
         estimate = estimate_study(self._config, self._store, study)
         job = jobs.start(self._store, KIND, study.task, study.settings)
-        return StartedStudy(job, study, chosen.held_out, estimate)
+        return self._start(job, study, estimate, chosen.held_out)
 
     def resume_insights(self, job_id: str) -> StartedStudy:
         """Make this process go on with a job that was broken off; raises as ``jobs.claim``."""
@@ -111,11 +125,32 @@ class LocalDesk:
             )
         study = Study(**found.settings)
         estimate = estimate_study(self._config, self._store, study)
-        return StartedStudy(jobs.claim(self._store, found.id), study, 0, estimate)
+        return self._start(jobs.claim(self._store, found.id), study, estimate, 0)
 
-    def work(self, job: Job, llm: LLM, on_step: Callable[[Job], None]) -> None:
-        """Do a started job in this process; see ``draw_insights``."""
-        draw_insights(self._config, self._store, job, llm, on_step)
+    def _start(self, job: Job, study: Study, estimate: StudyEstimate, held_out: int) -> StartedStudy:
+        self._started[job.id] = job
+        notes = study_lines(job.id, study.count, held_out, *estimate, study.budget_usd)
+        return StartedStudy(job.id, study.count, notes, dear_study_line(estimate.usd, study.budget_usd))
+
+    def stop_job(self, job_id: str) -> None:
+        """Stop a job, in whatever process it runs; it can be gone on with."""
+        jobs.stop(self._store, job_id)
+
+    def work(self, job_id: str, anthropic_key: str | None, on_step: Callable[[str], None]) -> dict[str, Any]:
+        """Do a started job in this process, and return what ``get_job`` does; see ``draw_insights``.
+
+        Args:
+            job_id: The job.
+            anthropic_key: Goes before the environment's, and is not kept.
+            on_step: Is told about progress, in lines of text.
+        """
+        job, timeout_s = self._started.pop(job_id), max(self._config.judge.timeout_s, _TIMEOUT_S)
+        llm = AnthropicLLM(load_prices(self._config.prices), timeout_s=timeout_s, api_key=anthropic_key)
+        try:
+            draw_insights(self._config, self._store, job, llm, lambda job: on_step(step_line(job)))
+        finally:
+            llm.close()
+        return self.get_job(job_id)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         """Return how a job stands, with ``kind``, ``task``, ``step`` and ``spend``.
@@ -189,8 +224,8 @@ class LocalDesk:
 
     def generate_prompt(
         self, insight_ids: Sequence[str] | None = None, label: str | None = None, task: str | None = None
-    ) -> tuple[dict[str, Any], SkillbookPrompt]:
-        """Make a prompt from insights; return ``{"promptId", "version", "content", …}``, and how it came.
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Make a prompt from insights; return ``{"promptId", "version", "content", …}`` and how it came.
 
         Raises as ``write_prompt``.
         """
@@ -202,11 +237,23 @@ class LocalDesk:
             label=label,
             content=wire.PromptContent(text=version.text),
         )
-        return answer.to_json(), made
+        return answer.to_json(), _notes(made)
 
     def get_prompt(self, wanted: str | None = None, task: str | None = None) -> dict[str, Any]:
         """Return ``{"id", "version", "label", "content": {"text"}}``; see ``prompt_version``."""
         return _prompt_json(prompt_version(self._config, wanted, task))
+
+
+def _notes(made: SkillbookPrompt) -> list[str]:
+    """Say in lines of text what became of the insights."""
+    version, count = made.version, len(made.added)
+    lines = [f"left out, because it names a variable: {text}" for text in made.left_out]
+    lines += [f"warning: these contradict each other: {one} / {two}" for one, two in made.clashing]
+    if not made.new:
+        return [*lines, f"{version.id} has all these insights already; nothing was written"]
+    use = f"to use it: kaizen prompts activate {version.task} {version.version}"
+    state = "it is active" if made.active == version.version else use
+    return [*lines, f"{version.id}: written with {count} more rule{'s' * (count != 1)}; {state}"]
 
 
 def _prompt_json(version: PromptVersion) -> dict[str, Any]:

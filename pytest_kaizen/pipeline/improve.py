@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ..capture import Redactor
 from ..config import Config
-from ..llm import AnthropicLLM
+from ..llm import LLM, AnthropicLLM
 from ..models import Job, Trace
 from ..optimize import (
     CappedLLM,
@@ -24,7 +24,7 @@ from ..optimize import (
     improve,
 )
 from ..prices import load_prices
-from ..prompts import PromptLibrary
+from ..prompts import Prompt, PromptLibrary
 from ..store import Store
 from . import jobs
 from .redacted import RedactedEvaluator
@@ -42,6 +42,8 @@ def optimize_task(
     on_doubt: Callable[[str], bool],
     on_estimate: Callable[[CostEstimate], bool],
     on_event: Callable[[Event], None],
+    prompt: Prompt | None = None,
+    llm: LLM | None = None,
 ) -> Improved | None:
     """Search for a better prompt of a task; store the job, the insights and the proposal.
 
@@ -53,6 +55,8 @@ def optimize_task(
         on_doubt: Is told, before anything is paid for, why it may be in vain; False ends it there.
         on_estimate: Is told what it will cost, from a pilot of a few rollouts; False ends it there.
         on_event: Is told about progress.
+        prompt: The prompt that the task runs; the project's active one by default.
+        llm: The door to the model that reflects; the environment's by default.
 
     Returns:
         What came of it; None when ``on_doubt`` or ``on_estimate`` ended it.
@@ -64,7 +68,7 @@ def optimize_task(
         LLMError: The reflecting model failed again and again.
         StoreError: The store cannot be written.
     """
-    prompt = PromptLibrary(config).get(search.task)
+    prompt = prompt or PromptLibrary(config).get(search.task)
     if search.job_id is None:
         jobs.require_free(store, KIND, search.task)
     search = measure.fix(search)
@@ -74,12 +78,13 @@ def optimize_task(
         last = store.feedback.last(logged.id)
     prices = load_prices(config.prices)
     meter = Meter(search.budget)
-    llm = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
+    own = AnthropicLLM(prices, timeout_s=max(config.judge.timeout_s, 120.0))
     with jobs.running(store, _claimed(store, search, prompt.sha256)) as job:
         job.spend = meter.used
 
         def keep(trace: Trace) -> None:
-            store.add_rollout(job.id, trace)
+            mark = {**trace.metadata, "kaizen.optimization": job.id}
+            store.add_rollout(job.id, trace.model_copy(update={"run_id": job.id, "metadata": mark}))
 
         try:
             measured = measure.cases(prompt, keep)
@@ -88,7 +93,8 @@ def optimize_task(
                 return None
             request = _request(config, store, search, prompt.text, measured)
             evaluate = RedactedEvaluator(measure.evaluator(request), Redactor(os.environ, config.redact))
-            reflect = LLMReflector(CappedLLM(llm, meter, prices), request.reflector, StoredSpans(store))
+            door = CappedLLM(own if llm is None else llm, meter, prices)
+            reflect = LLMReflector(door, request.reflector, StoredSpans(store))
 
             def hear(event: Event) -> None:
                 jobs.progress(store, job, event.step, meter.used)
@@ -106,7 +112,7 @@ def optimize_task(
             )
         finally:
             measure.close()
-            llm.close()
+            own.close()
         now = datetime.now(UTC)
         store.save_insights(
             insight.model_copy(update={"created_at": insight.created_at or now}) for insight in found.insights

@@ -13,7 +13,6 @@ from ..errors import BudgetExceeded, LLMError, UsageError
 from ..llm import LLM
 from ..models import Insight, Job, Trace, Usage
 from ..optimize import Budget, CappedLLM, LLMReflector, Meter, ReflectionRequest
-from ..optimize.cases import is_held_out
 from ..optimize.engines.base import MAX_ERRORS
 from ..optimize.llm_reflector import READING_ROUNDS
 from ..optimize.questions import Questions
@@ -24,9 +23,9 @@ from ..prompts import PromptLibrary
 from ..report.plain import plain
 from ..store import Store
 from . import jobs
+from .held_out import is_kept_back
 from .plan import NO_TASK
-from .studied import StoredSpans, chunks, pieces_of, shown
-from .suite_measure import case_input
+from .studied import StoredPieces, chunks, pieces_of, shown
 
 KIND = "insights"
 #: Where traces and their insights belong that name no task.
@@ -91,13 +90,14 @@ class StudyEstimate(NamedTuple):
     usd: tuple[float, float] | None
 
 
-def choose(store: Store, ids: Sequence[str] | None = None, task: str | None = None) -> Chosen:
+def choose(config: Config, store: Store, ids: Sequence[str] | None = None, task: str | None = None) -> Chosen:
     """Find the traces that are meant, without those that no reflection may read.
 
     Insights become part of prompts, and an optimisation starts from them. What it proves a prompt on
     must not be what the prompt was made from: a trace whose input is held out there is left out here.
 
     Args:
+        config: Says how the cases of each task are split.
         store: Has them.
         ids: Theirs, or unambiguous beginnings; None for all.
         task: Of this task only.
@@ -111,7 +111,7 @@ def choose(store: Store, ids: Sequence[str] | None = None, task: str | None = No
     for trace in map(store.trace, store.shelf.ids(task) if ids is None else ids):
         if task is not None and trace.task != task:
             raise UsageError(f"trace {trace.id} is not of the task '{task}'")
-        if _is_held_out(trace):
+        if is_kept_back(trace, config):
             held_out.add(trace.id)
         else:
             kept.setdefault(_task_of(trace), {})[trace.id] = None
@@ -192,7 +192,7 @@ class _Work:
         self._say = say
         self._library = PromptLibrary(config)
         capped = CappedLLM(llm, meter, load_prices(config.prices))
-        self._reflector = LLMReflector(capped, study.model, StoredSpans(store))
+        self._reflector = LLMReflector(capped, study.model, StoredPieces(store))
         self._questions: dict[str, Questions] = {}
         self._books: dict[str, Skillbook] = {}
         self._noted: dict[str, tuple[str, ...]] = {}
@@ -271,11 +271,6 @@ def _chunks(store: Store, study: Study) -> Iterator[tuple[str, list[Trace]]]:
     for task, ids in study.traces.items():
         for chunk in chunks(map(store.trace, ids)):
             yield task, chunk
-
-
-def _is_held_out(trace: Trace) -> bool:
-    """Whether an optimisation would keep the trace's case back; a file is no case."""
-    return trace.task is not None and trace.file is None and is_held_out(case_input(trace))
 
 
 def _task_of(trace: Trace) -> str:

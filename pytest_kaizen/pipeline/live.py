@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -79,15 +79,18 @@ class LiveSample:
 
     def complete_content(self, spans: list[Span]) -> Content:
         """Fill what the test did not say with the last LLM call's input and text."""
-        last = next((span for span in reversed(spans) if span.kind is SpanKind.LLM), None)
-        given = self.content
-        if last is None:
-            return given
+        last, given = content_of(spans), self.content
         return Content(
-            input=_conversation(last) if given.input is None else given.input,
-            output=_answer(last) if given.output is None else given.output,
+            input=last.input if given.input is None else given.input,
+            output=last.output if given.output is None else given.output,
             reference=given.reference,
         )
+
+
+def content_of(spans: Sequence[Span]) -> Content:
+    """Return the last LLM call's input and text; nothing where there is no such call."""
+    last = next((span for span in reversed(spans) if span.kind is SpanKind.LLM), None)
+    return Content() if last is None else Content(input=_conversation(last), output=_answer(last))
 
 
 def _conversation(span: Span) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..optimize import Budget, CostEstimate, Event
 
-#: US dollars above which people are asked, or warned, before a search begins.
+#: US dollars above which people are asked, or warned, before a search begins or insights are drawn.
 DEAR_USD = 1.0
 
 
@@ -30,6 +30,12 @@ def dear_line(task: str, estimate: CostEstimate, budget: Budget) -> str | None:
         )
     most = min(estimate.usd[1], estimate.usd[1] if budget.usd is None else budget.usd)
     return f"{task}: warning: this search may cost ${most:.2f}" if most > DEAR_USD else None
+
+
+def dear_study_line(usd: tuple[float, float] | None, budget_usd: float) -> str | None:
+    """Warn about insights that may cost much; None where they cannot."""
+    most = budget_usd if usd is None else min(usd[1], budget_usd)
+    return f"warning: this may cost ${most:.2f}" if most > DEAR_USD else None
 
 
 def no_reasons_line(task: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..errors import StoreError
 from ..models import Feedback, Span, SpanKind, Trace
 from ..optimize import Failure
 from ..report.listing import span_text
@@ -20,15 +21,18 @@ _ID = 8
 _TRACES, _CHUNK = 4, 100_000
 
 
-class StoredSpans:
+class StoredPieces:
     """Reads the pieces of long stored traces."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def spans(self, trace_id: str) -> dict[str, str]:
-        """Return the pieces of a trace; none of one that is shown whole."""
-        return pieces_of(self._store.trace(trace_id))
+        """Return the pieces of a trace; none of one that is shown whole, or that is not there."""
+        try:
+            return pieces_of(self._store.trace(trace_id))
+        except StoreError:
+            return {}
 
 
 def shown(trace: Trace, *, recursive: bool) -> Failure:

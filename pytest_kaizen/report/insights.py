@@ -36,6 +36,7 @@ def insights_table(insights: Sequence[dict[str, Any]]) -> str:
 def job_text(job: dict[str, Any]) -> str:
     """Show how a job stands."""
     spend, result = job["spend"], job.get("result") or {}
+    rollouts = f", {_many(spend['rollouts'], 'rollout')}" if spend["rollouts"] else ""
     facts = {
         "job": job["jobId"],
         "kind": f"{job['kind']} for {job['task']}",
@@ -43,7 +44,7 @@ def job_text(job: dict[str, Any]) -> str:
         "step": job["step"] if job["status"] == "running" else None,
         "started": job.get("startedAt"),
         "ended": job.get("completedAt"),
-        "spent": f"${spend['usd']:.4f}, {spend['calls']} calls, {spend['rollouts']} rollouts",
+        "spent": f"${spend['usd']:.4f}, {_many(spend['calls'], 'call')}{rollouts}",
         "result": result.get("summary") or result.get("sentence"),
         "error": job.get("error"),
         "go on": _go_on(job) if job["status"] in ("failed", "stopped") else None,

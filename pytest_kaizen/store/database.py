@@ -10,6 +10,7 @@ apart on PostgreSQL only, and NULL comes first on SQLite and last on PostgreSQL.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,10 +23,6 @@ class Cursor(Protocol):
     @property
     def rowcount(self) -> int:
         """Rows that were changed."""
-
-    @property
-    def lastrowid(self) -> int | None:
-        """The number of the row that was inserted, where the database tells it unasked."""
 
     def fetchone(self) -> Any:
         """Return the next row, None after the last."""
@@ -46,6 +43,20 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Cursor:
         """Execute a statement once for each row of parameters."""
+
+
+def insert(connection: Connection, sql: str, params: Sequence[Any]) -> int | None:
+    """Insert a row into a table whose rows have a ``number``.
+
+    Returns:
+        The number of the new row; None when the statement did nothing, because of a conflict.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        # It knows the number unasked, and RETURNING would cost it more.
+        cursor = connection.execute(sql, params)
+        return cursor.lastrowid if cursor.rowcount else None
+    row = connection.execute(f"{sql} RETURNING number", params).fetchone()
+    return None if row is None else row[0]
 
 
 class Database(Protocol):

@@ -273,7 +273,7 @@ def _feedback(connection: Connection) -> None:
             data TEXT NOT NULL,
             UNIQUE (task_id, trace_id)
         )""",
-        "CREATE INDEX feedback_by_task ON feedback (task_id, number)",
+        "CREATE INDEX feedback_by_task ON feedback (task_id, number, source)",
     )
     for statement in statements:
         connection.execute(statement)
@@ -325,6 +325,18 @@ def _rollouts(connection: Connection) -> None:
     connection.execute("ALTER TABLE traces ADD COLUMN job_id TEXT")
 
 
+def _served(connection: Connection) -> None:
+    connection.execute("CREATE TABLE ratings (trace_id TEXT NOT NULL PRIMARY KEY, rating TEXT, comment TEXT)")
+    connection.execute(
+        """CREATE TABLE activations (
+            task TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            active INTEGER NOT NULL,
+            PRIMARY KEY (task, version)
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
     _judge_answers,
@@ -337,6 +349,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _idempotency,
     _proposals_with_pull_requests,
     _rollouts,
+    _served,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

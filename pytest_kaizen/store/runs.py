@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..models import Run, TaskSummary
 from . import gates
-from .database import Connection
+from .database import Connection, insert
 from .table import Row, Table, key
 
 _RUNS = Table(
@@ -20,7 +20,6 @@ _SUMMARIES = Table(
     columns=("task", "cases", "samples", "score", "pass_rate", "cost_usd", "partial"),
     elsewhere=("gates",),
 )
-_INSERT = f"{_RUNS.insert} RETURNING number"
 NEWEST = f"SELECT runs.number, {_RUNS.fields} FROM runs ORDER BY created_at DESC, number DESC LIMIT ?"
 ONE = f"SELECT runs.number, {_RUNS.fields} FROM runs WHERE number = ?"
 LAST_WHOLE = (
@@ -35,7 +34,8 @@ SUMMARIES_OF_RUN = f"SELECT {_SUMMARIES.fields} FROM task_summaries WHERE run = 
 
 def add(connection: Connection, run: Run) -> None:
     """Store a new run."""
-    number: int = connection.execute(_INSERT, _RUNS.row(run)).fetchone()[0]
+    number = insert(connection, _RUNS.insert, _RUNS.row(run))
+    assert number is not None
     _add_summaries(connection, number, run.tasks)
 
 

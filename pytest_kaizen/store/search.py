@@ -1,19 +1,22 @@
 """Full-text search: what every home's index does, and what of a trace is indexed.
 
-Triggers note which traces changed, in ``search_owed``; the index follows later, off the path of whoever
-waits for an answer.
+Triggers on the table of traces note which of them changed, in ``search_owed``; whoever changes the spans
+of a trace writes its row, too. The index follows later, off the path of whoever waits for an answer.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from ..models import Trace
 from . import traces
 from .database import Connection
-from .words import MOST_CHARACTERS, Query, parse_query, score, snippet, texts, words
+from .words import MOST_CHARACTERS, Query, finder, gather, parse_query, score, snippet
 
+_TRACES = "SELECT number, name, task, case_id, error, data FROM traces WHERE number IN {}"
+_SPANS = "SELECT trace, name, model, error, data FROM spans WHERE trace IN {} ORDER BY trace, position"
 #: Hits are counted up to this many.
 MOST_COUNTED = 1000
 
@@ -27,8 +30,14 @@ class Search(Protocol):
     def owed(self, connection: Connection, limit: int) -> list[int]:
         """Take the numbers of traces that changed since they were indexed, at most so many."""
 
-    def put(self, connection: Connection, number: int, text: list[str]) -> None:
-        """Index the words of a trace in place of what it had; none takes it out of the index."""
+    def put(self, connection: Connection, texts: Mapping[int, str]) -> None:
+        """Index the texts of traces in place of what they had; an empty one takes a trace out."""
+
+    def compact(self, connection: Connection) -> None:
+        """Drop from the index what it still holds of traces that were taken out."""
+
+    def text(self, connection: Connection, number: int) -> str:
+        """Return the text that a trace is indexed with."""
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first.
@@ -69,8 +78,8 @@ class Hits(NamedTuple):
 def index(connection: Connection, search: Search, limit: int) -> int:
     """Index traces that changed; return how many there were."""
     numbers = search.owed(connection, limit)
-    for number in numbers:
-        search.put(connection, number, words(_text(connection, number)))
+    if numbers:
+        search.put(connection, _texts(connection, numbers))
     return len(numbers)
 
 
@@ -80,26 +89,21 @@ def find(connection: Connection, search: Search, text: str, task: str | None, li
     if not query.wanted:
         return Hits([], 0)
     numbers = search.find(connection, query, task, MOST_COUNTED)
+    pattern = finder(query)
     hits = []
     for number in numbers[:limit]:
-        found = _text(connection, number)
+        found = search.text(connection, number)
         trace = traces.one(connection, number)
-        hits.append(Hit(trace, score(words(found), query), snippet(found, query)))
+        hits.append(Hit(trace, score(found, query, pattern), snippet(found, pattern)))
     return Hits(hits, len(numbers))
 
 
-def _text(connection: Connection, number: int) -> str:
-    """Return what of a trace is indexed; empty when there is no such trace any more."""
-    parts: list[str] = []
-    room = MOST_CHARACTERS
-    for query in ("SELECT name, task, case_id, error, data FROM traces WHERE number = ?", _SPANS):
-        for *columns, data in connection.execute(query, (number,)).fetchall():
-            for part in (*filter(None, columns), *texts(json.loads(data))):
-                parts.append(part[:room])
-                room -= len(part) + 1
-                if room <= 0:
-                    return " ".join(parts)
-    return " ".join(parts)
-
-
-_SPANS = "SELECT name, model, error, data FROM spans WHERE trace = ? ORDER BY position"
+def _texts(connection: Connection, numbers: list[int]) -> dict[int, str]:
+    """Return what of traces is indexed; empty for one that is there no more."""
+    parts: dict[int, list[str]] = {number: [] for number in numbers}
+    which = f"({', '.join('?' * len(numbers))})"
+    for query in (_TRACES, _SPANS):
+        for number, *columns, data in connection.execute(query.format(which), numbers).fetchall():
+            parts[number].extend(filter(None, columns))
+            gather(json.loads(data), parts[number])
+    return {number: " ".join(found)[:MOST_CHARACTERS] for number, found in parts.items()}

@@ -24,13 +24,16 @@ from ..models import (
     Trace,
 )
 from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
+from .activations import Activations
 from .database import Connection, Database
 from .feedback import FeedbackLog
 from .idempotency import Idempotency
+from .intake import Intake
 from .jobs import Jobs
 from .lookup import find
 from .opening import open_database
 from .outbox import Outbox
+from .ratings import Ratings
 from .retention import Retention
 from .shelf import Shelf
 from .table import key
@@ -60,6 +63,9 @@ class Store:
         shelf: Traces as people handle them.
         idempotency: Answers that were given under an ``Idempotency-Key``.
         retention: Deletes what is old.
+        intake: Traces that come from outside.
+        ratings: What people think of traces.
+        activations: Which prompt versions are active on a server.
     """
 
     def __init__(
@@ -73,6 +79,9 @@ class Store:
         self.shelf = Shelf(database)
         self.idempotency = Idempotency(database)
         self.retention = Retention(database)
+        self.intake = Intake(database)
+        self.ratings = Ratings(database)
+        self.activations = Activations(database)
 
     @classmethod
     def open(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..models import Sample, Score, Span, Trace
-from .database import Connection
+from .database import Connection, insert
 from .table import Row, Table, key
 
 #: A sample has one trace and lies in its row.
@@ -69,6 +69,20 @@ class Place(NamedTuple):
     attempt: int
 
 
+class Page(NamedTuple):
+    """Some traces of a long list.
+
+    Attributes:
+        traces: The newest first.
+        ends: For each, what a page that begins after it is asked for with.
+        more: Others follow.
+    """
+
+    traces: list[Trace]
+    ends: list[str]
+    more: bool
+
+
 def add_sample(connection: Connection, place: Place, sample: Sample) -> None:
     """Store a sample with its trace; one that is stored already is left as it is."""
     _add(connection, (*place, *_SAMPLES.row(sample)), sample.trace)
@@ -86,13 +100,27 @@ def add_rollout(connection: Connection, job_id: str, trace: Trace) -> None:
 
 
 def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
-    cursor = connection.execute(_INSERT_NEW, (*owner, *_TRACES.row(trace)))
-    if not cursor.rowcount:
+    number = insert(connection, _INSERT_NEW, (*owner, *_TRACES.row(trace)))
+    if number is None:
         return False
-    number = cursor.lastrowid or connection.execute(_NUMBER, (key(trace.id),)).fetchone()[0]
     _SPANS.insert_all(connection, trace.spans, number)
     _SCORES.insert_all(connection, trace.scores, number)
     return True
+
+
+def number_of(connection: Connection, trace_id: str) -> int | None:
+    """Return the row number of a trace by its whole id; None when there is no such trace."""
+    row = connection.execute(_NUMBER, (key(trace_id),)).fetchone()
+    return None if row is None else row[0]
+
+
+def replace(connection: Connection, number: int, trace: Trace) -> None:
+    """Store what the trace with a row number has become; what it is a sample of stays."""
+    connection.execute(f"{_TRACES.update} WHERE number = ?", (*_TRACES.changes(trace), number))
+    connection.execute("DELETE FROM spans WHERE trace = ?", (number,))
+    connection.execute("DELETE FROM scores WHERE trace = ?", (number,))
+    _SPANS.insert_all(connection, trace.spans, number)
+    _SCORES.insert_all(connection, trace.scores, number)
 
 
 def delete(connection: Connection, number: int) -> str:
@@ -157,6 +185,33 @@ def newest(connection: Connection, filters: dict[str, str], limit: int) -> list[
     """
     rows = connection.execute(list_query(filters), (*filters.values(), limit)).fetchall()
     return [_read(connection, row) for row in rows]
+
+
+def page(
+    connection: Connection, task: str | None, provider: str | None, limit: int, after: str | None
+) -> Page:
+    """Return a page of traces; see ``Intake.page``."""
+    wheres: list[str] = ["TRUE"]
+    values: list[Any] = []
+    if task is not None:
+        wheres.append("task = ?")
+        values.append(key(task))
+    if provider is not None:
+        wheres.append("EXISTS (SELECT 1 FROM spans WHERE trace = traces.number AND provider = ?)")
+        values.append(key(provider))
+    if after is not None:
+        moment, _, number = after.rpartition("|")
+        wheres.append("(created_at, traces.number) < (?, ?)")
+        values += [key(moment), int(number)]
+    query = (
+        f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE {' AND '.join(wheres)} "
+        "ORDER BY created_at DESC, traces.number DESC LIMIT ?"
+    )
+    rows = connection.execute(query, (*values, limit + 1)).fetchall()
+    shown = rows[:limit]
+    position = 1 + _TRACES.columns.index("created_at")
+    ends = [f"{row[position]}|{row[0]}" for row in shown]
+    return Page([_read(connection, row) for row in shown], ends, more=len(rows) > limit)
 
 
 def _read(connection: Connection, row: Row) -> Trace:

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 #: Characters of a trace that are indexed: PostgreSQL's index entry for a text ends at 1 MB.
 MOST_CHARACTERS = 64_000
-_LONGEST_WORD = 100
 _WORD = re.compile(r"[^\W_]+")
 _TERM = re.compile(r'(?P<not>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>\S+))')
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in lower case: runs of letters and digits, cut at 100 characters."""
-    return [word[:_LONGEST_WORD] for word in _WORD.findall(text.lower())]
+    """Return the words of a text in lower case: runs of letters and digits."""
+    return _WORD.findall(text.lower())
 
 
-def texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value: its strings and numbers, without the names of its keys."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
+def gather(value: Any, into: list[str]) -> None:
+    """Append the texts in a JSON value: its strings and numbers, without the names of its keys."""
+    kind = value.__class__
+    if kind is str:
+        into.append(value)
+    elif kind is dict:
         for item in value.values():
-            yield from texts(item)
-    elif isinstance(value, list):
+            gather(item, into)
+    elif kind is list:
         for item in value:
-            yield from texts(item)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield str(value)
+            gather(item, into)
+    elif kind is int or kind is float:
+        into.append(str(value))
 
 
 class Query(NamedTuple):
@@ -57,17 +56,22 @@ def parse_query(text: str) -> Query:
     return query
 
 
-def score(text: list[str], query: Query) -> float:
-    """Say how much of a text a query is about, in (0, 1): more with each time a wanted word is in it."""
-    wanted = {word for phrase in query.wanted for word in phrase}
-    count = sum(word in wanted for word in text)
-    return count / (count + len(wanted)) if count else 0.0
+def finder(query: Query) -> re.Pattern[str]:
+    """Return what finds the wanted words of a query in a text in lower case."""
+    wanted = sorted({word for phrase in query.wanted for word in phrase})
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(wanted)})(?![^\W_])")
 
 
-def snippet(text: str, query: Query, width: int = 160) -> str:
-    """Return the part of a text around the first wanted word, on one line."""
-    wanted = {word for phrase in query.wanted for word in phrase}
-    found = next((match for match in _WORD.finditer(text) if match[0].lower() in wanted), None)
+def score(text: str, query: Query, pattern: re.Pattern[str]) -> float:
+    """Say how much of a text a query is about, in [0, 1): more with each time a wanted word is in it."""
+    wanted = len({word for phrase in query.wanted for word in phrase})
+    count = len(pattern.findall(text.lower()))
+    return count / (count + wanted)
+
+
+def snippet(text: str, pattern: re.Pattern[str], width: int = 160) -> str:
+    """Return the part of a text around the first word that a pattern finds, on one line."""
+    found = pattern.search(text.lower())
     start = max(0, found.start() - width // 3) if found else 0
     end = start + width
     middle = " ".join(text[start:end].split())

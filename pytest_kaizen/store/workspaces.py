@@ -111,6 +111,8 @@ class OpenWorkspace:
                 surplus -= done
         self.index(anyway=True)
         if deleted and deleted >= there * _WORTH_IT:
+            with self._database.write() as connection:
+                self._search.compact(connection)
             self._database.give_back()
         return deleted
 

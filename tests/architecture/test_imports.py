@@ -72,6 +72,14 @@ def test_an_extra_is_imported_where_it_is_used() -> None:
     assert "gepa" not in modules_after("import pytest_kaizen.optimize")
 
 
+def test_the_driver_of_a_server_is_not_the_plugins() -> None:
+    code = (
+        "from pathlib import Path; from tempfile import mkdtemp; import pytest_kaizen.plugin.session\n"
+        "from pytest_kaizen.store import Store; Store.open(Path(mkdtemp()) / 'kaizen.db').close()"
+    )
+    assert modules_after(code) & {"psycopg", "psycopg_pool", "sqlite3"} == {"sqlite3"}
+
+
 def test_import_contracts_hold() -> None:
     found = shutil.which("lint-imports", path=sysconfig.get_path("scripts"))
     if found is None:

@@ -256,8 +256,8 @@ def test_a_clean_trace_costs_little() -> None:
     redactor = Redactor({f"K{n}_TOKEN": f"value-number-{n}" for n in range(10)})
     times = []
     for _ in range(200):
-        start = time.perf_counter()
+        start = time.process_time()
         assert redactor.trace(clean) is clean
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     # Some 20 µs; the bar leaves room for a busy machine.
     assert sorted(times)[len(times) // 2] < 500e-6

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_kaizen.cli import main
 from pytest_kaizen.models import JobStatus
-from pytest_kaizen.optimize import ENGINES, Event, TaskCase, split_cases
+from pytest_kaizen.optimize import Event, TaskCase, split_cases
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.store import Store
 
@@ -208,10 +208,8 @@ def test_a_search_on_feedback_is_resumed_and_keeps_within_its_caps(
     assert 0.001 < spent.usd <= 0.05
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_every_engine_searches_on_feedback(
-    command: Command, root: Path, llm: ScriptedLLM, engine: str
-) -> None:
+@pytest.mark.parametrize("engine", ["insights", "gepa", "gepa-plain"])
+def test_engines_search_on_feedback(command: Command, root: Path, llm: ScriptedLLM, engine: str) -> None:
     command("tasks", "create", "greet", "--model", "claude-haiku-4-5", "--evaluator", json.dumps(POLITE))
     log(command, root, range(40))
     status, out, _ = command("optimize", "greet", "--engine", engine, "--max-rollouts", "120")
@@ -288,7 +286,9 @@ def test_bad_input_is_refused_and_nothing_is_stored(
 
 
 def test_a_search_that_fails_leaves_the_feedback(command: Command, root: Path, llm: ScriptedLLM) -> None:
-    (root / "kaizen.yaml").write_text("optimize: propose\n")
+    (root / "kaizen.yaml").write_text(
+        "optimize: propose\ntasks: {greet: {optimize: {budget_usd: 3, max_rollouts: 90}}}\n"
+    )
     command("tasks", "create", "greet", "--threshold", "5", "--model", "house-model")
     status, out, _ = log(command, root, range(5))
     assert (status, out) == (0, "greet: 5 logged, 5 of 5 since the last search\n")
@@ -296,6 +296,7 @@ def test_a_search_that_fails_leaves_the_feedback(command: Command, root: Path, l
         [job] = store.jobs.newest()
     assert job.status is JobStatus.FAILED
     assert "'house-model' has no known price" in (job.error or "")
+    assert (job.settings["budget_usd"], job.settings["max_rollouts"]) == (3.0, 90)
     assert llm.record == []
     (root / "prompts/greet/1.md").unlink()
     status, _, err = log(command, root, range(5, 6))

@@ -73,9 +73,9 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
     alone = {
         "materialize": "  JOB ",
         "optimize": "  --engine ",
-        "sync": "  --status ",
         "plan": "  --detect ",
         "run": "  --reflector-mode ",
+        "serve": "  --port ",
         "status": "  --interval ",
         "upload": "  PATH ",
     }

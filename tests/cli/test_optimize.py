@@ -19,7 +19,7 @@ from pytest_kaizen.models import (
     ProposalStatus,
     Spend,
 )
-from pytest_kaizen.optimize import Event, TaskCase, split_cases
+from pytest_kaizen.optimize import ENGINES, Event, TaskCase, split_cases
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.suite import Launch, WorkerProcess
 from pytest_kaizen.prompts.text import sha256_of
@@ -303,6 +303,4 @@ def test_bad_arguments(
     with pytest.raises(SystemExit) as caught:
         command(*arguments)
     assert caught.value.code == 2
-    assert why in capsys.readouterr().err.replace(
-        "'insights', 'gepa', 'gepa-plain'", "insights, gepa, gepa-plain"
-    )
+    assert why in capsys.readouterr().err.replace(", ".join(map(repr, ENGINES)), ", ".join(ENGINES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -119,3 +120,25 @@ def test_only_jobs_that_draw_insights_are_gone_on_with(cli: Cli, project: Path) 
     status, _, err = cli("run", "--resume", job.id)
     assert status == 2
     assert err == f"kaizen: job {job.id} draws no insights; go on with it: `kaizen optimize chat --resume`\n"
+
+
+def test_what_may_cost_much_is_asked_about(
+    cli: Cli, ids: list[str], reflecting: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(ids) == 2
+    monkeypatch.setattr("pytest_kaizen.pipeline.search_lines.DEAR_USD", 0.001)
+    # Where nobody can answer, the cap has to do.
+    status, _, err = cli("run", "--all")
+    assert (status, "warning: this may cost $0.0" in err, "Go on?" in err) == (0, True, False)
+    keyboard = io.StringIO("n\n")
+    monkeypatch.setattr(keyboard, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", keyboard)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    asked = len(reflecting.record)
+    status, out, err = cli("run", "--all", "--epochs", "2")
+    assert (status, out, len(reflecting.record)) == (1, "", asked)
+    *_, last = err.splitlines()
+    job = last.rpartition(" ")[2]
+    assert last == f"Go on? [y/N] job {job} was stopped; to go on: kaizen run --resume {job}"
+    assert cli("run", "--resume", job, "--yes")[0] == 0
+    assert len(reflecting.record) > asked

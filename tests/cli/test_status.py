@@ -58,7 +58,7 @@ def test_a_job_that_is_done(cli: Cli, store: Store) -> None:
         "status   completed\n"
         "started  2026-03-01T12:00:00Z\n"
         "ended    2026-03-01T12:01:00Z\n"
-        "spent    $0.2500, 3 calls, 0 rollouts\n"
+        "spent    $0.2500, 3 calls\n"
         "result   2 new insights\n",
         "",
     )
@@ -86,7 +86,7 @@ def test_a_job_that_is_done(cli: Cli, store: Store) -> None:
     [
         ({"status": JobStatus.QUEUED}, 0, ["status   queued"]),
         (
-            {"status": JobStatus.RUNNING, "step": "pass 1", "heartbeat_at": datetime.now(UTC)},
+            {"status": JobStatus.RUNNING, "step": "pass 1", "heartbeat_at": datetime(2999, 1, 1, tzinfo=UTC)},
             0,
             ["status   running", "step     pass 1"],
         ),
@@ -96,9 +96,19 @@ def test_a_job_that_is_done(cli: Cli, store: Store) -> None:
             ["status   stopped", "go on    kaizen run --resume 20260301-1"],
         ),
         (
-            {"status": JobStatus.FAILED, "error": "no \x1b[2Jkey", "kind": "optimize"},
+            {
+                "status": JobStatus.FAILED,
+                "error": "no \x1b[2Jkey",
+                "kind": "optimize",
+                "spend": Spend(rollouts=2, calls=1, usd=0.5),
+            },
             1,
-            ["status   failed", r"error    no \x1b[2Jkey", "go on    kaizen optimize default --resume"],
+            [
+                "spent    $0.5000, 1 call, 2 rollouts",
+                "status   failed",
+                r"error    no \x1b[2Jkey",
+                "go on    kaizen optimize default --resume",
+            ],
         ),
     ],
 )

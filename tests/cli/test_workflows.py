@@ -226,6 +226,7 @@ def test_a_job_that_was_killed_is_gone_on_with(
     assert killed.stderr is not None
     job = killed.stderr.readline().split()[1].rstrip(":")
     while len(reflecting.record) < 2:
+        assert killed.poll() is None
         time.sleep(0.05)
     killed.kill()
     killed.wait(300)

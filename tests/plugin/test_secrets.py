@@ -105,9 +105,11 @@ def leaks(suite: Suite) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("mode", ["live", "new"])
 def test_no_canary_is_kept(planted: Suite, mode: str) -> None:
-    planted.run(f"--kaizen-record={mode}", "--kaizen-save-baseline", failed=2)
+    reports = [f"--kaizen-report=kaizen-report.{ending}" for ending in ("md", "json")]
+    planted.run(f"--kaizen-record={mode}", "--kaizen-save-baseline", *reports, failed=2)
     assert len(planted.llm.requests) == 6
     assert leaks(planted) == {}
+    assert all("warmth" in (planted.root / f"kaizen-report.{end}").read_text() for end in ("md", "json"))
     # What the test itself raises is pytest's to show.
     shown = {name for name, value in CANARIES.items() if value in planted.text + planted.errors}
     assert shown == {"raised"}

@@ -158,7 +158,7 @@ def _run(suite: Path, provider: ScriptedLLM, version: int) -> Finished:
         env=environment | provider.environ,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=900,
         check=False,
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from pytest_kaizen.errors import StoreError
-from pytest_kaizen.models import FeedbackEntry, Task
+from pytest_kaizen.models import FeedbackEntry, Job, Task
 from pytest_kaizen.store import Store, feedback, tasks
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -129,3 +130,24 @@ def test_queries_use_indexes(raw: sqlite3.Connection, query: str) -> None:
     scans = [step for step in plan if step.startswith("SCAN")]
     assert scans == (["SCAN tasks"] if query == tasks.NEWEST else [])
     assert [step for step in plan if "TEMP B-TREE" in step] == []
+
+
+def test_one_job_when_the_threshold_is_reached(store: Store) -> None:
+    task = a_task(feedback_threshold=3)
+    store.tasks.add(task)
+
+    def due(number: int) -> bool:
+        job = Job(id=f"job-{number}", kind="optimize", task=task.name, created_at=NOW)
+        return store.feedback.add_job_if_due(task, job, silent_since=NOW - timedelta(minutes=1))
+
+    store.feedback.add(task, an_entry(task, source="seed"))
+    for number in range(2):
+        store.feedback.add(task, an_entry(task, number))
+    assert not due(0)
+    store.feedback.add(task, an_entry(task, 2))
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(due, range(1, 17))) == [False] * 15 + [True]
+    [job] = store.jobs.newest(task.name)
+    store.feedback.mark_seen(task.id, store.feedback.last(task.id))
+    store.jobs.stop(job.id, NOW)
+    assert not due(17)

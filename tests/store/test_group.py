@@ -6,13 +6,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
 from pytest_kaizen.errors import StoreBusy, StoreError
-from pytest_kaizen.models import Score, ScoreSource, Trace
+from pytest_kaizen.models import PromptVersion, Score, ScoreSource, Trace
 from pytest_kaizen.store import Store, group
 from pytest_kaizen.store.database import Connection
 from pytest_kaizen.store.group import GroupWriter
@@ -98,6 +98,50 @@ def test_one_that_fails_is_undone_and_the_others_are_stored(workspace: OpenWorks
     with pytest.raises(ZeroDivisionError):
         futures[3].result()
     assert workspace.store.traces() == [last, good]
+
+
+def test_the_last_of_a_group_is_undone_like_any_other(workspace: OpenWorkspace, make: Any) -> None:
+    good, bad = make.trace(), make.trace()
+
+    def spoiled(store: Store) -> None:
+        store.shelf.add([bad])
+        raise ValueError("after all")
+
+    futures = together(workspace, adding(good), spoiled)
+    assert futures[0].result() == [good.id]
+    with pytest.raises(ValueError, match="after all"):
+        futures[1].result()
+    assert workspace.store.traces() == [good]
+
+
+def test_half_a_write_whose_error_was_swallowed_is_undone(workspace: OpenWorkspace, make: Any) -> None:
+    old = PromptVersion(task="sum", version=2, sha256="a", text="a")
+    workspace.store.save_prompts([old])
+    trace = make.trace()
+
+    def half(store: Store) -> str:
+        store.shelf.add([trace])
+        new = [old.model_copy(update={"version": number, "sha256": "b"}) for number in (1, 2)]
+        with suppress(StoreError):
+            store.save_prompts(new)
+        return "done"
+
+    assert workspace.writer.enqueue(half).result() == "done"
+    assert workspace.store.prompts() == [old]
+    assert workspace.store.traces() == [trace]
+
+
+def test_a_read_whose_error_was_swallowed_does_no_harm(workspace: OpenWorkspace, make: Any) -> None:
+    """On PostgreSQL it would spoil what follows in the transaction."""
+    trace = make.trace()
+
+    def unreadable(store: Store) -> list[str]:
+        with suppress(StoreError), store._database.read() as connection:
+            connection.execute("SELECT nothing FROM nowhere")
+        return store.shelf.add([trace])
+
+    assert workspace.writer.enqueue(unreadable).result() == [trace.id]
+    assert workspace.store.traces() == [trace]
 
 
 def test_a_broken_rule_of_the_schema_harms_nobody_else(workspace: OpenWorkspace, make: Any) -> None:

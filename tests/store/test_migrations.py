@@ -87,6 +87,14 @@ def fill(connection: sqlite3.Connection, steps: int) -> None:
     rows["runs"]["data"] = '{"kind": "traces", "config": {"x": NaN}, "notes": ["old"]}'
     rows["task_summaries"] = {"run": 1, "position": 0, "task": "sum", "cases": 1, "samples": 1}
     rows["task_summaries"]["data"] = '{"partial": "1 of 2", "collected": 2}'
+    moment = {"created_at": "2026-01-01T00:00:00.000000+00:00"}
+    rows["jobs"] = {"id": "j", "kind": "optimize", "task": "sum", "status": "completed", **moment}
+    rows["insights"] = {"id": "i", "task": "sum", "section": "s", "status": "pending", **moment}
+    rows["insights"]["data"] = '{"rule": "Be brief."}'
+    rows["tasks"] = {"id": "t", "name": "sum", **moment}
+    rows["feedback"] = {"id": "f", "task_id": "t", "source": "sdk", "score": 0.5, **moment}
+    rows["outbox"] = {"backend": "b", "run_id": "r", "kind": "sample", "key": "k", "weak": "[]"}
+    rows["outbox"] |= {"state": "owed", "attempts": 0}
     for name, row in rows.items():
         there = {column[1] for column in connection.execute(f"PRAGMA table_info({name})").fetchall()}
         if there:
@@ -115,6 +123,14 @@ def test_a_store_of_every_earlier_version_keeps_what_it_holds(path: Path, steps:
         assert [(task.task, task.partial, task.collected) for task in run.tasks] == [("sum", "1 of 2", 2)]
         assert [case.id for case in store.cases("r")] == ["c"]
         assert len(store.prompts("sum")) == 1
+        tables = ("_optimisation", "_feedback", "_outbox")
+        optimised, fed, owed = (
+            steps > migrations.MIGRATIONS.index(getattr(migrations, name)) for name in tables
+        )
+        assert [job.id for job in store.jobs.newest()] == ["j"] * optimised
+        assert [insight.rule for insight in store.insights()] == ["Be brief."] * optimised
+        assert store.feedback.count("t").total == int(fed)
+        assert [state.owed for state in store.outbox.states()] == [1] * owed
         store.start_run(Run(id="new", created_at="2026-02-01T00:00:00Z"))
         store.finish_run(
             Run(

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.sqlite import database
+from pytest_kaizen.store.workspaces import Workspaces
 
 WRITER = Path(__file__).with_name("writer.py")
 
@@ -86,6 +87,35 @@ def test_a_killed_process_loses_nothing_that_it_had_stored(where: Path | str, st
     with Store.open(where):
         pass
     assert sound(where)
+
+
+@pytest.mark.parametrize("wait_for", [1, 300])
+def test_a_killed_server_loses_nothing_that_it_acknowledged(
+    home: str, workspaces: Workspaces, tmp_path: Path, request: pytest.FixtureRequest, wait_for: int
+) -> None:
+    place = tmp_path / "server" if home == "sqlite" else request.getfixturevalue("postgres_url")
+    made = workspaces.central.create_workspace("killed")
+    command = [sys.executable, str(WRITER.with_name("group_writer.py")), str(place), made.id]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    announced = [process.stdout.readline() for _ in range(wait_for)]
+    process.kill()
+    announced += process.stdout.read().splitlines()
+    errors = process.communicate()[1]
+    assert errors == ""
+    workspace = workspaces.get(made.id)
+    stored = {trace.id: trace for trace in workspace.store.traces(limit=1_000_000)}
+    # The last line may have been cut.
+    acknowledged = {f"t{int(line)}" for line in announced[:-1]}
+    assert len(acknowledged) >= wait_for - 1
+    assert acknowledged <= set(stored)
+    assert all(len(trace.spans) == 1 for trace in stored.values())
+    workspace.index(anyway=True)
+    assert len(workspace.search("killed", limit=1).hits) == 1
+    assert workspace.search("killed").total == min(len(stored), 1000)
+    if home == "sqlite":
+        workspaces.close()
+        assert sound(place / f"{made.id}.db")
 
 
 def test_writers_that_checkpoint_all_the_time(path: Path, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:

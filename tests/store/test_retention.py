@@ -91,3 +91,15 @@ def test_old_runs_go_with_all_that_belongs_to_them(workspace: OpenWorkspace, mak
             for table in ("cases", "gates", "task_summaries")
         ]
     assert counts == [1, 2, 1]
+
+
+def test_a_file_of_the_plugin_gives_space_back_too(path: Path, make: Any) -> None:
+    """It was made without what lets a file shrink a page at a time."""
+    with Store.open(path) as store:
+        fill(store, make, 50, 5)
+        before = store._database.size()
+        assert store.retention.delete_traces(40) == 40
+        assert store._database.size() < before / 2
+        store._database.give_back()
+        assert path.stat().st_size < before / 2
+        assert len(store.traces()) == 10

@@ -56,6 +56,18 @@ def test_the_same_object_serves_all_while_it_is_in_use(
     assert len(workspaces.get(first).store.traces()) == 1
 
 
+def test_who_holds_its_store_holds_it_open(
+    workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch, make: Any
+) -> None:
+    monkeypatch.setattr(module, "_KEPT_OPEN", 1)
+    first, second = (workspaces.central.create_workspace(name).id for name in ("1", "2"))
+    store = workspaces.get(first).store
+    workspaces.get(second)
+    gc.collect()
+    store.shelf.add([make.trace()])
+    assert len(store.traces()) == 1
+
+
 def test_a_store_is_found_again(
     workspaces: Workspaces, make: Any, home: str, tmp_path: Path, request: Any
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -117,7 +118,12 @@ def _evaluation(score: Score, moment: int) -> dict[str, Any]:
 
 
 def _attributes(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": _value(value)} for key, value in facts.items() if value is not None]
+    return [{"key": key, "value": _value(value)} for key, value in facts.items() if _is_known(value)]
+
+
+def _is_known(value: Any) -> bool:
+    # A price of somebody's own making may be no number, for which JSON has no word.
+    return math.isfinite(value) if isinstance(value, float) else value is not None
 
 
 def _value(value: Any) -> dict[str, Any]:
@@ -147,7 +153,9 @@ def _nanoseconds(moment: datetime, later_ms: float | None = None) -> int:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return microseconds * 1000 + int((later_ms or 0) * 1_000_000)
+    # A clock that a test has replaced may give anything.
+    later = later_ms if later_ms is not None and math.isfinite(later_ms) else 0
+    return microseconds * 1000 + int(later * 1_000_000)
 
 
 def _hex_id(given: str, digits: int) -> str:

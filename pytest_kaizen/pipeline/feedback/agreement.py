@@ -15,7 +15,6 @@ from ...optimize.cases import input_text
 from ...prices import Prices
 from ...score import WHOLE, Judge, Rubric, agreement, score_rubric
 from .cases import is_good
-from .evaluator import CountedLLM
 
 #: The newest entries that are scored again.
 MOST = 40
@@ -44,13 +43,13 @@ class AgreementCheck:
     Args:
         rubric: What scores.
         judge: Makes the judge that asks through a door.
-        identity: What else the scores depend on: the judge's model and votes.
+        judged_by: All that a score depends on, as text.
     """
 
-    def __init__(self, rubric: Rubric, judge: Callable[[LLM], Judge], identity: str) -> None:
+    def __init__(self, rubric: Rubric, judge: Callable[[LLM], Judge], judged_by: str) -> None:
         self._rubric = rubric
         self._judge = judge
-        self._identity = identity
+        self._judged_by = judged_by
 
     def notes(
         self, entries: Sequence[FeedbackEntry], llm: LLM, prices: Prices, meter: Meter, ledger: Ledger
@@ -83,19 +82,23 @@ class AgreementCheck:
         meter: Meter,
         ledger: Ledger,
     ) -> LoggedAgreement:
-        text = "\n".join([self._rubric.sha256, self._identity, *(f"{e.id} {e.score}" for e in scored)])
+        text = "\n".join([self._judged_by, *(f"{e.id} {e.score}" for e in scored)])
         key = f"agreement {hashlib.sha256(text.encode()).hexdigest()}"
         kept = ledger.reflection(key)
         if kept is not None:
             known = LoggedAgreement.model_validate(kept)
             meter.count_reflection(key, 0, known.cost_usd)
             return known
-        door = CountedLLM(llm)
-        judge = self._judge(door)
-        with ThreadPoolExecutor(_THREADS) as pool:
+        judge, before = self._judge(llm), meter.used.usd
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
             found_pairs = pool.map(lambda entry: self._pair(entry, _others(entry, entries), judge), scored)
             pairs = [pair for pair in found_pairs if pair is not None]
-        found = LoggedAgreement(pairs=pairs, failed=len(scored) - len(pairs), cost_usd=door.cost_usd or 0.0)
+        finally:
+            # Whoever breaks it off does not wait for, or pay for, what has not begun.
+            pool.shutdown(cancel_futures=True)
+        spent = meter.used.usd - before
+        found = LoggedAgreement(pairs=pairs, failed=len(scored) - len(pairs), cost_usd=spent)
         if pairs:
             ledger.save_reflection(key, found.model_dump(mode="json"))
         # Its calls were paid for one by one as they were made.

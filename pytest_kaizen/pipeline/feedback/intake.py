@@ -26,9 +26,6 @@ def log_feedback(
 ) -> Job | None:
     """Store an entry; if that makes the task's threshold reached, start a search.
 
-    One search is active for a task, however many entries come at once. What fails in starting it is
-    logged and kept with the job: the feedback is stored all the same.
-
     Args:
         store: Where it is kept.
         task: The task, which is stored.
@@ -43,31 +40,67 @@ def log_feedback(
         UsageError: The inputs are not those of the task's schema.
         StoreError: The entry could not be stored.
     """
-    check_inputs(task, entry.inputs)
-    texts = redactor.data(entry.model_dump(include={"inputs", "output", "metadata"}))
-    store.feedback.add(task, entry.model_copy(update=texts))
+    keep_feedback(store, task, entry, redactor)
     return None if start is None else start_if_due(store, task, start)
 
 
-def start_if_due(store: Store, task: Task, start: Start) -> Job | None:
-    """Start a search if the task's threshold is reached and none is active; see ``log_feedback``."""
-    job = None
+def keep_feedback(store: Store, task: Task, entry: FeedbackEntry, redactor: Redactor) -> None:
+    """Store an entry without its secrets; raises as ``log_feedback`` does."""
+    check_inputs(task, entry.inputs)
+    texts = redactor.data(entry.model_dump(include={"inputs", "output", "metadata"}))
+    store.feedback.add(task, entry.model_copy(update=texts))
+
+
+def start_if_due(store: Store, task: Task, start: Start, search: Search | None = None) -> Job | None:
+    """Start a search if the task's threshold is reached and none is active.
+
+    One is active for a task, however many entries come at once. What fails in starting it is logged and
+    kept with the job, never raised: the feedback is stored all the same.
+
+    Returns:
+        The job that was started; None when there is none.
+    """
     try:
-        job = jobs.create_if_due(store, KIND, task, search_for(task).settings)
-        if job is not None:
-            start(job)
-    except Exception as exc:
-        _log.warning("no search for a better prompt of '%s': %s", task.name, exc)
-        if job is not None:
-            _give_up(store, job, exc)
+        job = due_job(store, task, search)
+    except KaizenError as exc:
+        _tell(task.name, exc)
         return None
-    return job
+    return job if job is not None and begin(store, job, start) else None
 
 
-def search_for(task: Task, triggered_by: str = "threshold") -> Search:
-    """Return the search that a task's feedback asks for."""
+def due_job(store: Store, task: Task, search: Search | None = None) -> Job | None:
+    """Store the job that a task's feedback asks for; ``begin`` begins it.
+
+    Args:
+        store: Where jobs are kept.
+        task: The task.
+        search: What is searched for; ``search_for`` the task by default.
+
+    Returns:
+        The job; None when the threshold is not reached or a search is active, which also another
+        process may have found out just now.
+
+    Raises:
+        StoreError: It could not be stored.
+    """
+    return jobs.create_if_due(store, KIND, task, (search or search_for(task)).settings)
+
+
+def begin(store: Store, job: Job, start: Start) -> bool:
+    """Begin a job that is queued; return whether that worked."""
+    try:
+        start(job)
+    except Exception as exc:
+        _tell(job.task, exc)
+        _give_up(store, job, exc)
+        return False
+    return True
+
+
+def search_for(task: Task) -> Search:
+    """Return the search that a task's feedback asks for, where no project's settings say more."""
     budget = Budget(usd=task.cost_budget or DEFAULT_BUDGET.usd, rollouts=DEFAULT_BUDGET.rollouts)
-    return Search(task.name, budget=budget, triggered_by=triggered_by, source="feedback")
+    return Search(task.name, budget=budget, triggered_by="threshold", source="feedback")
 
 
 def check_inputs(task: Task, inputs: dict[str, Any] | None) -> None:
@@ -85,6 +118,10 @@ def check_inputs(task: Task, inputs: dict[str, Any] | None) -> None:
         raise UsageError(
             f"inputs of '{task.name}': {'; '.join(faults)} (its fields are {', '.join(sorted(task.fields))})"
         )
+
+
+def _tell(task: str, exc: Exception) -> None:
+    _log.warning("no search for a better prompt of '%s': %s", task, exc)
 
 
 def _give_up(store: Store, job: Job, exc: Exception) -> None:

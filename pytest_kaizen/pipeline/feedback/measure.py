@@ -10,7 +10,7 @@ from dataclasses import replace
 from ...capture import Redactor
 from ...config import Config, JudgeConfig
 from ...errors import UsageError
-from ...llm import LLM, AnthropicLLM
+from ...llm import BASE_URL_VARIABLE, LLM, AnthropicLLM
 from ...models import FeedbackEntry, Task, Trace
 from ...optimize import Evaluator, Improve, Meter
 from ...prices import load_prices
@@ -48,6 +48,7 @@ class FeedbackMeasure:
     _search: Search
     _entries: list[FeedbackEntry]
     _judging: JudgeConfig
+    _calibrations: Calibrations
     _rubric: Rubric
     _logged: list[LoggedCase]
     _model: str
@@ -59,6 +60,9 @@ class FeedbackMeasure:
         self._given = llm
         self._own: AnthropicLLM | None = None
         self._prices = load_prices(config.prices)
+        self._answers = None
+        if config.judge_cache:
+            self._answers = StoredAnswers(store, Redactor(os.environ, config.redact))
 
     def fix(self, search: Search) -> Search:
         """Take the feedback that there is now, or that a search which is gone on with had."""
@@ -75,6 +79,7 @@ class FeedbackMeasure:
             raise UsageError(f"no feedback of '{task.name}' has inputs that a candidate could be run on")
         judge = self._config.judge
         self._judging = judge.model_copy(update={"model": task.judge_model or judge.model})
+        self._calibrations = Calibrations(self._store, self._judging)
         self._rubric = scoring_rubric(task, self._config)
         return self._search
 
@@ -89,17 +94,16 @@ class FeedbackMeasure:
             + ("" if known else " (the judge's model: no other is known)")
             + left_out
         )
-        identity = (self._rubric.sha256, self._judging.model, self._judging.votes)
         return Measured(
             cases=tuple(logged.case for logged in self._logged),
             model=self._model,
-            rubric=hashlib.sha256(repr(identity).encode()).hexdigest(),
+            rubric=hashlib.sha256(self._judged_by.encode()).hexdigest(),
             reflector=self._task.teacher_model,
         )
 
     def notes(self, meter: Meter) -> tuple[str, ...]:
         """Say what is measured with, and how far the rubric agrees with the logged scores."""
-        check = AgreementCheck(self._rubric, self._judge, f"{self._judging.model} {self._judging.votes}")
+        check = AgreementCheck(self._rubric, self._judge, self._judged_by)
         return (self._said, *check.notes(self._entries, self._door, self._prices, meter, self._store))
 
     def evaluator(self, request: Improve) -> Evaluator:  # noqa: ARG002 - a suite has to know the split
@@ -111,6 +115,12 @@ class FeedbackMeasure:
         """Close the connections."""
         if self._own is not None:
             self._own.close()
+
+    @property
+    def _judged_by(self) -> str:
+        """All that a score comes from; what another server answers is measured anew."""
+        server = os.environ.get(BASE_URL_VARIABLE)
+        return repr((self._rubric.sha256, self._judging.model, self._judging.votes, server))
 
     @property
     def _door(self) -> LLM:
@@ -159,14 +169,11 @@ class FeedbackMeasure:
             )
 
     def _judge(self, door: LLM) -> Judge:
-        cache = None
-        if self._config.judge_cache:
-            cache = StoredAnswers(self._store, Redactor(os.environ, self._config.redact))
         return Judge(
             door,
             self._judging.model,
             self._judging.max_tokens,
             votes=self._judging.votes,
-            cache=cache,
-            refusal=Calibrations(self._store, self._judging).refusal,
+            cache=self._answers,
+            refusal=self._calibrations.refusal,
         )

@@ -89,6 +89,15 @@ class TracedCall:
         """Take note of the end of a streamed answer; the trace is to be finished then."""
         self._note(lambda observed: observed.streamed(chunks, complete=complete, error=error))
 
+    def dropped(self, chunks: list[Any]) -> None:
+        """Take note that nobody reads a streamed answer any more; only that, as it may be at any moment."""
+
+        def end() -> None:
+            self.streamed(chunks, None, complete=False)
+            self.trace.finish(None)
+
+        self.trace.do_later(end)
+
     def score(self, score: float) -> None:
         """Give the trace a score in [0, 1]."""
         self.trace.score(score, SCORE_NAME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -84,6 +85,11 @@ class OpenTrace:
         if self._process is not None and self.live is not None and self._kept is None:
             line = None if error is None else describe(error)
             self._kept = self._process.keep(self.live, line, self._origin, self._server)
+
+    def do_later(self, what: Callable[[], None]) -> None:
+        """Have something done when the next trace is kept; nothing where the trace is none of its own."""
+        if self._process is not None:
+            self._process.later.append(what)
 
     async def afinish(self, error: BaseException | None) -> None:
         """Do what ``finish`` does without holding up the event loop, also in a task that is cancelled."""

@@ -7,6 +7,9 @@ import itertools
 import logging
 import os
 import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +38,9 @@ class Process:
     Args:
         root: That folder.
 
+    Attributes:
+        later: What is to be done when the next trace is kept, or the process ends.
+
     Raises:
         ConfigError: A setting is wrong.
     """
@@ -44,6 +50,7 @@ class Process:
         self._config = load_config(root)
         self._redactor = Redactor(os.environ, self._config.redact)
         self._capture = Capture(self._config.endpoints, price=load_prices(self._config.prices).cost)
+        self.later: deque[Callable[[], None]] = deque()
         self._lock = threading.RLock()
         self._numbers = itertools.count()
         self._store: Store | None = None
@@ -73,6 +80,7 @@ class Process:
             origin: Where its prompt stands.
             server: The key and URL that were given for it.
         """
+        self._catch_up()
         try:
             trace = self._finished(live, error)
             with self._lock:
@@ -85,6 +93,7 @@ class Process:
 
     def close(self) -> None:
         """End the run and close what is open."""
+        self._catch_up()
         with self._lock:
             self._capture.uninstall()
             for client in self._clients:
@@ -95,6 +104,12 @@ class Process:
                 self._store.finish_run(self._run)
                 self._store.close()
             self._store = self._local = None
+
+    def _catch_up(self) -> None:
+        # Another thread may do the same.
+        with suppress(IndexError):
+            while True:
+                self.later.popleft()()
 
     def _finished(self, live: LiveSample, error: str | None) -> Trace:
         spans = live.recorder.close()

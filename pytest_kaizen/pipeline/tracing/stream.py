@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Awaitable
 from typing import Any
 
 from .call import TracedCall
@@ -26,6 +28,7 @@ class TracedStream:
         self._manager = stream
         self._call = call
         self._chunks: list[Any] = []
+        self._ended = False
 
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:
@@ -72,11 +75,23 @@ class TracedStream:
         finally:
             self._end(exc[1], complete=False)
 
-    def close(self) -> None:
-        """Close the stream."""
+    def close(self) -> Any:
+        """Close the stream; what closes an asynchronous one of an SDK is to be awaited."""
         with self._call.running():
-            self._stream.close()
+            closing = self._stream.close()
+        if inspect.isawaitable(closing):
+            return self._closed(closing)
         self._end(None, complete=False)
+        return closing
+
+    def aclose(self) -> Any:
+        """Close an asynchronous generator, when it is awaited."""
+        return self._closed(self._stream.aclose())
+
+    def __del__(self) -> None:
+        # Its reader stopped early and let go of it. This may run in the midst of anything.
+        if not self._ended:
+            self._call.dropped(self._chunks)
 
     def __aiter__(self) -> Any:
         return self
@@ -106,10 +121,19 @@ class TracedStream:
         finally:
             await self._aend(exc[1], complete=False)
 
+    async def _closed(self, closing: Awaitable[Any]) -> Any:
+        try:
+            with self._call.running():
+                return await closing
+        finally:
+            await self._aend(None, complete=False)
+
     def _end(self, error: BaseException | None, *, complete: bool) -> None:
+        self._ended = True
         self._call.streamed(self._chunks, error, complete=complete)
         self._call.trace.finish(error)
 
     async def _aend(self, error: BaseException | None, *, complete: bool) -> None:
+        self._ended = True
         self._call.streamed(self._chunks, error, complete=complete)
         await self._call.trace.afinish(error)

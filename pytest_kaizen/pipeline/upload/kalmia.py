@@ -2,7 +2,8 @@
 
 Traces merge by their ids and feedback overwrites, so that sending them again changes nothing. An
 experiment has no id of ours: it is found by the run's id among its correlation ids, before another
-one would be made. Only two processes that upload the same run at the same moment could make two.
+one would be made. Two could only come of a list that cannot be read, or of two processes that upload
+the same run at the same moment.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from ...platforms.base.failure import one_line
 from ...platforms.base.retry import idempotency_key
 from ...platforms.kalmia.client import AsyncKalmiaClient
 from ...platforms.kalmia.trace_wire import KalmiaTrace
+from ...platforms.kalmia.wire import Experiment
 from .backend import TIMEOUTS, Shipment
 from .key import key_from
 
 _HOSTED = "https://www.kalmia.dev"
 _SHORT_REVISION = 12
+_OK = 200
 _NOT_STORED = 422
 
 
@@ -58,7 +61,7 @@ class KalmiaBackend:
 
     async def _experiment(self, shipment: Shipment) -> str:
         run = shipment.run
-        for known in await self._client.list_experiments():
+        for known in await self._known():
             if run.id in known.correlation_ids:
                 return known.id
         name = experiment_name(run)
@@ -66,6 +69,15 @@ class KalmiaBackend:
             made = await self._client.create_experiment(name, [run.id])
         shipment.say(f"kalmia: experiment '{name}': {made.id}")
         return made.id
+
+    async def _known(self) -> list[Experiment]:
+        try:
+            return await self._client.list_experiments()
+        except KalmiaError as exc:
+            # What a list looks like is not published: one that cannot be read holds nothing up.
+            if exc.transient or exc.status_code != _OK:
+                raise
+            return []
 
     async def _ingest(self, shipment: Shipment) -> None:
         samples = [(parcel, parcel.sample) for parcel in shipment.rest if parcel.sample]

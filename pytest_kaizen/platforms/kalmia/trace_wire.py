@@ -175,8 +175,8 @@ def _span(span: OurSpan, root: str, known: set[str]) -> TraceSpan:
         span_parents=[span.parent_id if span.parent_id in known else root],
         name=name,
         span_attributes=SpanAttributes(name=name, type=SPAN_TYPES[span.kind]),
-        input=[_message(message) for message in span.input],
-        output=[_message(message) for message in span.output],
+        input=[message_json(message) for message in span.input],
+        output=[message_json(message) for message in span.output],
         metadata={**span.metadata, **_given(model=span.model)} or None,
         metrics=_metrics(span),
         created=span.started_at,
@@ -203,7 +203,8 @@ def _metrics(span: OurSpan) -> Metrics:
     )
 
 
-def _message(message: Message) -> dict[str, Any]:
+def message_json(message: Message) -> dict[str, Any]:
+    """Return a message as Kalmia has it."""
     if all(part.type == "text" for part in message.parts):
         return {"role": message.role, "content": message.text}
     parts = [part.model_dump(mode="json", exclude_none=True) for part in message.parts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from .dialect import translated
 #: What PostgreSQL's texts cannot hold.
 _NUL = "\0"
 _REPLACEMENT = "\ufffd"
+_ONE_ROW = re.compile(r"\bVALUES (\((?:\?, )*\?\))$")
+#: Rows that one statement inserts; a statement takes 65,535 values.
+_ROWS = 100
 _AS_IT_IS = frozenset({int, bytes, type(None)})
 
 
@@ -32,12 +36,6 @@ def adapters() -> AdaptersMap:
     return known
 
 
-class PostgresCursor(psycopg.RawCursor[Any]):
-    """A cursor whose statements have PostgreSQL's own placeholders."""
-
-    lastrowid: int | None = None
-
-
 class PostgresConnection:
     """Executes the store's statements on a connection."""
 
@@ -46,16 +44,25 @@ class PostgresConnection:
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self._raw = raw
 
-    def execute(self, sql: str, params: Sequence[Any] = (), /) -> PostgresCursor:
+    def execute(self, sql: str, params: Sequence[Any] = (), /) -> psycopg.RawCursor[Any]:
         """Execute a statement."""
-        cursor = PostgresCursor(self._raw)
+        cursor: psycopg.RawCursor[Any] = psycopg.RawCursor(self._raw)
         cursor.execute(translated(sql), [_value(value) for value in params] or None)
         return cursor
 
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> PostgresCursor:
-        """Execute a statement once for each row of parameters."""
-        cursor = PostgresCursor(self._raw)
-        cursor.executemany(translated(sql), [[_value(value) for value in row] for row in rows])
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> psycopg.RawCursor[Any]:
+        """Execute a statement once for each row of parameters; rows of values are inserted together."""
+        cursor: psycopg.RawCursor[Any] = psycopg.RawCursor(self._raw)
+        values = [[_value(value) for value in row] for row in rows]
+        one_row = _ONE_ROW.search(sql)
+        if one_row is None:
+            cursor.executemany(translated(sql), values)
+            return cursor
+        # A statement for many rows goes to the server and back as quickly as one for a single row.
+        for start in range(0, len(values), _ROWS):
+            group = values[start : start + _ROWS]
+            many = f"{sql[: one_row.start(1)]}{', '.join([one_row[1]] * len(group))}"
+            cursor.execute(translated(many), [value for row in group for value in row])
         return cursor
 
 

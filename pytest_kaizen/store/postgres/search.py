@@ -6,25 +6,25 @@ by a parser of PostgreSQL's own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..database import Connection
-from ..words import Query
+from ..words import Query, words
 
 #: Positions in a text end here; later words are found, but not in phrases.
 _LAST_POSITION = 16_383
 _MOST_POSITIONS = 255
+#: PostgreSQL takes words of up to 2046 bytes.
+_LONGEST_WORD = 500
 _STATEMENTS = (
-    "CREATE TABLE search (trace INTEGER PRIMARY KEY, words TSVECTOR NOT NULL)",
+    "CREATE TABLE search (trace INTEGER PRIMARY KEY, body TEXT NOT NULL, words TSVECTOR NOT NULL)",
     "CREATE INDEX search_words ON search USING gin (words)",
     "INSERT INTO search_owed SELECT number FROM traces",
-    """CREATE FUNCTION search_owe_trace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    """CREATE FUNCTION search_owe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO search_owed VALUES (CASE TG_OP WHEN 'DELETE' THEN OLD.number ELSE NEW.number END)
         ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
-    """CREATE FUNCTION search_owe_span() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO search_owed VALUES (NEW.trace) ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
     """CREATE TRIGGER search_trace AFTER INSERT OR UPDATE OR DELETE ON traces
-        FOR EACH ROW EXECUTE FUNCTION search_owe_trace()""",
-    """CREATE TRIGGER search_span AFTER INSERT OR UPDATE ON spans
-        FOR EACH ROW EXECUTE FUNCTION search_owe_span()""",
+        FOR EACH ROW EXECUTE FUNCTION search_owe()""",
 )
 
 
@@ -49,16 +49,20 @@ class PostgresSearch:
         ).fetchall()
         return sorted(row[0] for row in rows)
 
-    def put(self, connection: Connection, number: int, text: list[str]) -> None:
-        """Index the words of a trace in place of what it had; none takes it out of the index."""
-        if not text:
-            connection.execute("DELETE FROM search WHERE trace = ?", (number,))
-            return
-        connection.execute(
-            "INSERT INTO search (trace, words) VALUES (?, ?) "
-            "ON CONFLICT (trace) DO UPDATE SET words = excluded.words",
-            (number, _vector(text)),
-        )
+    def put(self, connection: Connection, texts: Mapping[int, str]) -> None:
+        """Index the texts of traces in place of what they had; an empty one takes a trace out."""
+        marks = ", ".join("?" * len(texts))
+        connection.execute(f"DELETE FROM search WHERE trace IN ({marks})", list(texts))
+        rows = [(number, text, _vector(words(text))) for number, text in texts.items() if text]
+        connection.executemany("INSERT INTO search (trace, body, words) VALUES (?, ?, ?)", rows)
+
+    def compact(self, connection: Connection) -> None:
+        """Nothing: the server writes its index anew when the table's space is given back."""
+
+    def text(self, connection: Connection, number: int) -> str:
+        """Return the text that a trace is indexed with."""
+        found: str = connection.execute("SELECT body FROM search WHERE trace = ?", (number,)).fetchone()[0]
+        return found
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first."""
@@ -78,13 +82,16 @@ def _vector(text: list[str]) -> str:
     """Write words with their positions; they are letters and digits, so quotes hold them."""
     places: dict[str, list[str]] = {}
     for position, word in enumerate(text, 1):
-        found = places.setdefault(word, [])
+        found = places.setdefault(word[:_LONGEST_WORD], [])
         if position <= _LAST_POSITION and len(found) < _MOST_POSITIONS:
             found.append(str(position))
     return " ".join(f"'{word}':{','.join(found)}" if found else f"'{word}'" for word, found in places.items())
 
 
 def _match(query: Query) -> str:
-    wanted = [" <-> ".join(f"'{word}'" for word in phrase) for phrase in query.wanted]
-    unwanted = [" <-> ".join(f"'{word}'" for word in phrase) for phrase in query.unwanted]
-    return " & ".join([*(f"({phrase})" for phrase in wanted), *(f"!({phrase})" for phrase in unwanted)])
+    wanted = [f"({_phrase(phrase)})" for phrase in query.wanted]
+    return " & ".join([*wanted, *(f"!({_phrase(phrase)})" for phrase in query.unwanted)])
+
+
+def _phrase(phrase: list[str]) -> str:
+    return " <-> ".join(f"'{word[:_LONGEST_WORD]}'" for word in phrase)

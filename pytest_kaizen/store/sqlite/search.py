@@ -5,16 +5,12 @@ The index is no migration: a store that only the plugin writes to has none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..database import Connection
 from ..words import Query
 
-_TRIGGERS = (
-    ("traces", "INSERT", "NEW.number"),
-    ("traces", "UPDATE", "NEW.number"),
-    ("traces", "DELETE", "OLD.number"),
-    ("spans", "INSERT", "NEW.trace"),
-    ("spans", "UPDATE", "NEW.trace"),
-)
+_TRIGGERS = (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD"))
 
 
 class SQLiteSearch:
@@ -27,13 +23,13 @@ class SQLiteSearch:
             return
         connection.execute("CREATE TABLE search_owed (trace INTEGER PRIMARY KEY)")
         connection.execute(
-            "CREATE VIRTUAL TABLE search USING fts5 (words, tokenize = 'unicode61 remove_diacritics 0')"
+            "CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'unicode61 remove_diacritics 0')"
         )
         connection.execute("INSERT INTO search_owed SELECT number FROM traces")
-        for table, event, number in _TRIGGERS:
+        for event, row in _TRIGGERS:
             connection.execute(
-                f"CREATE TRIGGER search_{table}_{event.lower()} AFTER {event} ON {table} BEGIN "
-                f"INSERT INTO search_owed VALUES ({number}) ON CONFLICT DO NOTHING; END"
+                f"CREATE TRIGGER search_{event.lower()} AFTER {event} ON traces BEGIN "
+                f"INSERT INTO search_owed VALUES ({row}.number) ON CONFLICT DO NOTHING; END"
             )
 
     def owed(self, connection: Connection, limit: int) -> list[int]:
@@ -43,11 +39,21 @@ class SQLiteSearch:
             connection.execute("DELETE FROM search_owed WHERE trace <= ?", (rows[-1][0],))
         return [row[0] for row in rows]
 
-    def put(self, connection: Connection, number: int, text: list[str]) -> None:
-        """Index the words of a trace in place of what it had; none takes it out of the index."""
-        connection.execute("DELETE FROM search WHERE rowid = ?", (number,))
-        if text:
-            connection.execute("INSERT INTO search (rowid, words) VALUES (?, ?)", (number, " ".join(text)))
+    def put(self, connection: Connection, texts: Mapping[int, str]) -> None:
+        """Index the texts of traces in place of what they had; an empty one takes a trace out."""
+        connection.executemany("DELETE FROM search WHERE rowid = ?", [(number,) for number in texts])
+        # FTS5 cuts a text at the first NUL.
+        rows = [(number, text.replace("\0", " ")) for number, text in texts.items() if text]
+        connection.executemany("INSERT INTO search (rowid, body) VALUES (?, ?)", rows)
+
+    def compact(self, connection: Connection) -> None:
+        """Drop from the index what it still holds of traces that were taken out."""
+        connection.execute("INSERT INTO search (search) VALUES ('optimize')")
+
+    def text(self, connection: Connection, number: int) -> str:
+        """Return the text that a trace is indexed with."""
+        found: str = connection.execute("SELECT body FROM search WHERE rowid = ?", (number,)).fetchone()[0]
+        return found
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anthropic
@@ -26,19 +26,24 @@ def sdk(wire: Wire) -> Iterator[anthropic.Anthropic]:
         yield client
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "openai"])
-@pytest.mark.parametrize("delay", [{}, {"retry-after": "7"}, {"retry-after-ms": "7000"}])
-def test_an_sdk_does_not_wait_before_a_retry_that_is_replayed(
-    deck: Deck, wire: Wire, monkeypatch: pytest.MonkeyPatch, provider: str, delay: dict[str, str]
-) -> None:
-    waits: list[float] = []
+def waits_of_this_thread(waits: list[float]) -> Callable[[float], None]:
+    """Note for how long this thread would have slept; the server is in another."""
     ours = threading.current_thread()
 
     def sleep(seconds: float) -> None:
         if threading.current_thread() is ours:
             waits.append(seconds)
 
-    monkeypatch.setattr(time, "sleep", sleep)
+    return sleep
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+@pytest.mark.parametrize("delay", [{}, {"retry-after": "7"}, {"retry-after-ms": "7000"}])
+def test_an_sdk_does_not_wait_before_a_retry_that_is_replayed(
+    deck: Deck, wire: Wire, monkeypatch: pytest.MonkeyPatch, provider: str, delay: dict[str, str]
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits_of_this_thread(waits))
     for _ in range(2):
         wire.json({"error": {"message": "Too many"}}, status=429, **delay)
     wire.json(wire.message("at last"))
@@ -63,6 +68,28 @@ def test_an_sdk_does_not_wait_before_a_retry_that_is_replayed(
         delay.get("retry-after"),
         None,
     ]
+
+
+def test_a_stream_that_was_refused_at_first(
+    deck: Deck, wire: Wire, sdk: anthropic.Anthropic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"retry-after-ms": "200"}
+    wire.json({"error": {"message": "Too many"}}, status=429, **headers)
+    wire.sse(*wire.message_events("at", " last"))
+
+    def body() -> list[str]:
+        return [event.type for event in sdk.messages.create(**ASK, stream=True)]
+
+    (recorded,) = deck.run("new", body)
+    before = deck.spans[0].latency_ms
+    assert before is not None
+    assert before >= 200
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits_of_this_thread(waits))
+    assert deck.run("replay", body) == [recorded]
+    assert waits == [0.001]
+    assert deck.spans[0].text == "at last"
+    assert deck.spans[0].latency_ms == pytest.approx(before, abs=0.5)
 
 
 def test_the_pause_before_a_retry_counts_as_recorded(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from pytest_kaizen.capture.otel import attributes as names
 from pytest_kaizen.capture.otel.export import otlp_json
@@ -23,7 +26,7 @@ def values(span: dict[str, Any]) -> dict[str, Any]:
 
 
 def exported(trace: Trace) -> list[dict[str, Any]]:
-    body = json.loads(json.dumps(otlp_json([trace])))
+    body = json.loads(json.dumps(otlp_json([trace]), allow_nan=False))
     (resource,) = body["resourceSpans"]
     (scope,) = resource["scopeSpans"]
     assert scope["schemaUrl"] == names.SCHEMA_URL
@@ -105,6 +108,14 @@ def test_ids_that_are_none_become_some() -> None:
     assert span["spanId"] != "0" * 16
     assert span["parentSpanId"] == root["spanId"]
     assert root["startTimeUnixNano"] == str(NANOSECONDS)
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan])
+def test_figures_that_are_no_numbers(odd: float) -> None:
+    call = Span(id="b" * 16, name="chat m", started_at=START, latency_ms=odd, cost_usd=odd)
+    _, span = exported(Trace(id="c" * 32, name="case", created_at=START, spans=[call]))
+    assert span["startTimeUnixNano"] == span["endTimeUnixNano"] == str(NANOSECONDS)
+    assert "kaizen.cost_usd" not in values(span)
 
 
 def test_nothing() -> None:

@@ -12,11 +12,12 @@ import pytest
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.llm import LLMRequest
 from pytest_kaizen.models import FeedbackEntry, Task
-from pytest_kaizen.optimize import Budget, Meter
+from pytest_kaizen.optimize import Budget, Improve, Meter
 from pytest_kaizen.pipeline.feedback.measure import FeedbackMeasure
 from pytest_kaizen.pipeline.search import Measured, Search
 from pytest_kaizen.pipeline.suite import keep_nothing
 from pytest_kaizen.prompts import Prompt, PromptLibrary
+from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.store import Store
 
 from .conftest import PRICE, FakeLLM
@@ -101,7 +102,10 @@ def test_whose_models_they_are(store: Store, make: Make, log: Log, prompt: Promp
     )
 
 
-def test_another_judge_or_rubric_measures_anew(store: Store, make: Make, log: Log, prompt: Prompt) -> None:
+def test_another_judge_rubric_or_server_measures_anew(
+    store: Store, make: Make, log: Log, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
     log({"ticket": "a"})
 
     def rubric(config: str, **settings: Any) -> str:
@@ -119,6 +123,8 @@ def test_another_judge_or_rubric_measures_anew(store: Store, make: Make, log: Lo
     ]
     assert len(set(found)) == 4
     assert rubric("", evaluator_config=KIND_WORDS) == found[0]
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    assert rubric("") not in found
 
 
 def test_inputs_that_do_not_fit_and_those_beyond_the_budget(
@@ -246,3 +252,24 @@ def test_an_output_is_not_compared_with_itself(store: Store, make: Make, log: Lo
     assert measure.notes(Meter())[1].startswith(
         "the rubric and 1 logged score (2 more could not be scored): accuracy 1.00"
     )
+
+
+def test_what_the_meter_lets_through_ends_at_the_door(
+    store: Store, make: Make, log: Log, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(*({"ticket": str(number)} for number in range(6)), evaluator_config={"type": "exact_match"})
+    search = replace(SEARCH, budget=Budget(usd=1e-6))
+    with ScriptedLLM() as server:
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        server.reply("sorted")
+        measure = FeedbackMeasure(replace(make.config(), concurrency=1), store)
+        _, found = measured(measure, prompt, search)
+        request = Improve(task="triage", prompt=prompt.text, cases=found.cases)
+        rollouts = list(
+            measure.evaluator(request).evaluate(prompt.text, [case.id for case in found.cases], [0])
+        )
+        measure.close()
+        assert len(server.record) == 1
+    refused = [rollout.error for rollout in rollouts if "not called: $" in (rollout.error or "")]
+    assert len(refused) == 5

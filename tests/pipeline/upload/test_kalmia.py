@@ -143,6 +143,25 @@ async def test_an_answer_that_was_lost(
 
 
 @pytest.mark.asyncio
+async def test_a_list_in_another_form_holds_nothing_up(kalmia: Kalmia, connect: Any, story: Story) -> None:
+    kalmia.app.faults = [("GET /api/experiments", 200)]
+    backend = connect()
+    await story.deliver(backend, story.parcels(KINDS))
+    await backend.aclose()
+    assert (len(kalmia.experiments), list(kalmia.traces)) == (1, SAMPLES)
+
+
+@pytest.mark.asyncio
+async def test_a_list_that_is_refused_is_an_error(kalmia: Kalmia, connect: Any, story: Story) -> None:
+    kalmia.app.faults = [("GET /api/experiments", 403)]
+    backend = connect()
+    with pytest.raises(KalmiaError, match="403"):
+        await story.deliver(backend, story.parcels(KINDS))
+    await backend.aclose()
+    assert kalmia.experiments == []
+
+
+@pytest.mark.asyncio
 async def test_a_process_that_was_killed(kalmia: Kalmia, connect: Any, story: Story) -> None:
     parcels = story.parcels(KINDS)
     killed = connect()

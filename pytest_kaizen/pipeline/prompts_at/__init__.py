@@ -1,0 +1,1 @@
+"""Where prompts can be kept besides the repository: one module for each platform."""

@@ -1,0 +1,94 @@
+"""The server as one ASGI application."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from ..capture import Redactor
+from ..config import Config
+from ..models import Trace
+from ..prices import load_prices
+from ..store.workspaces import OpenWorkspace, Workspaces
+from .dispatch import Dispatch
+from .grant import Grants
+from .limits import Load, RateLimit
+from .metrics import Metrics
+from .openapi import openapi
+from .operation import Operation
+from .outermost import Outermost
+from .proxy.keeper import Keeper
+from .proxy.proxy import Proxy
+from .proxy.record import Recording
+from .routes import OPERATIONS
+from .state import State
+from .table import Table
+
+#: The longest bodies that may be taken in at one time.
+_MOST_UNDER_WAY = 8
+
+
+class App:
+    """Answers HTTP requests by the table of operations.
+
+    Args:
+        state: What is kept for all requests; closed when the server stops.
+        operations: The table's rows.
+
+    Attributes:
+        state: As it was given.
+    """
+
+    def __init__(self, state: State, operations: Iterable[Operation]) -> None:
+        table = Table(operations)
+        self.state = state
+        self._http = Outermost(Dispatch(table, state), state.metrics)
+        state.openapi = json.dumps(openapi(table.operations)).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as an ASGI application."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.state.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Operation] = OPERATIONS) -> App:
+    """Make a server.
+
+    Args:
+        config: The configuration.
+        workspaces: Its keys and stores; closed by their owner, after the server has stopped.
+        operations: The table's rows; those of ``routes`` by default.
+    """
+    metrics = Metrics()
+    redactor = Redactor(os.environ, config.redact)
+    price = load_prices(config.prices).cost
+
+    async def keep(workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:
+        await workspace.writer.submit(lambda store: store.shelf.add(traces))
+
+    state = State(
+        config=config,
+        workspaces=workspaces,
+        grants=Grants(workspaces),
+        rate=RateLimit(config.server.requests_per_s),
+        load=Load(_MOST_UNDER_WAY * config.server.max_body_bytes),
+        metrics=metrics,
+        redactor=redactor,
+        price=price,
+        proxy=Proxy(Keeper(Recording(redactor, price), keep, metrics)),
+    )
+    return App(state, operations)

@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol: spans of any instrumentation become traces."""

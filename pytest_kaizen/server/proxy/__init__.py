@@ -1,0 +1,1 @@
+"""Requests to model providers, passed on as they are, and a trace of each."""

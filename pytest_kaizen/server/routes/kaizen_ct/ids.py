@@ -1,0 +1,58 @@
+"""Kaizen CT's ids, which are UUIDs, and what they stand for here."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from ....models import Task, Trace
+from ....store import Store
+from ...problem import Refusal
+
+_NAMESPACE = UUID("5b0c7a52-4d0c-4c2e-9a52-6b8f0f1f2f4e")
+
+
+def made_id(*parts: object) -> UUID:
+    """Make an id of what identifies a thing here: the same id whenever it is shown."""
+    return uuid5(_NAMESPACE, " ".join(map(str, parts)))
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Return the UUID that a text is; None for any other text."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def task_of(store: Store, given: str) -> Task:
+    """Return a task by its id or name.
+
+    Raises:
+        Refusal: There is none (404).
+    """
+    uuid = as_uuid(given)
+    found = store.tasks.find(str(uuid)) if uuid is not None else None
+    found = found or store.tasks.find(given)
+    if found is None:
+        raise Refusal(404, f"there is no task {given!r}")
+    return found
+
+
+def trace_of(store: Store, given: str) -> Trace:
+    """Return a trace by its id, in whatever form of a UUID.
+
+    Raises:
+        Refusal: There is none (404).
+    """
+    uuid = as_uuid(given)
+    forms = [given] if uuid is None else [given, uuid.hex, str(uuid)]
+    found = next((trace for trace in map(store.intake.one, forms) if trace is not None), None)
+    if found is None:
+        raise Refusal(404, f"there is no trace {given!r}")
+    return found
+
+
+def task_id_of(store: Store, name: str | None) -> UUID:
+    """Return the id of a task by its name; a made one for a task that only its traces name."""
+    found = None if name is None else store.tasks.find(name)
+    return made_id("task", name or "") if found is None else UUID(found.id)

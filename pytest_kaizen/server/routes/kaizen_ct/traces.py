@@ -1,0 +1,125 @@
+"""Kaizen CT's traces and their scores; the list shares its path with Kalmia (``routes.traces``)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+from starlette.types import ASGIApp
+
+from ....models import (
+    Message,
+    Part,
+    Score,
+    ScoreSource,
+    Span,
+    SpanKind,
+    Trace,
+    new_span_id,
+    new_trace_id,
+)
+from ....pipeline.feedback.traced import entry_of_trace
+from ....platforms.kaizen_ct.wire import ScoreRequest, TraceCreate, TraceResult
+from ....store import Store
+from ...operation import Access, Call, Operation
+from .ids import as_uuid, made_id, task_id_of, task_of, trace_of
+
+#: What of a trace of theirs ours has no place for, in its metadata.
+_THEIRS = "kaizen_ct"
+_ONLY_THEIRS = ("model", "tokens", "latency_ms", "source_file", "source_variable")
+#: The name of the one score that a trace of theirs has.
+SCORE = "score"
+
+
+async def create(call: Call, body: TraceCreate) -> TraceResult | ASGIApp:
+    """Store a trace of one call to a model."""
+    trace = _trace(body, datetime.now(UTC))
+    return await call.once(partial(_add, body.task_id, call.state.redactor.apart().trace(trace)))
+
+
+async def score(call: Call, body: ScoreRequest, trace_id: str) -> TraceResult | ASGIApp:
+    """Give a trace a score, over an earlier one; it is feedback where the task's feedback is traces."""
+    return await call.once(partial(_score, trace_id, body))
+
+
+def shown(store: Store, trace: Trace) -> TraceResult:
+    """Return a trace as Kaizen CT has it."""
+    theirs = trace.metadata.get(_THEIRS, {})
+    calls = trace.llm_spans
+    counts = [count for span in calls for count in (span.usage.input_tokens, span.usage.output_tokens)]
+    latencies = [span.latency_ms for span in calls if span.latency_ms is not None]
+    derived = {
+        "model": next((span.model for span in calls if span.model), None),
+        "tokens": sum(count for count in counts if count is not None) if any(counts) else None,
+        "latency_ms": sum(latencies) if latencies else None,
+    }
+    given = next((item for item in reversed(trace.scores) if item.name == SCORE), None)
+    metadata = {key: value for key, value in trace.metadata.items() if key not in (_THEIRS, "scored_by")}
+    return TraceResult(
+        id=as_uuid(trace.id) or made_id("trace", trace.id),
+        task_id=task_id_of(store, trace.task),
+        prompt_text=_text(trace.input),
+        response_text=_text(trace.output),
+        score=None if given is None else given.value,
+        scored_by=None if given is None else trace.metadata.get("scored_by", given.source.value),
+        metadata=metadata or None,
+        created_at=trace.created_at,
+        **{**derived, **{key: theirs[key] for key in _ONLY_THEIRS if theirs.get(key) is not None}},
+    )
+
+
+def _trace(body: TraceCreate, now: datetime) -> Trace:
+    call = Span(
+        id=new_span_id(),
+        name=f"chat {body.model}" if body.model else "chat",
+        kind=SpanKind.LLM,
+        model=body.model,
+        input=_message("user", body.prompt_text),
+        output=_message("assistant", body.response_text),
+        started_at=now,
+        latency_ms=body.latency_ms,
+    )
+    theirs = {key: getattr(body, key) for key in _ONLY_THEIRS}
+    return Trace(
+        id=new_trace_id(),
+        name="",
+        created_at=now,
+        input=body.prompt_text,
+        output=body.response_text,
+        metadata={**(body.metadata or {}), _THEIRS: theirs},
+        spans=[call],
+    )
+
+
+def _add(task_id: str, trace: Trace, store: Store) -> TraceResult:
+    task = task_of(store, task_id)
+    named = trace.model_copy(update={"task": task.name, "name": task.name})
+    store.intake.put([named])
+    return shown(store, named)
+
+
+def _score(trace_id: str, body: ScoreRequest, store: Store) -> TraceResult:
+    trace = trace_of(store, trace_id)
+    given = Score(name=SCORE, value=body.score, source=ScoreSource.SDK)
+    others = [item for item in trace.scores if (item.name, item.source) != (SCORE, ScoreSource.SDK)]
+    metadata = {**trace.metadata, "scored_by": body.scored_by}
+    scored = trace.model_copy(update={"scores": [*others, given], "metadata": metadata})
+    store.intake.put([scored])
+    task = None if trace.task is None else store.tasks.find(trace.task)
+    if task is not None and task.feedback_source == "traces":
+        store.feedback.add(task, entry_of_trace(scored, given, task))
+    return shown(store, scored)
+
+
+def _message(role: str, text: str | None) -> list[Message]:
+    return [] if text is None else [Message(role=role, parts=[Part(type="text", content=text)])]
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+OPERATIONS = (
+    Operation("POST", "/api/v1/traces", Access.WRITE, create, status=201, errors=(404,)),
+    Operation("POST", "/api/v1/traces/{trace_id}/score", Access.WRITE, score, errors=(404,)),
+)

@@ -1,0 +1,47 @@
+"""What a server keeps for all of its requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..capture import Redactor
+from ..capture.build import Price
+from ..config import Config
+from ..store.workspaces import Workspaces
+from .grant import Grants
+from .limits import Load, RateLimit
+from .metrics import Metrics
+from .proxy.proxy import Proxy
+
+
+@dataclass
+class State:
+    """What handlers work with.
+
+    Attributes:
+        config: The configuration; of most parts ``config.server``.
+        workspaces: Its keys and stores.
+        grants: Checks keys.
+        rate: Counts the requests of each key.
+        load: How much is being taken in.
+        metrics: What is counted.
+        redactor: Takes secrets out of what is kept; each request has one ``apart``.
+        price: What a call costs.
+        proxy: Passes requests on to model providers.
+        openapi: The OpenAPI document, as JSON.
+    """
+
+    config: Config
+    workspaces: Workspaces
+    grants: Grants
+    rate: RateLimit
+    load: Load
+    metrics: Metrics
+    redactor: Redactor
+    price: Price
+    proxy: Proxy
+    openapi: bytes = b"{}"
+
+    async def close(self) -> None:
+        """Finish what was accepted."""
+        await self.proxy.close()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pytest_kaizen.models import Sample, Score, ScoreSource, Span, Trace
+from pytest_kaizen.store import Store
+from pytest_kaizen.store.ratings import Rating
+from tests.store.conftest import Make
+
+NOW = datetime(2026, 3, 30, tzinfo=UTC)
+
+
+def trace(trace_id: str = "t1", *spans: str, output: str = "out") -> Trace:
+    made = [Span(id=name, name=name, started_at=NOW) for name in spans]
+    return Trace(id=trace_id, name="call", created_at=NOW, output=output, spans=made)
+
+
+def test_a_trace_of_no_case(store: Store) -> None:
+    given = trace("t1", "a", "b")
+    given.scores.append(Score(name="s", value=0.5, source=ScoreSource.SDK))
+    store.intake.put([given, trace("t2")])
+    assert store.intake.one("t1") == given
+    assert [found.id for found in store.traces()] == ["t2", "t1"]
+
+
+def test_what_a_trace_has_become(store: Store) -> None:
+    store.intake.put([trace("t1", "a", "b"), trace("t2")])
+    store.intake.put([trace("t1", "b", output="other")])
+    assert store.intake.one("t1") == trace("t1", "b", output="other")
+    assert [found.id for found in store.traces()] == ["t2", "t1"]
+
+
+def test_a_whole_id_is_meant(store: Store) -> None:
+    store.intake.put([trace("abc")])
+    assert store.intake.one("ab") is None
+    assert store.intake.one("last") is None
+
+
+def test_a_sample_stays_a_sample(store: Store, make: Make) -> None:
+    run, case = make.run(), make.case()
+    store.start_run(run)
+    sample = Sample(trace=trace("t1", "a"), passed=True, metrics={"score": 1.0})
+    store.add_sample(case, sample, begins=True)
+    store.intake.put([trace("t1", "a", output="changed")])
+    (found,) = store.cases(run.id)[0].samples
+    assert found == sample.model_copy(update={"trace": trace("t1", "a", output="changed")})
+
+
+def test_pages(store: Store, make: Make) -> None:
+    given = [make.trace(id=f"t{number}", task="a" if number % 2 else "b") for number in range(5)]
+    # Two of one moment are told apart by the order in which they came.
+    given[3].created_at = given[2].created_at
+    store.intake.put(given)
+    ids, after = [], None
+    for _ in range(3):
+        page = store.intake.page(limit=2, after=after)
+        ids.append([found.id for found in page.traces])
+        after = page.ends[-1]
+    assert (ids, page.more) == ([["t4", "t3"], ["t2", "t1"], ["t0"]], False)
+    assert [found.id for found in store.intake.page(task="a").traces] == ["t3", "t1"]
+    assert len(store.intake.page(provider="anthropic").traces) == 5
+    assert store.intake.page(provider="openai") == ([], [], False)
+
+
+def test_ratings(store: Store) -> None:
+    assert store.ratings.one("t1") is None
+    assert store.ratings.put("t1", Rating(rating="up")) == Rating(rating="up")
+    assert store.ratings.put("t1", Rating(comment="fine")) == Rating(rating="up", comment="fine")
+    store.ratings.put("t1", Rating(rating="down"))
+    assert store.ratings.one("t1") == Rating(rating="down", comment="fine")
