@@ -214,6 +214,20 @@ def test_gepa_proposes_small_edits_with_our_lessons(simulation: ModuleType) -> N
     assert found[0].insights
 
 
+def test_gepa_adds_what_several_reflections_came_to_and_else_one_lesson_at_a_time(
+    simulation: ModuleType,
+) -> None:
+    found, _ = run("gepa", simulation)
+    votes = sorted(insight.votes for insight in found[0].insights)
+    assert votes[-1] > 1
+    # The first steps from the prompt have no lesson that came up twice: a line more, or none.
+    reflector = simulation.SimulatedReflector(simulation.World(5))
+    run("gepa", simulation, reflect=reflector, budget=Meter(Budget(rollouts=60)))
+    first, second, *_ = (ReflectionRequest.model_validate_json(text).prompt for text in reflector.shown)
+    assert first == simulation.BASE
+    assert second.count("\n- ") <= 1
+
+
 def test_gepa_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, simulation: ModuleType) -> None:
     monkeypatch.setitem(sys.modules, "gepa.api", None)
     with pytest.raises(ConfigError, match=r"pip install 'pytest-kaizen\[gepa\]'"):
