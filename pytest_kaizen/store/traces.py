@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -63,8 +63,11 @@ SAMPLES = (
 )
 SAMPLE = f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces WHERE id = ?"
 ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
-SPANS_OF_TRACE = f"SELECT {_SPANS.fields} FROM spans WHERE trace = ? ORDER BY position"
-SCORES_OF_TRACE = f"SELECT {_SCORES.fields} FROM scores WHERE trace = ? ORDER BY position"
+_PARTS = "SELECT trace, {} FROM {} WHERE trace IN ({}) ORDER BY trace, position"
+SPANS_OF_TRACE = _PARTS.format(_SPANS.fields, "spans", "?")
+SCORES_OF_TRACE = _PARTS.format(_SCORES.fields, "scores", "?")
+#: Traces whose spans are read together: a query each would be a way to the server and back each.
+_TOGETHER = 200
 
 
 class Place(NamedTuple):
@@ -190,7 +193,7 @@ def newest(connection: Connection, filters: dict[str, str], limit: int) -> list[
         limit: At most so many.
     """
     rows = connection.execute(list_query(filters), (*filters.values(), limit)).fetchall()
-    return [_read(connection, row) for row in rows]
+    return _read_all(connection, rows)
 
 
 def page(
@@ -217,7 +220,7 @@ def page(
     shown = rows[:limit]
     position = 1 + _TRACES.columns.index("created_at")
     ends = [f"{row[position]}|{row[0]}" for row in shown]
-    return Page([_read(connection, row) for row in shown], ends, more=len(rows) > limit)
+    return Page(_read_all(connection, shown), ends, more=len(rows) > limit)
 
 
 def correlated(connection: Connection, correlation_ids: Iterable[str]) -> list[Trace]:
@@ -227,7 +230,8 @@ def correlated(connection: Connection, correlation_ids: Iterable[str]) -> list[T
         for given in dict.fromkeys(correlation_ids)
         for row in connection.execute(CORRELATED, (key(given), key(given))).fetchall()
     ]
-    return [_read(connection, row[1:]) for row in sorted(rows, key=itemgetter(0, 1), reverse=True)]
+    rows.sort(key=itemgetter(0, 1), reverse=True)
+    return _read_all(connection, [row[1:] for row in rows])
 
 
 def _correlation(trace: Trace) -> str | None:
@@ -236,9 +240,26 @@ def _correlation(trace: Trace) -> str | None:
 
 
 def _read(connection: Connection, row: Row) -> Trace:
-    number, *values = row
-    return _TRACES.read(
-        tuple(values),
-        spans=[_SPANS.read(span) for span in connection.execute(SPANS_OF_TRACE, (number,)).fetchall()],
-        scores=[_SCORES.read(score) for score in connection.execute(SCORES_OF_TRACE, (number,)).fetchall()],
-    )
+    return _read_all(connection, [row])[0]
+
+
+def _read_all(connection: Connection, rows: Sequence[Row]) -> list[Trace]:
+    found: list[Trace] = []
+    for start in range(0, len(rows), _TOGETHER):
+        group = rows[start : start + _TOGETHER]
+        numbers = [row[0] for row in group]
+        spans, scores = _parts(connection, _SPANS, numbers), _parts(connection, _SCORES, numbers)
+        found += [
+            _TRACES.read(tuple(values), spans=spans.get(number, []), scores=scores.get(number, []))
+            for number, *values in group
+        ]
+    return found
+
+
+def _parts(connection: Connection, table: Table[Any], numbers: list[int]) -> dict[int, list[Any]]:
+    """Return the spans or scores of traces, by the number of their trace."""
+    query = _PARTS.format(table.fields, table.name, ", ".join("?" * len(numbers)))
+    parts: dict[int, list[Any]] = {}
+    for number, *values in connection.execute(query, numbers).fetchall():
+        parts.setdefault(number, []).append(table.read(tuple(values)))
+    return parts
