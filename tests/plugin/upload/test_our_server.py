@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_kaizen import CTClient, KaybaClient
+from pytest_kaizen import CTClient, KalmiaClient, KateClient, KaybaClient
+from pytest_kaizen.platforms.kate.wire import Run, Span
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite
@@ -41,7 +43,10 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
         "KAYBA_API_URL": f"{served.url}/api",
         "OTEL_EXPORTER_OTLP_ENDPOINT": served.url,
         "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={served.key}",
-        **{f"{name}_API_KEY": served.key for name in ("KAIZEN", "KAYBA")},
+        "KALMIA_BASE_URL": served.url,
+        "KATE_API_URL": served.url,
+        "KATE_AGENT_ID": "greeter",
+        **{f"{name}_API_KEY": served.key for name in ("KAIZEN", "KAYBA", "KALMIA", "KATE")},
     }
     for name, value in addresses.items():
         monkeypatch.setenv(name, value)
@@ -54,7 +59,7 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
             ask(f"hello {who}")
             kaizen.score("warm", 0.75)
     """)
-    names = ("kaizen-ct", "kayba", "otlp")
+    names = ("kaizen-ct", "kalmia", "kate", "kayba", "otlp")
     suite.run(
         *(f"--kaizen-backend={name}" for name in names), "--kaizen-upload-timeout=120", passed=2, code=0
     )
@@ -68,3 +73,18 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
     with KaybaClient() as kayba:
         files = [trace["filename"] for trace in kayba.list_traces()["traces"]]
     assert len([name for name in files if name.endswith(".md")]) == 2
+    with KalmiaClient() as kalmia:
+        [experiment] = kalmia.list_experiments()
+        figures = kalmia.get_experiment(experiment.id).metrics
+    assert figures is not None
+    assert (figures.traces, figures.score["warm"].mean) == (2, 0.75)
+    run, spans = asyncio.run(of_kate())
+    assert (run.status, run.overall_score) == ("completed", None)
+    assert [span.span_kind for span in spans] == ["CHAIN", "LLM"] * 2
+
+
+async def of_kate() -> tuple[Run, list[Span]]:
+    """The one run of the agent, and its spans."""
+    async with KateClient() as kate:
+        [run] = await kate.runs.list()
+        return run, (await kate.runs.spans(run_id=run.id)).spans
