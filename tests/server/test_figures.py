@@ -61,6 +61,7 @@ def test_latency_is_from_the_first_start_to_the_last_end() -> None:
     goes_on = a_trace(a_span("root"), a_span("part", 10, parent_id="root", latency_ms=9.0))
     found = figures_of([parallel, within, goes_on, a_trace()])
     assert (found.latency_ms.p50, found.latency_ms.p95) == (40.0, 250.0)
+    assert figures_of([goes_on]).latency_ms.p50 is None
 
 
 def test_tokens_and_cost_of_the_calls_that_say_so() -> None:

@@ -302,6 +302,10 @@ async def test_ids_of_another_workspace_are_not_there(
         client.runs.get(agent.id, run_id="run-1"),
     ):
         assert (await refused(call))[0] == 404
+    unknown_agent = (await refused(stranger.runs.get(agent.id, run_id=run.id)))[1]
+    assert f"there is no agent {agent.id!r}" in unknown_agent
+    unknown_run = (await refused(stranger.runs.get(mine.id, run_id=run.id)))[1]
+    assert f"agent {mine.id!r} has no run {run.id!r}" in unknown_run
     assert [known.id for known in await stranger.agents.list()] == [mine.id]
     assert await client.agents.get(agent.id) == agent
 
