@@ -32,6 +32,7 @@ class Group(NamedTuple):
 
 
 GROUPS = (
+    Group("batch", "sort many trace files into batches of similar ones", ".batch"),
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),

@@ -71,6 +71,7 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
     assert caught.value.code == 0
     # Some groups are a command by themselves.
     alone = {
+        "batch": "  --apply ",
         "materialize": "  JOB ",
         "optimize": "  --engine ",
         "plan": "  --detect ",
