@@ -78,6 +78,7 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
         "run": "  --reflector-mode ",
         "serve": "  --port ",
         "status": "  --interval ",
+        "sync": "  --watch ",
         "upload": "  PATH ",
     }
     command = alone.get(group, "    list ")

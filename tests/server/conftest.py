@@ -73,7 +73,14 @@ class Live:
 
     def __init__(self, app: ASGIApp) -> None:
         config = uvicorn.Config(
-            app, http="httptools", loop="uvloop", log_config=None, server_header=False, access_log=False
+            app,
+            access_log=False,
+            http="httptools",
+            log_config=None,
+            loop="uvloop",
+            server_header=False,
+            # A connection that a bug leaves open fails a test and does not keep it from ending.
+            timeout_graceful_shutdown=60,
         )
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
