@@ -34,6 +34,7 @@ class Group(NamedTuple):
 GROUPS = (
     Group("batch", "sort many trace files into batches of similar ones", ".batch"),
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
+    Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
