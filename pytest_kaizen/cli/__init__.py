@@ -36,6 +36,7 @@ GROUPS = (
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
     Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
+    Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("keys", "make, list and revoke the keys of a server", ".keys"),

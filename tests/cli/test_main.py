@@ -73,6 +73,7 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
     alone = {
         "batch": "  --apply ",
         "doctor": "  --json ",
+        "init": "  --yes ",
         "materialize": "  JOB ",
         "optimize": "  --engine ",
         "plan": "  --detect ",
