@@ -47,6 +47,7 @@ GROUPS = (
     Group("run", "draw insights from traces, chosen from a list or named", ".run"),
     Group("runs", "look at past runs", ".runs"),
     Group("serve", "serve the store to a team over HTTP", ".serve"),
+    Group("setup", "tell coding agents how the project is tested", ".setup"),
     Group("status", "say how a job stands", ".status"),
     Group("sync", "send what runs still owe to the platforms", ".sync"),
     Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),

@@ -79,6 +79,7 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
         "plan": "  --detect ",
         "run": "  --reflector-mode ",
         "serve": "  --port ",
+        "setup": "  --append-to ",
         "status": "  --interval ",
         "sync": "  --watch ",
         "upload": "  PATH ",
