@@ -12,6 +12,7 @@ from .grant import Grants
 from .limits import Load, RateLimit
 from .metrics import Metrics
 from .proxy.proxy import Proxy
+from .work.worker import Worker
 
 
 @dataclass
@@ -28,6 +29,7 @@ class State:
         redactor: Takes secrets out of what is kept; each request has one ``apart``.
         price: What a call costs.
         proxy: Passes requests on to model providers.
+        worker: Does what requests leave to be done after them.
         openapi: The OpenAPI document, as JSON.
     """
 
@@ -40,6 +42,7 @@ class State:
     redactor: Redactor
     price: Price
     proxy: Proxy
+    worker: Worker
     openapi: bytes = b"{}"
 
     async def close(self) -> None:
