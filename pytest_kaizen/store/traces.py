@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ..models import Sample, Score, Span, Trace
@@ -58,8 +58,11 @@ SAMPLES = (
 )
 SAMPLE = f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces WHERE id = ?"
 ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
-SPANS_OF_TRACE = f"SELECT {_SPANS.fields} FROM spans WHERE trace = ? ORDER BY position"
-SCORES_OF_TRACE = f"SELECT {_SCORES.fields} FROM scores WHERE trace = ? ORDER BY position"
+_PARTS = "SELECT trace, {} FROM {} WHERE trace IN ({}) ORDER BY trace, position"
+SPANS_OF_TRACE = _PARTS.format(_SPANS.fields, "spans", "?")
+SCORES_OF_TRACE = _PARTS.format(_SCORES.fields, "scores", "?")
+#: Traces whose spans are read together: a query each would be a way to the server and back each.
+_TOGETHER = 200
 
 
 class Place(NamedTuple):
@@ -184,7 +187,7 @@ def newest(connection: Connection, filters: dict[str, str], limit: int) -> list[
         limit: At most so many.
     """
     rows = connection.execute(list_query(filters), (*filters.values(), limit)).fetchall()
-    return [_read(connection, row) for row in rows]
+    return _read_all(connection, rows)
 
 
 def page(
@@ -211,13 +214,30 @@ def page(
     shown = rows[:limit]
     position = 1 + _TRACES.columns.index("created_at")
     ends = [f"{row[position]}|{row[0]}" for row in shown]
-    return Page([_read(connection, row) for row in shown], ends, more=len(rows) > limit)
+    return Page(_read_all(connection, shown), ends, more=len(rows) > limit)
 
 
 def _read(connection: Connection, row: Row) -> Trace:
-    number, *values = row
-    return _TRACES.read(
-        tuple(values),
-        spans=[_SPANS.read(span) for span in connection.execute(SPANS_OF_TRACE, (number,)).fetchall()],
-        scores=[_SCORES.read(score) for score in connection.execute(SCORES_OF_TRACE, (number,)).fetchall()],
-    )
+    return _read_all(connection, [row])[0]
+
+
+def _read_all(connection: Connection, rows: Sequence[Row]) -> list[Trace]:
+    found: list[Trace] = []
+    for start in range(0, len(rows), _TOGETHER):
+        group = rows[start : start + _TOGETHER]
+        numbers = [row[0] for row in group]
+        spans, scores = _parts(connection, _SPANS, numbers), _parts(connection, _SCORES, numbers)
+        found += [
+            _TRACES.read(tuple(values), spans=spans.get(number, []), scores=scores.get(number, []))
+            for number, *values in group
+        ]
+    return found
+
+
+def _parts(connection: Connection, table: Table[Any], numbers: list[int]) -> dict[int, list[Any]]:
+    """Return the spans or scores of traces, by the number of their trace."""
+    query = _PARTS.format(table.fields, table.name, ", ".join("?" * len(numbers)))
+    parts: dict[int, list[Any]] = {}
+    for number, *values in connection.execute(query, numbers).fetchall():
+        parts.setdefault(number, []).append(table.read(tuple(values)))
+    return parts
