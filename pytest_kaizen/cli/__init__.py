@@ -32,8 +32,11 @@ class Group(NamedTuple):
 
 
 GROUPS = (
+    Group("batch", "sort many trace files into batches of similar ones", ".batch"),
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
+    Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
+    Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("keys", "make, list and revoke the keys of a server", ".keys"),
@@ -44,6 +47,7 @@ GROUPS = (
     Group("run", "draw insights from traces, chosen from a list or named", ".run"),
     Group("runs", "look at past runs", ".runs"),
     Group("serve", "serve the store to a team over HTTP", ".serve"),
+    Group("setup", "tell coding agents how the project is tested", ".setup"),
     Group("status", "say how a job stands", ".status"),
     Group("sync", "send what runs still owe to the platforms", ".sync"),
     Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),

@@ -230,8 +230,7 @@ def correlated(connection: Connection, correlation_ids: Iterable[str]) -> list[T
         for given in dict.fromkeys(correlation_ids)
         for row in connection.execute(CORRELATED, (key(given), key(given))).fetchall()
     ]
-    rows.sort(key=itemgetter(0, 1), reverse=True)
-    return _read_all(connection, [row[1:] for row in rows])
+    return _read_all(connection, [row[1:] for row in sorted(rows, key=itemgetter(0, 1), reverse=True)])
 
 
 def _correlation(trace: Trace) -> str | None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from pytest_kaizen import CTClient, KalmiaClient, KateClient, KaybaClient
-from pytest_kaizen.platforms.kate.wire import Run, Span
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite
@@ -41,11 +40,11 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
     addresses = {
         "KAIZEN_BASE_URL": served.url,
         "KAYBA_API_URL": f"{served.url}/api",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": served.url,
-        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={served.key}",
         "KALMIA_BASE_URL": served.url,
         "KATE_API_URL": served.url,
         "KATE_AGENT_ID": "greeter",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": served.url,
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={served.key}",
         **{f"{name}_API_KEY": served.key for name in ("KAIZEN", "KAYBA", "KALMIA", "KATE")},
     }
     for name, value in addresses.items():
@@ -59,7 +58,7 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
             ask(f"hello {who}")
             kaizen.score("warm", 0.75)
     """)
-    names = ("kaizen-ct", "kalmia", "kate", "kayba", "otlp")
+    names = ("kaizen-ct", "kayba", "kalmia", "kate", "otlp")
     suite.run(
         *(f"--kaizen-backend={name}" for name in names), "--kaizen-upload-timeout=120", passed=2, code=0
     )
@@ -75,16 +74,15 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
     assert len([name for name in files if name.endswith(".md")]) == 2
     with KalmiaClient() as kalmia:
         [experiment] = kalmia.list_experiments()
-        figures = kalmia.get_experiment(experiment.id).metrics
-    assert figures is not None
-    assert (figures.traces, figures.score["warm"].mean) == (2, 0.75)
-    run, spans = asyncio.run(of_kate())
-    assert (run.status, run.overall_score) == ("completed", None)
-    assert [span.span_kind for span in spans] == ["CHAIN", "LLM"] * 2
+        metrics = kalmia.get_experiment(experiment.id).metrics
+    assert metrics is not None
+    assert metrics.traces == 2
 
+    async def runs_of_kate() -> list[tuple[str, int]]:
+        async with KateClient() as kate:
+            runs = await kate.runs.list()
+            spans = [(await kate.runs.spans(run_id=run.id)).spans for run in runs]
+        calls = [sum(span.span_kind == "LLM" for span in found) for found in spans]
+        return [(run.status, count) for run, count in zip(runs, calls, strict=True)]
 
-async def of_kate() -> tuple[Run, list[Span]]:
-    """The one run of the agent, and its spans."""
-    async with KateClient() as kate:
-        [run] = await kate.runs.list()
-        return run, (await kate.runs.spans(run_id=run.id)).spans
+    assert asyncio.run(runs_of_kate()) == [("completed", 2)]
