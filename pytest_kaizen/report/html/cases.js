@@ -50,11 +50,11 @@ function line(one, number, criteria) {
 
 function row(item, criteria, open) {
   const { one, number, values } = item;
-  const name = make("button", { type: "button", class: "link", "aria-haspopup": "dialog", onclick: () => open(number) }, one.id);
+  const opener = make("button", { type: "button", class: "link", "aria-haspopup": "dialog", onclick: () => open(number) }, name(one.id));
   return make(
     "tr",
     {},
-    make("th", { scope: "row" }, name),
+    make("th", { scope: "row" }, opener),
     make("td", {}, badge(item.state)),
     make("td", { class: "number" }, shown.score(values[2])),
     make("td", {}, dots(one.samples)),
@@ -84,10 +84,7 @@ function caseTable(task, numbered, open) {
   const more = make("button", { type: "button", onclick: () => ((wanted += STEP), fill()) }, "Show more");
   const search = make("input", { type: "search", placeholder: "Find a case", "aria-label": `Find a case of ${task.task}`, oninput: () => refresh() });
   const only = make("input", { type: "checkbox", onchange: () => refresh() });
-  const buttons = heads.map((head, column) => {
-    const label = head.startsWith(`${task.criteria[0]?.split(".")[0]}.`) ? head : head;
-    return make("button", { type: "button", class: "sort", onclick: () => turn(column) }, label);
-  });
+  const buttons = heads.map((head, column) => make("button", { type: "button", class: "sort", onclick: () => turn(column) }, name(head)));
   const tops = buttons.map((button) => make("th", { scope: "col" }, button));
 
   function turn(column) {

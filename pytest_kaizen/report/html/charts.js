@@ -44,6 +44,7 @@ function trend(task, name) {
   const rows = [runs.map((_, at) => at), values, low, high, runs.map(() => limit)];
   const numbers = [...values, ...low, ...high, limit].filter((value) => value !== null);
   const top = Math.max(...numbers, 0);
+  const days = new Set(runs.map((run) => run.at.slice(0, 10)));
   const label = `${name} over ${runs.length} runs, last ${shown.score(values.at(-1))}${limit === null ? "" : `, bar ${limit}`}`;
   const drawn = chart(
     label,
@@ -51,10 +52,11 @@ function trend(task, name) {
       scales: { x: { time: false, range: [-0.5, Math.max(runs.length - 0.5, 0.5)] }, y: { range: [0, top <= 1 ? 1.02 : top * 1.1] } },
       axes: [
         {
+          size: 30,
           splits: () => rows[0].filter((at) => at % Math.ceil(runs.length / 8) === 0),
-          values: (_, splits) => splits.map((at) => runs[at].at.slice(5, 10)),
+          values: (_, splits) => splits.map((at) => runs[at].at.slice(...(days.size > 1 ? [5, 10] : [11, 16]))),
         },
-        { size: 48 },
+        { size: 40 },
       ],
       series: [
         {},
@@ -87,7 +89,7 @@ function histogram(title, values, show) {
     `${title} of ${known.length} samples: ${summary}`,
     () => ({
       scales: { x: { time: false, range: [least - width / 2, least + (bins + 0.5) * width] }, y: { range: [0, Math.max(...counts) * 1.08] } },
-      axes: [{ values: (_, splits) => splits.map(show), space: 70 }, { size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] }],
+      axes: [{ size: 30, values: (_, splits) => splits.map(show), space: 70 }, { size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] }],
       series: [{}, { fill: colour("band"), stroke: colour("accent"), width: 1, paths: uPlot.paths.bars({ size: [0.95, 60] }), points: { show: false } }],
     }),
     [middles, counts],

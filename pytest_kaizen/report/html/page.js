@@ -27,6 +27,11 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+// A name that may go on in the next line after its dots, slashes and the like.
+function name(text) {
+  return plain(text).split(/(?<=[./[]|::|_(?=.{6}))/).flatMap((piece) => [piece, document.createElement("wbr")]);
+}
+
 function data(name) {
   return JSON.parse(document.getElementById(`data-${name}`).textContent);
 }
@@ -40,6 +45,11 @@ function folded(title, fill, attributes = {}) {
   box.addEventListener("toggle", () => box.open && open());
   if (box.open) open();
   return box;
+}
+
+// A text as it was written; long ones scroll, also by keyboard.
+function verbatim(value, attributes = {}) {
+  return make("pre", { tabindex: 0, ...attributes }, typeof value === "string" ? value : plain(value));
 }
 
 function badge(outcome, text = outcome) {

@@ -55,16 +55,21 @@ function trends(task) {
 function changes(task) {
   const since = task.changes;
   if (!since) return null;
-  const move = (fall) => [fall.name, shown.score(fall.before), shown.score(fall.now), (fall.now - fall.before).toFixed(2)];
-  const falls = [...(since.score ? [since.score] : []), ...since.criteria, ...since.cases];
+  const move = (fall) => [name(fall.name), shown.score(fall.before), shown.score(fall.now), (fall.now - fall.before).toFixed(2)];
+  const falls = [...since.criteria, ...since.cases];
+  const score = since.score ? ` Score ${shown.score(since.score.before)} to ${shown.score(since.score.now)}.` : "";
   const mark = (line) => (line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "");
   return section(
     3,
     "Since the baseline",
-    make("p", {}, `Compared with ${since.since}: ${since.paired} cases in both, ${since.new.length} new, ${since.removed.length} removed.`),
+    make("p", {}, `Compared with ${since.since}: ${since.paired} cases in both, ${since.new.length} new, ${since.removed.length} removed.${score}`),
     since.facts.length ? grid(["what", "before", "now"], since.facts) : make("p", {}, "Same prompt, models, judge, rubrics and revision."),
-    falls.length ? folded(`${falls.length} scores, before and now`, () => grid(["score", "before", "now", "change"], falls.map(move)), { open: true }) : null,
-    since.prompt_diff.length ? make("pre", { class: "diff", tabindex: 0, "aria-label": "What changed in the prompt" }, since.prompt_diff.map((line) => make("span", { class: mark(line) }, line, "\n"))) : null,
+    make(
+      "div",
+      { class: "columns" },
+      falls.length ? folded("Scores that fell most, before and now", () => grid(["score", "before", "now", "change"], falls.map(move)), { open: true }) : null,
+      since.prompt_diff.length ? make("pre", { class: "diff", tabindex: 0, "aria-label": "What changed in the prompt" }, since.prompt_diff.map((line) => make("span", { class: mark(line) }, line, "\n"))) : null,
+    ),
   );
 }
 
@@ -112,8 +117,8 @@ function begin() {
         tiles(task),
         make("div", { class: "columns" }, gates(task), trends(task)),
         changes(task),
-        table.view,
         distributions(numbered.flatMap(([one]) => one.samples)),
+        table.view,
       ),
     );
   });

@@ -3,32 +3,31 @@
 
 function text(title, value) {
   if (value === null || value === undefined || value === "") return null;
-  const content = typeof value === "object" ? JSON.stringify(value, null, 2) : String(value);
-  return make("div", { class: "text" }, make("h5", {}, title), make("pre", { tabindex: 0, "aria-label": title }, content));
+  return make("div", { class: "text" }, make("h5", {}, title), verbatim(value, { "aria-label": title }));
 }
 
 function part(one) {
-  if (one.type === "text") return make("pre", {}, one.content ?? "");
-  if (one.type === "reasoning") return make("pre", { class: "reasoning" }, one.content ?? "");
+  if (one.type === "text") return verbatim(one.content ?? "");
+  if (one.type === "reasoning") return verbatim(one.content ?? "", { class: "reasoning" });
   if (one.type === "tool_call") {
-    return make("div", { class: "tool" }, make("b", {}, `calls ${one.name}`), make("pre", {}, plain(one.arguments ?? {})));
+    return make("div", { class: "tool" }, make("b", {}, `calls ${one.name}`), verbatim(one.arguments ?? {}));
   }
   if (one.type === "tool_call_response") {
-    return make("div", { class: "tool" }, make("b", {}, "tool result"), make("pre", {}, plain(one.response ?? "")));
+    return make("div", { class: "tool" }, make("b", {}, "tool result"), verbatim(one.response ?? ""));
   }
   const { type, ...rest } = one;
-  return make("div", { class: "tool" }, make("b", {}, type), make("pre", {}, plain(rest)));
+  return make("div", { class: "tool" }, make("b", {}, type), verbatim(rest));
 }
 
 function message(one) {
   const end = one.finish_reason ? ` (${one.finish_reason})` : "";
-  return make("div", { class: "message" }, make("h6", {}, one.role, end), one.parts.map(part));
+  return make("div", { class: "message" }, make("h5", {}, one.role, end), one.parts.map(part));
 }
 
 function scores(list) {
   if (!list.length) return null;
   const rows = list.map((score) => [
-    score.name,
+    name(score.name),
     score.error ? badge("undecided", "error") : heat(score.value, "span"),
     score.source,
     score.error ?? score.reason ?? "",
@@ -55,9 +54,9 @@ function waterfall(spans) {
     const bar = make("span", { class: `bar ${span.error ? "bad" : span.kind.toLowerCase()}` });
     bar.style.left = `${((starts[at] - begin) / (end - begin)) * 100}%`;
     bar.style.width = `${((span.latency_ms ?? 0) / (end - begin)) * 100}%`;
-    const name = make("span", { class: "name" }, make("span", { class: "kind" }, span.kind), ` ${span.name}`);
-    name.style.paddingLeft = `${level(span)}em`;
-    const head = [name, make("span", { class: "track", "aria-hidden": "true" }, bar), make("span", { class: "number" }, shown.ms(span.latency_ms))];
+    const label = make("span", { class: "name" }, make("span", { class: "kind" }, span.kind), ` ${span.name}`);
+    label.style.paddingLeft = `${level(span)}em`;
+    const head = [label, make("span", { class: "track", "aria-hidden": "true" }, bar), make("span", { class: "number" }, shown.ms(span.latency_ms))];
     return folded(head, () => spanDetail(span), { class: "span", open: spans.length === 1 });
   });
   return section(4, "Spans", make("div", { class: "waterfall" }, lines));
@@ -77,7 +76,7 @@ function spanDetail(span) {
     make("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
     span.input.map(message),
     span.output.length ? make("div", { class: "answer" }, span.output.map(message)) : null,
-    Object.keys(span.metadata).length ? folded("Metadata", () => make("pre", {}, plain(span.metadata))) : null,
+    Object.keys(span.metadata).length ? folded("Metadata", () => verbatim(span.metadata)) : null,
   ];
 }
 
@@ -94,7 +93,7 @@ function sample(one, trace) {
     text("Output", trace.output),
     text("Reference", trace.reference),
     waterfall(trace.spans),
-    Object.keys(trace.metadata).length ? folded("Metadata", () => make("pre", {}, plain(trace.metadata))) : null,
+    Object.keys(trace.metadata).length ? folded("Metadata", () => verbatim(trace.metadata)) : null,
     make("p", { class: "soft" }, "In the store: ", make("code", {}, `kaizen traces show ${trace.id}`)),
   ];
   return { title, fill };
