@@ -36,6 +36,7 @@ GROUPS = (
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
     Group("completion", "print what makes a shell complete the commands", ".completion"),
     Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
+    Group("exec", "run any program, and keep traces of its model calls", ".exec"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
     Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),

@@ -74,6 +74,7 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
         "batch": "  --apply ",
         "completion": "  {bash,zsh,fish}",
         "doctor": "  --json ",
+        "exec": "  -- COMMAND ",
         "init": "  --yes ",
         "materialize": "  JOB ",
         "optimize": "  --engine ",
