@@ -13,6 +13,7 @@ from .limits import Load, RateLimit
 from .metrics import Metrics
 from .proxy.proxy import Proxy
 from .window import Window
+from .work.worker import Worker
 
 
 @dataclass
@@ -29,6 +30,7 @@ class State:
         redactor: Takes secrets out of what is kept; each request has one ``apart``.
         price: What a call costs.
         proxy: Passes requests on to model providers.
+        worker: Does what requests leave to be done after them.
         span_uploads: Counts the uploads of spans to each run of an agent.
         openapi: The OpenAPI document, as JSON.
     """
@@ -42,6 +44,7 @@ class State:
     redactor: Redactor
     price: Price
     proxy: Proxy
+    worker: Worker
     span_uploads: Window = field(default_factory=lambda: Window(60, 60.0))
     openapi: bytes = b"{}"
 
