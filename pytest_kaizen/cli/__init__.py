@@ -34,7 +34,9 @@ class Group(NamedTuple):
 GROUPS = (
     Group("batch", "sort many trace files into batches of similar ones", ".batch"),
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
+    Group("completion", "print what makes a shell complete the commands", ".completion"),
     Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
+    Group("exec", "run any program, and keep traces of its model calls", ".exec"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
     Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         whoever reads the output stopped reading.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
-    args = _parser(arguments).parse_args(arguments)
+    args = build_parser(arguments).parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Where the encoding lacks a character, an escape beats a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -92,7 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Declare the groups, and the commands of those that are named.
+
+    Args:
+        arguments: What was typed, or the names of groups.
+    """
     parser = argparse.ArgumentParser(
         prog="kaizen",
         description="Prompts as tested artefacts: look at and manage what `pytest --kaizen` works with.",
@@ -126,4 +133,4 @@ def _root(given: Path | None) -> Path:
     return here
 
 
-__all__ = ["GROUPS", "Group", "main"]
+__all__ = ["GROUPS", "Group", "build_parser", "main"]

@@ -72,7 +72,9 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
     # Some groups are a command by themselves.
     alone = {
         "batch": "  --apply ",
+        "completion": "  {bash,zsh,fish}",
         "doctor": "  --json ",
+        "exec": "  -- COMMAND ",
         "init": "  --yes ",
         "materialize": "  JOB ",
         "optimize": "  --engine ",
