@@ -55,6 +55,7 @@ GROUPS = (
     Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
     Group("traces", "look at traces, put in and delete them", ".traces"),
     Group("upload", "put files in as traces", ".upload"),
+    Group("worker", "do the jobs of a server's store, beside the servers", ".worker"),
 )
 
 _PROJECT_FILES = (("kaizen.yaml",), ("pyproject.toml", "pytest.ini"))

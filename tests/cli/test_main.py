@@ -85,6 +85,7 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
         "status": "  --interval ",
         "sync": "  --watch ",
         "upload": "  PATH ",
+        "worker": "  --store ",
     }
     command = alone.get(group, "    list ")
     assert command in capsys.readouterr().out

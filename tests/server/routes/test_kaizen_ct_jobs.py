@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,11 +14,12 @@ import pytest
 
 from pytest_kaizen import CTClient
 from pytest_kaizen.errors import CTError, CTNotFoundError
-from pytest_kaizen.models import FeedbackEntry, Spend, Task
+from pytest_kaizen.models import FeedbackEntry, PromptVersion, Spend, Task
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.kaizen_ct.wire import Job
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.server.routes.kaizen_ct.versions import add_first
+from pytest_kaizen.server.work.kinds import Assignment, optimize
 from tests.server.conftest import Book, Site
 
 NOBODY = "11111111-1111-4111-8111-111111111111"
@@ -247,3 +250,55 @@ def test_a_job_says_what_it_does(client: CTClient, book: Book) -> None:
     stopped = client.get_job(job.id)
     assert isinstance(stopped.id, UUID)
     assert (stopped.status, stopped.error_message) == ("FAILURE", "the job was stopped")
+
+
+def test_a_search_that_was_broken_off_is_gone_on_with(
+    client: CTClient, site: Site, book: Book, model: ScriptedLLM
+) -> None:
+    """Broken off after each of its steps in turn: it ends all the same, and asks nothing twice."""
+    model.reply(answer)
+    make_task(client, book, 50)
+    give_prompt(client, book)
+    job_id = str(client.trigger_optimization("triage").job.id)
+    store = book.store("ours")
+    [job] = store.jobs.newest()
+    for _ in range(3):
+        steps = iter(range(2))
+
+        def pause(steps: Iterator[int] = steps) -> None:
+            if next(steps, None) is None:
+                raise jobs.HandedBack
+
+        with pytest.raises(jobs.HandedBack):
+            optimize(Assignment(site.state.config, store, job, None, pause))
+        [job] = store.jobs.newest()
+        assert job.status == "queued"
+    # Another version is active meanwhile: the search goes on from the one that it was begun with.
+    store.save_prompts([PromptVersion(task="triage", version=2, sha256="0" * 64, text="Another.")])
+    store.activations.activate("triage", 2)
+    site.work_off()
+    done = client.get_job(job_id)
+    assert (done.status, done.error_message) == ("SUCCESS", None)
+    asked = Counter(json.dumps(request.body, sort_keys=True) for request in model.requests)
+    assert max(asked.values()) == 1
+    draft = store.prompts("triage")[-1]
+    assert (draft.version, draft.parent, draft.source) == (3, 1, "optimizer")
+    assert draft.text.startswith("Sort the ticket.")
+
+
+def test_a_second_search_for_the_same_prompt(
+    client: CTClient, site: Site, book: Book, model: ScriptedLLM
+) -> None:
+    """What the first one found is a draft that nobody activated: the second finds the same, at no cost."""
+    model.reply(answer)
+    make_task(client, book, 50)
+    give_prompt(client, book)
+    found = []
+    for _ in range(2):
+        job = client.trigger_optimization("triage").job
+        site.work_off()
+        done = client.get_job(str(job.id))
+        assert done.status == "SUCCESS"
+        found.append((done.prompt_version_id, len(model.requests)))
+    assert found[0] == found[1]
+    assert [version.version for version in book.store("ours").prompts("triage")] == [1, 2]
