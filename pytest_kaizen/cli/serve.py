@@ -49,7 +49,7 @@ def _serve(args: argparse.Namespace) -> int:
         print(f"kaizen serves {url_of(listener)} (stop: Ctrl-C)", flush=True)
         if first is not None:
             print(f"key of the workspace '{FIRST_WORKSPACE}', shown this once: {first}", flush=True)
-        with Tending(workspaces):
+        with Tending(workspaces), app.state.worker:
             run(app, listener)
     return 0
 

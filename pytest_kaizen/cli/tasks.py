@@ -72,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _create(args: argparse.Namespace) -> int:
     given = {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
+    # What counts towards the threshold has to be kept that long.
+    kept: int = Task.model_fields["feedback_retention_limit"].default
+    given["feedback_retention_limit"] = max(kept, given.get("feedback_threshold", 0))
     if "evaluator_config" in given:
         check_evaluator(given["evaluator_config"])
     try:

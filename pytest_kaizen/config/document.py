@@ -180,6 +180,7 @@ class ServerConfig(BaseModel):
         max_body_bytes: The longest body of a request, also when it is decompressed.
         max_batch: The most items in one request that takes a list.
         requests_per_s: Requests a second that a key may make on average; twice as many at once.
+        jobs_at_once: Jobs that one process does at the same time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -189,6 +190,7 @@ class ServerConfig(BaseModel):
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     max_batch: int = Field(default=1000, ge=1)
     requests_per_s: float = Field(default=1000.0, gt=0)
+    jobs_at_once: int = Field(default=4, ge=1)
 
 
 class KaizenYaml(BaseModel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 #: The source of an entry that somebody wrote as an example. It starts no search.
 SEED = "seed"
@@ -25,7 +25,8 @@ class Task(BaseModel):
             ``kaizen.yaml``.
         input_schema: A JSON schema of its inputs; on the wire it is ``schema_json``.
         feedback_threshold: Entries after which a search starts by itself.
-        feedback_retention_limit: Entries that are kept, seeds not counted; None keeps all.
+        feedback_retention_limit: Entries that are kept, seeds not counted; None keeps all. A threshold
+            above it is never reached, as those want who start searches themselves.
         evaluator_config: What scores an output: ``{"type": "judge" | "exact_match" | "custom_fn" |
             "composite", …}``; None is ``judge``, by the task's rubric.
         target_model: The model that answers under the task's prompt.
@@ -72,16 +73,6 @@ class Task(BaseModel):
     auto_eval: bool = False
     mode: str | None = None
     created_at: datetime
-
-    @model_validator(mode="after")
-    def _keeps_enough(self) -> Self:
-        limit = self.feedback_retention_limit
-        if limit is not None and limit < self.feedback_threshold:
-            raise ValueError(
-                f"feedback_retention_limit {limit} is below feedback_threshold {self.feedback_threshold}, "
-                "which could then never be reached; raise the one or lower the other"
-            )
-        return self
 
     @property
     def fields(self) -> frozenset[str] | None:

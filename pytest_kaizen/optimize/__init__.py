@@ -8,7 +8,7 @@ from .cases import Split, TaskCase, split_cases
 from .engines import DEFAULT_ENGINE, ENGINES, Engine, Estimate
 from .estimate import CostEstimate
 from .evaluator import Evaluator
-from .improve import Improve, Improved, estimate_improve, improve
+from .improve import Improve, Improved, Plan, estimate_improve, improve, plan_improve
 from .ledger import Ledger, MemoryLedger
 from .llm_reflector import LLMReflector, SpanReader
 from .reflector import (
@@ -46,6 +46,7 @@ __all__ = [
     "MemoryLedger",
     "Meter",
     "OnEvent",
+    "Plan",
     "ReflectionRequest",
     "Reflector",
     "RelateRequest",
@@ -62,5 +63,6 @@ __all__ = [
     "estimate_improve",
     "improve",
     "look_level",
+    "plan_improve",
     "split_cases",
 ]

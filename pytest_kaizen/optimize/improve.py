@@ -6,12 +6,12 @@ import difflib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..errors import BudgetExceeded, UsageError
 from ..models import Decision, Insight, Proposal, Spend
 from .acceptance import Standard, accept
-from .budget import Meter
+from .budget import Budget, Meter
 from .cases import DEFAULT_SHARES, Split, TaskCase, split_cases
 from .engines import DEFAULT_ENGINE, ENGINES
 from .estimate import CostEstimate, estimate
@@ -148,6 +148,28 @@ def improve(
         spend=budget.used.model_copy(),
     )
     return done(verdict.sentence, proposal)
+
+
+class Plan(NamedTuple):
+    """What an improvement may take, as far as that is known without asking a model.
+
+    Attributes:
+        split: The cases by what they are for.
+        rollouts: At most, the final comparison included.
+        calls: To the model that reflects, at most.
+    """
+
+    split: Split
+    rollouts: int
+    calls: int
+
+
+def plan_improve(request: Improve, budget: Budget) -> Plan:
+    """Say what an improvement may take; raises ``UsageError`` as ``improve``."""
+    job, split, final = _plan(request, Meter(budget))
+    cap = None if budget.rollouts is None else max(budget.rollouts - final, 0)
+    search = ENGINES[request.engine]().estimate(job, cap)
+    return Plan(split, search.rollouts[1] + final, search.calls[1])
 
 
 def estimate_improve(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from ..capture import Redactor
 from ..config import Config
 from ..llm import LLM, AnthropicLLM
-from ..models import Job, Trace
+from ..models import Job, Proposal, Trace
 from ..optimize import (
     CappedLLM,
     CostEstimate,
@@ -44,6 +45,7 @@ def optimize_task(
     on_event: Callable[[Event], None],
     prompt: Prompt | None = None,
     llm: LLM | None = None,
+    on_proposal: Callable[[Proposal], Mapping[str, Any]] | None = None,
 ) -> Improved | None:
     """Search for a better prompt of a task; store the job, the insights and the proposal.
 
@@ -57,6 +59,8 @@ def optimize_task(
         on_event: Is told about progress.
         prompt: The prompt that the task runs; the project's active one by default.
         llm: The door to the model that reflects; the environment's by default.
+        on_proposal: Is given what was found before the job counts as completed, also once more after
+            it was broken off there; what it returns is kept with the job's result.
 
     Returns:
         What came of it; None when ``on_doubt`` or ``on_estimate`` ended it.
@@ -91,7 +95,7 @@ def optimize_task(
             if not measured.reasons and not on_doubt(no_reasons_line(search.task)):
                 job.result = {"dry_run": True}
                 return None
-            request = _request(config, store, search, prompt.text, measured)
+            request = improvement(config, store, search, prompt.text, measured)
             evaluate = RedactedEvaluator(measure.evaluator(request), Redactor(os.environ, config.redact))
             door = CappedLLM(own if llm is None else llm, meter, prices)
             reflect = LLMReflector(door, request.reflector, StoredSpans(store))
@@ -124,11 +128,21 @@ def optimize_task(
         if logged is not None and last is not None:
             # Before the job counts as completed: until then it keeps another one from starting.
             store.feedback.mark_seen(logged.id, last)
-        job.result = {"sentence": found.sentence, "proposal": found.proposal and found.proposal.id}
+        more = {} if on_proposal is None or found.proposal is None else on_proposal(found.proposal)
+        job.result = {"sentence": found.sentence, "proposal": found.proposal and found.proposal.id, **more}
         return found
 
 
-def _request(config: Config, store: Store, search: Search, prompt: str, measured: Measured) -> Improve:
+def improvement(config: Config, store: Store, search: Search, prompt: str, measured: Measured) -> Improve:
+    """Return what is asked of the optimisation.
+
+    Args:
+        config: The task's settings.
+        store: Has the insights so far.
+        search: What is searched for.
+        prompt: The text that the task runs.
+        measured: What candidates are measured on.
+    """
     settings = config.task(search.task).optimize
     return Improve(
         task=search.task,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from ..config import Config
@@ -47,6 +48,7 @@ class Study:
         epochs: Passes over the traces; later ones are told what was found before.
         mode: How long traces are shown: ``standard`` in one call, ``recursive`` piece by piece.
         budget_usd: The cap.
+        own_key: Whether whoever asked gave a key for the model, which only that process knows.
     """
 
     traces: Mapping[str, Sequence[str]]
@@ -54,6 +56,7 @@ class Study:
     epochs: int = 1
     mode: Mode = "recursive"
     budget_usd: float = DEFAULT_BUDGET_USD
+    own_key: bool = False
 
     @property
     def task(self) -> str:
@@ -140,7 +143,14 @@ def estimate_study(config: Config, store: Store, study: Study) -> StudyEstimate:
     return StudyEstimate((calls[0], calls[1]), usd)
 
 
-def draw_insights(config: Config, store: Store, job: Job, llm: LLM, on_step: Callable[[Job], None]) -> None:
+def draw_insights(
+    config: Config,
+    store: Store,
+    job: Job,
+    llm: LLM,
+    on_step: Callable[[Job], None],
+    prompt_of: Callable[[str], str] | None = None,
+) -> None:
     """Do a claimed job: study its traces and store what they teach as pending insights.
 
     A job that was broken off is gone on with by calling this again: answers that were paid for come from
@@ -152,6 +162,8 @@ def draw_insights(config: Config, store: Store, job: Job, llm: LLM, on_step: Cal
         job: As ``jobs.start`` or ``jobs.claim`` returned it; its result says what came of it.
         llm: The door to the model.
         on_step: Is told about progress.
+        prompt_of: Gives the text of the prompt that a task runs, empty without one; by default that of
+            the project's files.
 
     Raises:
         JobError: It was stopped, or another process has it.
@@ -167,7 +179,9 @@ def draw_insights(config: Config, store: Store, job: Job, llm: LLM, on_step: Cal
 
     with jobs.running(store, job):
         job.spend = meter.used
-        work = _Work(config, store, study, meter, llm, say)
+        work = _Work(
+            config, store, study, meter, llm, say, prompt_of or partial(_prompt_in, PromptLibrary(config))
+        )
         found = work.run()
         known = {insight.id: insight for insight in store.insights()}
         store.save_insights(_as_triaged(insight, known.get(insight.id)) for insight in found)
@@ -184,13 +198,20 @@ class _Work:
     """One study under way."""
 
     def __init__(
-        self, config: Config, store: Store, study: Study, meter: Meter, llm: LLM, say: Callable[[str], None]
+        self,
+        config: Config,
+        store: Store,
+        study: Study,
+        meter: Meter,
+        llm: LLM,
+        say: Callable[[str], None],
+        prompt_of: Callable[[str], str],
     ) -> None:
         self._store = store
         self._study = study
         self._meter = meter
         self._say = say
-        self._library = PromptLibrary(config)
+        self._prompt_of = prompt_of
         capped = CappedLLM(llm, meter, load_prices(config.prices))
         self._reflector = LLMReflector(capped, study.model, StoredPieces(store))
         self._questions: dict[str, Questions] = {}
@@ -241,7 +262,7 @@ class _Work:
         book = self._books[task]
         request = ReflectionRequest(
             task=task,
-            prompt=self._library.get(task).text if task in self._library.tasks() else "",
+            prompt=self._prompt_of(task),
             failures=tuple(shown(trace, recursive=self._study.mode == "recursive") for trace in chunk),
             rejected=book.rejected,
             noted=self._noted.get(task, ()),
@@ -265,6 +286,10 @@ class _Work:
             others = (book.find(text) for text in clashes.get(insight.id, ()))
             against = self._found.setdefault(insight.id, dict.fromkeys(insight.contradicts))
             against |= dict.fromkeys(other.id for other in others if other is not None)
+
+
+def _prompt_in(library: PromptLibrary, task: str) -> str:
+    return library.get(task).text if task in library.tasks() else ""
 
 
 def _chunks(store: Store, study: Study) -> Iterator[tuple[str, list[Trace]]]:

@@ -19,12 +19,16 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..errors import KaizenError
+from ..errors import JobError, KaizenError
 from ..models import Job, JobStatus, Spend, Task
 from ..store import Store
 
 BEAT_S = 5.0
 LEASE_S = 60.0
+
+
+class HandedBack(BaseException):
+    """Raised in the block of ``running``: this process ends, and another one is to do the job."""
 
 
 def create(
@@ -37,7 +41,7 @@ def create(
         kind: ``optimize`` or ``insights``.
         task: The task that it is for.
         settings: All that a process needs to do it, as JSON; no secrets.
-        triggered_by: ``command``, ``gate`` or ``threshold``.
+        triggered_by: ``command``, ``gate``, ``threshold`` or ``api``.
 
     Raises:
         JobError: Another job of this kind is active for the task.
@@ -83,6 +87,23 @@ def claim(store: Store, job_id: str) -> Job:
     """
     now = datetime.now(UTC)
     return store.jobs.claim(job_id, _this_process(), now, silent_since=_silent_since(now))
+
+
+def waiting(store: Store) -> list[Job]:
+    """Return the jobs that no process has and one should, the oldest first: queued, or broken off."""
+    return store.jobs.waiting(silent_since=_silent_since(datetime.now(UTC)))
+
+
+def give_up(store: Store, job_id: str, error: str) -> None:
+    """Fail a job that could not be begun, which would keep others from starting; another's stays."""
+    with suppress(JobError):
+        if not store.jobs.one(job_id).status.final:
+            fail(store, claim(store, job_id), error)
+
+
+def reason_of(exc: Exception) -> str:
+    """Return an error as a job keeps it."""
+    return str(exc) if isinstance(exc, KaizenError) else f"{type(exc).__name__}: {exc}"
 
 
 def require_free(store: Store, kind: str, task: str) -> None:
@@ -151,8 +172,8 @@ def amend(store: Store, job: Job, result: Mapping[str, Any]) -> None:
 def running(store: Store, job: Job) -> Iterator[Job]:
     """Show that a claimed job lives for as long as the block runs, and store how it ended.
 
-    The end of the block completes the job, an exception fails it, and what is no ``Exception``
-    (Ctrl-C) stops it, so that it can be gone on with. All pass on.
+    The end of the block completes the job, an exception fails it, ``HandedBack`` queues it again, and
+    what else is no ``Exception`` (Ctrl-C) stops it, so that it can be gone on with. All pass on.
 
     Args:
         store: Where jobs are kept.
@@ -169,7 +190,11 @@ def running(store: Store, job: Job) -> Iterator[Job]:
         yield job
     except Exception as exc:
         with suppress(KaizenError):
-            fail(store, job, str(exc) if isinstance(exc, KaizenError) else f"{type(exc).__name__}: {exc}")
+            fail(store, job, reason_of(exc))
+        raise
+    except HandedBack:
+        with suppress(KaizenError):
+            store.jobs.write(job.model_copy(update={"status": JobStatus.QUEUED}), datetime.now(UTC))
         raise
     except BaseException:
         with suppress(KaizenError):

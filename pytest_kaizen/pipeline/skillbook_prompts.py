@@ -58,11 +58,32 @@ def write_prompt(
         PromptError: The prompt cannot be read or written.
         StoreError: The version was recorded with another text before.
     """
-    insights = _insights(store, insight_ids, task)
+    insights = wanted_insights(store, insight_ids, task)
     name = insights[0].task
     library = PromptLibrary(config)
     there = library.numbers(name)
-    base = library.get(name).text if there else ""
+    text, added, left_out, clashing = woven(library.get(name).text if there else "", insights)
+    if not added:
+        if not there:
+            raise UsageError(f"none of the {len(insights)} insights of '{name}' can stand in a prompt")
+        number = library.get(name).version
+        version = next(version for version in library.versions(name) if version.version == number)
+        return SkillbookPrompt(version, False, number, [], left_out, clashing)
+    version = _write(config, store, name, text, label or note_on(added))
+    return SkillbookPrompt(version, True, PromptLibrary(config).active(name), added, left_out, clashing)
+
+
+class Woven(NamedTuple):
+    """A text with insights in it; see ``SkillbookPrompt``."""
+
+    text: str
+    added: list[str]
+    left_out: list[str]
+    clashing: list[tuple[str, str]]
+
+
+def woven(base: str, insights: Sequence[Insight]) -> Woven:
+    """Put insights into the text of a prompt, as further rules."""
     text, added, left_out = base, [], []
     for insight in insights:
         edited = apply_edits(text, [Edit("add", insight.text)]).lstrip("\n")
@@ -78,16 +99,12 @@ def write_prompt(
         for two in one.contradicts
         if one.id in texts and two in texts
     ]
-    if not added:
-        if not there:
-            raise UsageError(f"none of the {len(insights)} insights of '{name}' can stand in a prompt")
-        number = library.get(name).version
-        version = next(version for version in library.versions(name) if version.version == number)
-        return SkillbookPrompt(version, False, number, [], left_out, clashing)
-    version = _write(
-        config, store, name, text, label or f"With {len(added)} insight{'s' * (len(added) != 1)}."
-    )
-    return SkillbookPrompt(version, True, PromptLibrary(config).active(name), added, left_out, clashing)
+    return Woven(text, added, left_out, clashing)
+
+
+def note_on(added: Sequence[str]) -> str:
+    """Return the note of a version that insights came into."""
+    return f"With {len(added)} insight{'s' * (len(added) != 1)}."
 
 
 def _write(config: Config, store: Store, task: str, text: str, note: str) -> PromptVersion:
@@ -103,8 +120,12 @@ def _write(config: Config, store: Store, task: str, text: str, note: str) -> Pro
     return version
 
 
-def _insights(store: Store, ids: Sequence[str] | None, task: str | None) -> list[Insight]:
-    """Find the insights that are meant, the oldest first."""
+def wanted_insights(store: Store, ids: Sequence[str] | None, task: str | None) -> list[Insight]:
+    """Find the insights that are meant, the oldest first; see ``write_prompt``.
+
+    Raises:
+        UsageError: None, rejected ones, or of several tasks.
+    """
     if ids is None:
         found = store.insights(task, InsightStatus.ACCEPTED)[::-1]
         tasks = sorted({insight.task for insight in found})

@@ -26,6 +26,7 @@ from .proxy.record import Recording
 from .routes import OPERATIONS
 from .state import State
 from .table import Table
+from .work.worker import Worker
 
 #: The longest bodies that may be taken in at one time.
 _MOST_UNDER_WAY = 8
@@ -90,5 +91,6 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
         redactor=redactor,
         price=price,
         proxy=Proxy(Keeper(Recording(redactor, price), keep, metrics)),
+        worker=Worker(config, workspaces),
     )
     return App(state, operations)

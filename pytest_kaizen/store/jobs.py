@@ -149,6 +149,16 @@ class Jobs:
         with self._database.read() as connection:
             return _select(connection, given)
 
+    def waiting(self, *, silent_since: datetime) -> list[Job]:
+        """Return the jobs that a process may claim to do them, the oldest first: queued, or dead.
+
+        Args:
+            silent_since: A running job without a sign of life since then is dead.
+        """
+        with self._database.read() as connection:
+            active = _select(connection, {"status": _ACTIVE})
+        return [job for job in active[::-1] if job.status is JobStatus.QUEUED or job.is_dead(silent_since)]
+
     def _one(self, connection: Connection, job_id: str) -> Job:
         number = find(connection, self._database.path, "jobs", job_id)
         row = connection.execute(f"SELECT {_JOBS.fields} FROM jobs WHERE number = ?", (number,)).fetchone()

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ import pytest
 
 from pytest_kaizen.cli import main
 from pytest_kaizen.config import ServerConfig
+from pytest_kaizen.pipeline import jobs
+from pytest_kaizen.pipeline.insights import KIND
 from pytest_kaizen.store.workspaces import Workspaces
 
 TIMEOUT_S = 120
@@ -73,6 +76,46 @@ def test_a_fresh_server_shows_its_first_key_once(tmp_path: Path) -> None:
             assert [trace["output"] for trace in client.get("/api/v1/traces").json()["traces"]] == ["kept"]
     assert process.returncode == 0
     assert rest == ["", "", "", ""]
+
+
+def test_jobs_are_done_by_the_server_and_by_a_worker_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a key for the model they fail, with that reason."""
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    rest: list[str] = []
+    with serving(tmp_path, rest) as process:
+        place = line_of(process, r"kaizen serves (http://\S+) .*")
+        key = line_of(process, r"key of .*: (kz_\S+)")
+        with bearer(place, key) as client:
+            upload = {"traces": [{"filename": "a.md", "content": "# a", "fileType": "md"}]}
+            assert client.post("/api/traces", json=upload).status_code == 200
+            job = client.post("/api/insights/generate", json={}).json()["jobId"]
+            end = time.monotonic() + TIMEOUT_S
+            while (shown := client.get(f"/api/jobs/{job}").json())["status"] != "failed":
+                assert time.monotonic() < end, shown
+                time.sleep(0.05)
+    assert "set ANTHROPIC_API_KEY" in shown["error"]
+    assert process.returncode == 0
+
+    workspaces = Workspaces.open(tmp_path / ".kaizen" / "server")
+    workspace = workspaces.get(workspaces.central.workspaces()[0].id)
+    left = jobs.create(workspace.store, KIND, "default", workspace.store.jobs.one(job).settings)
+    command = [sys.executable, "-m", "pytest_kaizen.cli", "--root", str(tmp_path), "worker"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
+        try:
+            end = time.monotonic() + TIMEOUT_S
+            while not workspace.store.jobs.one(left.id).status.final:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            said = worker.communicate(timeout=TIMEOUT_S)
+    assert worker.returncode == 0
+    assert said[0] == "kaizen does the jobs of the store (stop: Ctrl-C)\n"
+    assert "set ANTHROPIC_API_KEY" in (workspace.store.jobs.one(left.id).error or "")
+    workspaces.close()
 
 
 def test_elsewhere_it_needs_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -214,12 +214,6 @@ def test_gepa_proposes_small_edits_with_our_lessons(simulation: ModuleType) -> N
     assert found[0].insights
 
 
-def test_gepa_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, simulation: ModuleType) -> None:
-    monkeypatch.setitem(sys.modules, "gepa.api", None)
-    with pytest.raises(ConfigError, match=r"pip install 'pytest-kaizen\[gepa\]'"):
-        run("gepa", simulation)
-
-
 class Replaces:
     """Proposes a rule in the place of a line of the prompt."""
 
@@ -239,6 +233,30 @@ class Replaces:
         return self.simulation.Relations()
 
     rewrite = relate
+
+
+def test_gepa_adds_what_several_reflections_came_to_and_else_one_lesson_at_a_time(
+    simulation: ModuleType, make_cases: Any, fake_evaluator: Any
+) -> None:
+    class Three(Replaces):
+        def reflect(self, request: ReflectionRequest) -> Any:
+            rules = ("Be kind.", "Be kind.", f"Be exact, {request.attempt}.")
+            return simulation.Lessons(lessons=tuple(simulation.Lesson(rule=rule) for rule in rules[::-1]))
+
+    cases = make_cases(12)
+    job = SearchJob(task="reply", prompt="Reply.", search=cases[:8], validation=cases[8:])
+    evaluator = fake_evaluator(score=lambda prompt, *_: 0.2 + 0.5 * ("kind" in prompt))
+    ENGINES["gepa"]().run(
+        job, evaluator, Three(simulation), MemoryLedger(), Meter(Budget(rollouts=30)), ignore
+    )
+    prompts = list(dict.fromkeys(prompt for prompt, _, _ in evaluator.asked))
+    assert prompts[1] == "Reply.\n\nFollow these rules:\n- Be kind."
+
+
+def test_gepa_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, simulation: ModuleType) -> None:
+    monkeypatch.setitem(sys.modules, "gepa.api", None)
+    with pytest.raises(ConfigError, match=r"pip install 'pytest-kaizen\[gepa\]'"):
+        run("gepa", simulation)
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,34 @@ def test_a_running_job_shows_that_it_lives(store: Store, monkeypatch: pytest.Mon
     assert seen is not None
     assert job.heartbeat_at is not None
     assert seen > job.heartbeat_at
+
+
+def test_what_waits_for_a_process(store: Store) -> None:
+    queued = jobs.create(store, "insights", "a", {})
+    dead = jobs.start(store, "insights", "b", {})
+    _silence(store, dead)
+    jobs.start(store, "insights", "c", {})
+    jobs.stop(store, jobs.create(store, "insights", "d", {}).id)
+    assert [job.id for job in jobs.waiting(store)] == [queued.id, dead.id]
+
+
+def test_a_job_that_is_handed_back_waits_for_another_process(store: Store) -> None:
+    job = jobs.start(store, "insights", "a", {})
+    jobs.progress(store, job, "half of it", Spend(calls=2))
+    with pytest.raises(jobs.HandedBack), jobs.running(store, job):
+        raise jobs.HandedBack
+    [waiting] = jobs.waiting(store)
+    assert (waiting.status, waiting.spend.calls, waiting.finished_at) == (JobStatus.QUEUED, 2, None)
+    assert jobs.claim(store, job.id).owner != job.owner
+
+
+def test_giving_up_a_job(store: Store) -> None:
+    """It fails, unless a process has it or it has come to its end."""
+    queued = jobs.create(store, "insights", "a", {})
+    alive = jobs.start(store, "insights", "b", {})
+    ended = jobs.stop(store, jobs.create(store, "insights", "c", {}).id)
+    for job in (queued, alive, ended):
+        jobs.give_up(store, job.id, "cannot be begun")
+    found = [store.jobs.one(job.id) for job in (queued, alive, ended)]
+    assert [job.status for job in found] == [JobStatus.FAILED, JobStatus.RUNNING, JobStatus.STOPPED]
+    assert [job.error for job in found] == ["cannot be begun", None, None]

@@ -8,10 +8,6 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import httpcore  # noqa: F401
-import httpcore2  # noqa: F401
-import httpx  # noqa: F401
-import httpx2  # noqa: F401
 import pytest
 
 # pytester throws away what a run imported. What is imported here is imported once for all tests.

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.errors import StoreError
+from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.server.app import create_app
 from pytest_kaizen.server.operation import Operation
 from pytest_kaizen.server.routes import OPERATIONS
@@ -73,7 +74,14 @@ class Live:
 
     def __init__(self, app: ASGIApp) -> None:
         config = uvicorn.Config(
-            app, http="httptools", loop="uvloop", log_config=None, server_header=False, access_log=False
+            app,
+            access_log=False,
+            http="httptools",
+            log_config=None,
+            loop="uvloop",
+            server_header=False,
+            # A connection that a bug leaves open fails a test and does not keep it from ending.
+            timeout_graceful_shutdown=60,
         )
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -105,13 +113,31 @@ class Site:
             headers={"X-API-Key": self.book.keys.get(key, key)} if key else {},
         )
 
+    def work_off(self) -> None:
+        """Do the jobs of our workspace, as the worker would."""
+        self.state.worker.work_off(self.book.open("ours"))
+
 
 MakeSite = Callable[..., Site]
 
 
 @pytest.fixture
-def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
-    workspaces = Workspaces.open(tmp_path / "store")
+def home() -> str:
+    """Where the store lies; a file of tests for both homes overrides it."""
+    return "sqlite"
+
+
+@pytest.fixture
+def place(home: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path | str:
+    if home == "sqlite":
+        return tmp_path / "store"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def book(place: Path | str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
+    workspaces = Workspaces.open(place)
     made = Book(workspaces, monkeypatch)
     made.add("reads", "ours", "read")
     made.add("writes", "ours", "write")
@@ -123,6 +149,15 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
     workspaces.central.keys.revoke(made.add("gone", "ours", "read", "write", "admin"))
     yield made
     workspaces.close()
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLLM]:
+    """The model that jobs ask."""
+    with ScriptedLLM() as scripted:
+        for name, value in scripted.environ.items():
+            monkeypatch.setenv(name, value)
+        yield scripted
 
 
 @pytest.fixture

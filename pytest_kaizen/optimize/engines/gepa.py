@@ -271,6 +271,9 @@ class _InsightSearch(_Search):
         )
         insights, clashes = self._book.merge(self._bench.reflect(request).lessons, failures)
         edits = []
+        # GEPA judges a text as a whole: a wrong lesson rides along with right ones and stays. One that
+        # several reflections came to is more likely right.
+        insights = [insight for insight in insights if insight.votes > 1] or insights[:1]
         for insight in insights:
             lines = [text for text in clashes.get(insight.id, ()) if has_line(prompt, text)]
             edits.append(Edit("change", insight.text, lines[0]) if lines else Edit("add", insight.text))

@@ -42,6 +42,9 @@ def request_for(prompt: str, inputs: Mapping[str, Any], model: str) -> LLMReques
 class FeedbackEvaluator:
     """Runs logged inputs, several at once; one that breaks costs its case. See ``optimize.Evaluator``.
 
+    As long as the model has not answered once, its error is raised: without a key, or with a wrong one,
+    no case will do better.
+
     Args:
         cases: The inputs.
         model: The model that answers.
@@ -66,9 +69,15 @@ class FeedbackEvaluator:
         self._llm = llm
         self._judge = judge
         self._threads = threads
+        self._answered = False
+        self._unanswered: LLMError | None = None
 
     def evaluate(self, prompt: str, cases: Sequence[str], samples: Sequence[int]) -> Iterator[Scored]:
-        """Run cases under a prompt; see ``optimize.Evaluator``."""
+        """Run cases under a prompt; see ``optimize.Evaluator``.
+
+        Raises:
+            LLMError: The model has answered none of these cases, nor any before.
+        """
         asks = [(self._cases[case], sample) for case in cases for sample in samples]
         pool = ThreadPoolExecutor(self._threads)
         try:
@@ -77,14 +86,19 @@ class FeedbackEvaluator:
         finally:
             # Whoever stops listening ends what has not begun.
             pool.shutdown(wait=False, cancel_futures=True)
+        if self._unanswered is not None and not self._answered:
+            raise self._unanswered
 
     def _run(self, prompt: str, case: LoggedCase, sample: int) -> Scored:
         door = CountedLLM(self._llm)
         try:
             return self._rollout(door, prompt, case, sample)
+        except LLMError as exc:
+            self._unanswered = exc
+            return Scored(case_id=case.id, sample=sample, error=str(exc), cost_usd=door.cost_usd)
         except Exception as exc:
             # The door may be anyone's: what breaks in it is a missing score.
-            error = str(exc) if isinstance(exc, LLMError) else f"{type(exc).__name__}: {exc}"
+            error = f"{type(exc).__name__}: {exc}"
             return Scored(case_id=case.id, sample=sample, error=error, cost_usd=door.cost_usd)
 
     def _rollout(self, door: CountedLLM, prompt: str, case: LoggedCase, sample: int) -> Scored:
@@ -94,6 +108,7 @@ class FeedbackEvaluator:
             # The active prompt's variables fit all cases, so this is the candidate's own fault.
             return Scored(case_id=case.id, sample=sample, score=0.0, feedback=(_unfit(exc),), cost_usd=0.0)
         output = door.complete(request).text
+        self._answered = True
         scores = score_rubric(
             self._rubric,
             input=case.inputs,

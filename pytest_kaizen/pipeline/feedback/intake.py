@@ -9,7 +9,7 @@ from typing import Any
 
 from ...capture import Redactor
 from ...errors import KaizenError, UsageError
-from ...models import FeedbackEntry, Job, JobStatus, Task
+from ...models import FeedbackEntry, Job, Task
 from ...optimize import Budget
 from ...store import Store
 from .. import jobs
@@ -127,5 +127,4 @@ def _tell(task: str, exc: Exception) -> None:
 def _give_up(store: Store, job: Job, exc: Exception) -> None:
     """End a job that nobody has begun: it would keep others from starting."""
     with suppress(KaizenError):
-        if jobs.look_up(store, job.id).status is JobStatus.QUEUED:
-            jobs.fail(store, jobs.claim(store, job.id), str(exc))
+        jobs.give_up(store, job.id, str(exc))

@@ -216,7 +216,6 @@ def test_watching_sends_what_comes(suite: Suite, ct: FakeCT) -> None:
     )
     wait_until(lambda: len(ct.feedback) == 4)
     suite.run("--kaizen-upload-timeout=0", passed=2, code=0)
-    assert ": another process is sending them" in suite.text or len(ct.feedback) == 8
     wait_until(lambda: len(ct.feedback) == 8)
     watch.send_signal(signal.SIGINT)
     output, _ = watch.communicate(timeout=60)

@@ -1,11 +1,11 @@
-"""Kaizen CT's page: tasks, feedback, prompts, traces with scores, keys."""
+"""Kaizen CT's page: tasks, feedback, prompts, optimisations, traces with scores, keys."""
 
 from __future__ import annotations
 
 from ...operation import Operation
-from . import feedback, keys, prompts, tasks, traces
+from . import feedback, jobs, keys, prompts, tasks, traces
 
-_PARTS = (tasks, feedback, prompts, traces, keys)
+_PARTS = (tasks, feedback, prompts, jobs, traces, keys)
 OPERATIONS: tuple[Operation, ...] = tuple(row for part in _PARTS for row in part.OPERATIONS)
 
 __all__ = ["OPERATIONS"]

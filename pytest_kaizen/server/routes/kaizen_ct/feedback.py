@@ -19,6 +19,7 @@ from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from .ids import task_of
+from .threshold import is_reached, search_if_due
 from .versions import add_first
 
 
@@ -32,7 +33,12 @@ class FeedbackQuery(BaseModel):
 
 async def log(call: Call, body: FeedbackCreate) -> FeedbackResult | ASGIApp:
     """Log feedback; a task name that is not known yet makes the task."""
-    return await call.once(partial(_log, body, call.state.redactor.apart(), datetime.now(UTC)))
+    reached: list[models.Task] = []
+    redactor = call.state.redactor.apart()
+    answer = await call.once(partial(_log, body, redactor, datetime.now(UTC), reached))
+    if reached:
+        await search_if_due(call, reached[-1])
+    return answer
 
 
 def list_feedback(call: Call, query: FeedbackQuery) -> FeedbackList:
@@ -42,13 +48,17 @@ def list_feedback(call: Call, query: FeedbackQuery) -> FeedbackList:
     return FeedbackList([FeedbackResult.of(entry) for entry in entries])
 
 
-def _log(body: FeedbackCreate, redactor: Redactor, now: datetime, store: Store) -> FeedbackResult:
+def _log(
+    body: FeedbackCreate, redactor: Redactor, now: datetime, reached: list[models.Task], store: Store
+) -> FeedbackResult:
     task = _task(body, now, store)
     entry = body.to_entry(task.id, now)
     try:
         log_feedback(store, task, entry, redactor)
     except UsageError as exc:
         raise Refusal(422, str(exc), code="INVALID") from None
+    if is_reached(store, task):
+        reached.append(task)
     kept: FeedbackEntry = store.feedback.newest(task.id, limit=1)[0]
     return FeedbackResult.of(kept)
 

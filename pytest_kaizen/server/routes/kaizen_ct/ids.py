@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from ....models import Task, Trace
+from ....models import Job, Task, Trace
 from ....store import Store
 from ...problem import Refusal
 
@@ -50,6 +50,19 @@ def trace_of(store: Store, given: str) -> Trace:
     if found is None:
         raise Refusal(404, f"there is no trace {given!r}")
     return found
+
+
+def job_of(store: Store, given: str) -> Job:
+    """Return a job by its id, as we or as Kaizen CT has it.
+
+    Raises:
+        Refusal: There is none (404).
+    """
+    uuid = as_uuid(given)
+    for job in store.jobs.newest():
+        if given == job.id or (uuid is not None and uuid == made_id("job", job.id)):
+            return job
+    raise Refusal(404, f"there is no job {given!r}")
 
 
 def task_id_of(store: Store, name: str | None) -> UUID:

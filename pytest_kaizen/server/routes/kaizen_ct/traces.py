@@ -14,6 +14,7 @@ from ....models import (
     ScoreSource,
     Span,
     SpanKind,
+    Task,
     Trace,
     new_span_id,
     new_trace_id,
@@ -23,6 +24,7 @@ from ....platforms.kaizen_ct.wire import ScoreRequest, TraceCreate, TraceResult
 from ....store import Store
 from ...operation import Access, Call, Operation
 from .ids import as_uuid, made_id, task_id_of, task_of, trace_of
+from .threshold import is_reached, search_if_due
 
 #: What of a trace of theirs ours has no place for, in its metadata.
 _THEIRS = "kaizen_ct"
@@ -39,7 +41,11 @@ async def create(call: Call, body: TraceCreate) -> TraceResult | ASGIApp:
 
 async def score(call: Call, body: ScoreRequest, trace_id: str) -> TraceResult | ASGIApp:
     """Give a trace a score, over an earlier one; it is feedback where the task's feedback is traces."""
-    return await call.once(partial(_score, trace_id, body))
+    reached: list[Task] = []
+    answer = await call.once(partial(_score, trace_id, body, reached))
+    if reached:
+        await search_if_due(call, reached[-1])
+    return answer
 
 
 def shown(store: Store, trace: Trace) -> TraceResult:
@@ -98,7 +104,7 @@ def _add(task_id: str, trace: Trace, store: Store) -> TraceResult:
     return shown(store, named)
 
 
-def _score(trace_id: str, body: ScoreRequest, store: Store) -> TraceResult:
+def _score(trace_id: str, body: ScoreRequest, reached: list[Task], store: Store) -> TraceResult:
     trace = trace_of(store, trace_id)
     given = Score(name=SCORE, value=body.score, source=ScoreSource.SDK)
     others = [item for item in trace.scores if (item.name, item.source) != (SCORE, ScoreSource.SDK)]
@@ -108,6 +114,8 @@ def _score(trace_id: str, body: ScoreRequest, store: Store) -> TraceResult:
     task = None if trace.task is None else store.tasks.find(trace.task)
     if task is not None and task.feedback_source == "traces":
         store.feedback.add(task, entry_of_trace(scored, given, task))
+        if is_reached(store, task):
+            reached.append(task)
     return shown(store, scored)
 
 

@@ -1,4 +1,4 @@
-"""Kayba's page: traces as files."""
+"""Kayba's traces, as files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import partial
 
 from starlette.types import ASGIApp
 
-from ...models import Trace
-from ...pipeline.trace_files import NewFile, file_traces
-from ...platforms.kayba.wire import (
+from ....models import Trace
+from ....pipeline.trace_files import NewFile, file_traces
+from ....platforms.kayba.wire import (
     BatchRequest,
     Empty,
     TraceFile,
@@ -19,10 +19,10 @@ from ...platforms.kayba.wire import (
     Uploaded,
     UploadRequest,
 )
-from ...report.trace_json import META_KEYS, trace_content, trace_json
-from ...store import Store
-from ..operation import Access, Call, Operation
-from ..problem import Refusal
+from ....report.trace_json import META_KEYS, trace_content, trace_json
+from ....store import Store
+from ...operation import Access, Call, Operation
+from ...problem import Refusal
 
 _AT_ONCE = 200
 

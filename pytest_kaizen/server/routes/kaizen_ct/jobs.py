@@ -1,0 +1,167 @@
+"""Kaizen CT's optimisations."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
+
+from .... import models
+from ....errors import JobError, KaizenError, StoreError
+from ....models import JobStatus
+from ....pipeline import jobs
+from ....pipeline.feedback.forecast import Forecast, forecast
+from ....pipeline.search import KIND, Search
+from ....pipeline.stored_prompts import prompt_to_improve
+from ....platforms.kaizen_ct.wire import CostEstimate, Job, JobList, OptimizeResult
+from ....store import Store
+from ...operation import Access, Call, Operation
+from ...problem import Refusal
+from .ids import job_of, made_id, task_id_of, task_of
+from .versions import id_of
+
+_STATUS = {
+    JobStatus.QUEUED: "PENDING",
+    JobStatus.RUNNING: "RUNNING",
+    JobStatus.COMPLETED: "SUCCESS",
+    JobStatus.FAILED: "FAILURE",
+    JobStatus.STOPPED: "FAILURE",
+}
+#: What a running search does, by how its step begins.
+_BY_STEP = {
+    "validating": "EVALUATING",
+    "comparing": "EVALUATING",
+    "round": "COMPILING",
+    "reflection": "COMPILING",
+}
+_TRIGGERS = {"api": "api_on_demand", "threshold": "auto_threshold"}
+#: Of what came of a job, what its metadata shows.
+_SHOWN = ("sentence", "decision", "diff")
+
+
+class JobQuery(BaseModel):
+    """What may be asked of the list."""
+
+    task_id: str | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 200
+
+
+class _Planned(NamedTuple):
+    task: models.Task
+    search: Search
+    forecast: Forecast
+
+
+async def start(call: Call, task_id: str) -> OptimizeResult | ASGIApp:
+    """Start a search for a better prompt, with the task's feedback as the metric."""
+    planned = await run_in_threadpool(_plan, call, task_id)
+    answer = await call.once(partial(_start, planned))
+    call.state.worker.begin(call.workspace.id)
+    return answer
+
+
+def get(call: Call, job_id: str) -> Job:
+    """Show how an optimisation stands."""
+    job = job_of(call.store, job_id)
+    if job.kind != KIND:
+        raise Refusal(404, f"job {job_id!r} is no optimisation")
+    return _shown(call.store, job)
+
+
+def list_jobs(call: Call, query: JobQuery) -> JobList:
+    """List optimisations, the newest first."""
+    name = None if query.task_id is None else task_of(call.store, query.task_id).name
+    found = call.store.jobs.newest(name, kind=KIND)[: query.limit]
+    return JobList([_shown(call.store, job) for job in found])
+
+
+def _plan(call: Call, task_id: str) -> _Planned:
+    config, store = call.state.config, call.store
+    task = task_of(store, task_id)
+    search = search_of(call, task, "api")
+    try:
+        jobs.require_free(store, KIND, task.name)
+        if not store.feedback.count(task.id).total:
+            raise Refusal(400, f"'{task.name}' has no feedback to search with", code="NO_FEEDBACK")
+        prompt = prompt_to_improve(store, task.name)
+        return _Planned(task, search, forecast(config, store, task, search, prompt))
+    except JobError:
+        raise _active(task) from None
+    except StoreError:
+        raise
+    except KaizenError as exc:
+        raise Refusal(400, str(exc)) from None
+
+
+def search_of(call: Call, task: models.Task, triggered_by: str) -> Search:
+    """Return the search for a better prompt of a task, as its settings and the server's have it."""
+    return Search.of(
+        call.state.config,
+        task.name,
+        budget_usd=task.cost_budget,
+        source="feedback",
+        triggered_by=triggered_by,
+    )
+
+
+def _start(planned: _Planned, store: Store) -> OptimizeResult:
+    task, search, cost = planned
+    try:
+        job = jobs.create(store, KIND, task.name, search.settings, search.triggered_by)
+    except JobError:
+        raise _active(task) from None
+    budget = search.budget.usd
+    warning = None
+    if budget is not None and cost.usd > budget:
+        warning = f"up to ${cost.usd:.2f} may be needed; the search stops at the budget of ${budget:.2f}"
+    return OptimizeResult(
+        job=_shown(store, job),
+        cost_estimate=CostEstimate(
+            estimated_cost_usd=round(cost.usd, 6),
+            estimated_llm_calls=cost.calls,
+            train_size=cost.search,
+            val_size=cost.validation,
+            max_trials=cost.rollouts,
+            teacher_model=cost.reflector,
+            judge_model=cost.judge,
+        ),
+        budget_warning=warning,
+    )
+
+
+def _active(task: models.Task) -> Refusal:
+    return Refusal(409, f"an optimisation of '{task.name}' is active already; wait for that job")
+
+
+def _shown(store: Store, job: models.Job) -> Job:
+    task = store.tasks.find(job.task)
+    number = job.result.get("version")
+    versions = [] if task is None or number is None else store.prompts(job.task)
+    made = next((known for known in versions if known.version == number), None)
+    status = _STATUS[job.status]
+    if job.status is JobStatus.RUNNING:
+        status = _BY_STEP.get(job.step.partition(" ")[0], status)
+    metadata = {key: job.result[key] for key in _SHOWN if job.result.get(key)}
+    return Job(
+        id=made_id("job", job.id),
+        task_id=task_id_of(store, job.task),
+        prompt_version_id=None if task is None or made is None else id_of(task, made),
+        status=status,
+        triggered_by=_TRIGGERS.get(job.triggered_by, job.triggered_by),
+        error_message="the job was stopped" if job.status is JobStatus.STOPPED else job.error,
+        job_metadata={**metadata, "spend": job.spend.model_dump()},
+        progress_step=job.step or None,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        completed_at=job.finished_at,
+    )
+
+
+OPERATIONS = (
+    Operation("POST", "/api/v1/optimize/{task_id}", Access.WRITE, start, errors=(400, 404, 409)),
+    Operation("GET", "/api/v1/jobs", Access.READ, list_jobs, errors=(404,)),
+    Operation("GET", "/api/v1/jobs/{job_id}", Access.READ, get, errors=(404,)),
+)

@@ -1,0 +1,1 @@
+"""Jobs that a server's requests start, and the worker that does them."""

@@ -1,0 +1,77 @@
+"""What a worker does for each kind of job: the work itself is the pipeline's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from ...config import Config
+from ...llm import AnthropicLLM
+from ...models import Job
+from ...pipeline import insights, jobs, search
+from ...pipeline.feedback.measure import FeedbackMeasure
+from ...pipeline.improve import optimize_task
+from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
+from ...prices import load_prices
+from ...store import Store
+
+#: Seconds for an answer: a reflection takes longer than a judge's.
+_TIMEOUT_S = 120.0
+
+
+class Assignment(NamedTuple):
+    """A job to do.
+
+    Attributes:
+        config: The server's configuration.
+        store: The store of the job's workspace.
+        job: The job, which nobody has claimed yet.
+        key: The key for the model that came with the request; None for the environment's.
+        pause: Called between two steps; raises ``HandedBack`` when this process is to end.
+    """
+
+    config: Config
+    store: Store
+    job: Job
+    key: str | None
+    pause: Callable[[], None]
+
+
+def draw(work: Assignment) -> None:
+    """Draw insights from traces; raises as ``draw_insights`` and ``jobs.claim``."""
+    config, store = work.config, work.store
+    job = jobs.claim(store, work.job.id)
+    timeout_s = max(config.judge.timeout_s, _TIMEOUT_S)
+    llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s, api_key=work.key)
+    try:
+        insights.draw_insights(
+            config, store, job, llm, lambda _: work.pause(), prompt_of=partial(active_text, store)
+        )
+    finally:
+        llm.close()
+
+
+def optimize(work: Assignment) -> None:
+    """Search for a better prompt, which becomes a draft; raises as ``optimize_task``."""
+    config, store, job = work.config, work.store, work.job
+    prompt = prompt_to_improve(store, job.task, job)
+    dismiss_open(store, job.task)
+    optimize_task(
+        config,
+        store,
+        search.Search.of_job(job),
+        FeedbackMeasure(config, store),
+        on_doubt=lambda _: True,
+        on_estimate=lambda _: True,
+        on_event=lambda _: work.pause(),
+        prompt=prompt,
+        on_proposal=lambda proposal: {
+            "version": add_draft(store, proposal).version,
+            "decision": proposal.acceptance.decision.value,
+            "diff": proposal.diff,
+        },
+    )
+
+
+KINDS: Mapping[str, Callable[[Assignment], None]] = {insights.KIND: draw, search.KIND: optimize}

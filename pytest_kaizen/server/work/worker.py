@@ -1,0 +1,180 @@
+"""The worker: finds the jobs that nobody does, in all workspaces, and does them.
+
+Any number of processes may have one on the same store. A job is done by the process that claims it;
+one whose process died is gone on with by whoever notices first, and what was paid for is in the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Self
+
+from ...config import Config
+from ...errors import JobError, StoreError
+from ...models import Job
+from ...pipeline import jobs
+from ...store import Store
+from ...store.workspaces import OpenWorkspace, Workspaces
+from .kinds import KINDS, Assignment
+
+_log = logging.getLogger("pytest_kaizen.server")
+#: How often to look in all workspaces: for jobs of processes that died, and of those that are busy.
+_SWEEP_S = 30.0
+#: What is under way when the worker is told to stop has so long to come to its next step.
+_STOP_S = 10.0
+_KEY_IS_GONE = (
+    "the key that came with the request was in the memory of a process that has ended; "
+    "ask again: what the model answered is not paid for twice"
+)
+
+
+class Worker:
+    """Does jobs, in threads of its own, while it is entered.
+
+    Args:
+        config: The server's configuration.
+        workspaces: Those of the server.
+        kinds: What is done for each kind of job.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        workspaces: Workspaces,
+        kinds: Mapping[str, Callable[[Assignment], None]] = KINDS,
+    ) -> None:
+        self._config = config
+        self._workspaces = workspaces
+        self._kinds = kinds
+        self._most = config.server.jobs_at_once
+        #: Workspaces to look in; None for all.
+        self._woken: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        #: Set when a job waits for another one to end.
+        self._crowded = threading.Event()
+        self._lock = threading.Lock()
+        self._mine: dict[str, threading.Thread] = {}
+        self._keys: dict[str, str] = {}
+        self._thread = threading.Thread(target=self._run, name="kaizen-worker", daemon=True)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(jobs={sorted(self._mine)})"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Hand back what is under way, at its next step; what takes longer counts as broken off."""
+        self._stop.set()
+        self._woken.put(None)
+        self._thread.join()
+        until = monotonic() + _STOP_S
+        with self._lock:
+            working = list(self._mine.values())
+        for thread in working:
+            thread.join(max(until - monotonic(), 0))
+
+    def begin(self, workspace: str, job: Job | None = None, key: str | None = None) -> None:
+        """See to it that what a workspace has to do is begun soon.
+
+        Args:
+            workspace: The id of the workspace.
+            job: A job that was stored just now.
+            key: The key for its model. It is in memory alone, so only this process can do the job.
+        """
+        if job is not None and key is not None:
+            with self._lock:
+                self._keys[job.id] = key
+        self._woken.put(workspace)
+
+    def work_off(self, workspace: OpenWorkspace) -> None:
+        """Do all that a workspace has to do, one job after the other, in this thread."""
+        for job in self._doable(workspace.store):
+            self._do(workspace, job)
+
+    def _run(self) -> None:
+        swept = -_SWEEP_S
+        while not self._stop.is_set():
+            left = swept + _SWEEP_S - monotonic()
+            place = None
+            if left > 0:
+                with suppress(queue.Empty):
+                    place = self._woken.get(timeout=left)
+                    if place is not None:
+                        self._look([place])
+                        continue
+            swept = monotonic()
+            with suppress(StoreError):
+                self._look([known.id for known in self._workspaces.central.workspaces()])
+
+    def _look(self, places: list[str]) -> None:
+        for place in places:
+            try:
+                workspace = self._workspaces.get(place)
+                for job in self._doable(workspace.store):
+                    self._begin(workspace, job)
+            except StoreError as exc:
+                _log.warning("jobs of %s: %s", place, exc)
+
+    def _doable(self, store: Store) -> Iterator[Job]:
+        for job in jobs.waiting(store):
+            if not job.settings.get("own_key") or job.id in self._keys:
+                yield job
+            elif not _is_fresh(job):
+                jobs.give_up(store, job.id, _KEY_IS_GONE)
+
+    def _begin(self, workspace: OpenWorkspace, job: Job) -> None:
+        with self._lock:
+            # What came with its own key begins at once: nobody else can do it.
+            full = len(self._mine) >= self._most and job.id not in self._keys
+            if full:
+                self._crowded.set()
+            if self._stop.is_set() or full or job.id in self._mine:
+                return
+            thread = threading.Thread(
+                target=self._do_and_look, args=(workspace, job), name=f"kaizen-job-{job.id}", daemon=True
+            )
+            self._mine[job.id] = thread
+        thread.start()
+
+    def _do_and_look(self, workspace: OpenWorkspace, job: Job) -> None:
+        try:
+            self._do(workspace, job)
+        finally:
+            with self._lock:
+                del self._mine[job.id]
+            if self._crowded.is_set():
+                self._crowded.clear()
+                self._woken.put(None)
+
+    def _do(self, workspace: OpenWorkspace, job: Job) -> None:
+        with self._lock:
+            key = self._keys.pop(job.id, None)
+        store = workspace.store
+        try:
+            self._kinds[job.kind](Assignment(self._config, store, job, key, self._pause))
+        except jobs.HandedBack:
+            _log.info("job %s is handed back", job.id)
+        except JobError as exc:
+            # Another process has it, or it was stopped.
+            _log.info("job %s: %s", job.id, exc)
+        except Exception as exc:
+            _log.warning("job %s failed: %s", job.id, jobs.reason_of(exc))
+            with suppress(StoreError):
+                jobs.give_up(store, job.id, jobs.reason_of(exc))
+
+    def _pause(self) -> None:
+        if self._stop.is_set():
+            raise jobs.HandedBack
+
+
+def _is_fresh(job: Job) -> bool:
+    """Whether the process that knows a queued job's key may not have come to it yet."""
+    return job.owner is None and datetime.now(UTC) - job.created_at < timedelta(seconds=jobs.LEASE_S)

@@ -1,0 +1,88 @@
+"""A session that uploads to ``kaizen serve``: our backends and our server agree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from pytest_kaizen import CTClient, KalmiaClient, KateClient, KaybaClient
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import Suite
+
+
+class Served(NamedTuple):
+    """A server that runs, and the key of its workspace."""
+
+    url: str
+    key: str
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    command = [sys.executable, "-m", "pytest_kaizen.cli", "serve", "--port", "0", "--store", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline() + process.stdout.readline()
+        yield Served(re.findall(r"http://\S+", said)[0], re.findall(r"kz_\S+", said)[0])
+        process.terminate()
+
+
+def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = {
+        "KAIZEN_BASE_URL": served.url,
+        "KAYBA_API_URL": f"{served.url}/api",
+        "KALMIA_BASE_URL": served.url,
+        "KATE_API_URL": served.url,
+        "KATE_AGENT_ID": "greeter",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": served.url,
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={served.key}",
+        **{f"{name}_API_KEY": served.key for name in ("KAIZEN", "KAYBA", "KALMIA", "KATE")},
+    }
+    for name, value in addresses.items():
+        monkeypatch.setenv(name, value)
+    suite.write("""
+        import pytest
+
+        @pytest.mark.kaizen("greet")
+        @pytest.mark.parametrize("who", ["ada", "ben"])
+        def test_it(kaizen, ask, who):
+            ask(f"hello {who}")
+            kaizen.score("warm", 0.75)
+    """)
+    names = ("kaizen-ct", "kayba", "kalmia", "kate", "otlp")
+    suite.run(
+        *(f"--kaizen-backend={name}" for name in names), "--kaizen-upload-timeout=120", passed=2, code=0
+    )
+    said = rf"kaizen: ({'|'.join(names)}): \d+ (.*)"
+    sent = [found for line in suite.result.outlines if (found := re.fullmatch(said, line))]
+    assert [(line[1], line[2]) for line in sent] == [(name, "sent") for name in names]
+
+    with CTClient() as ct:
+        [task] = ct.list_tasks()
+    assert (task.name, task.feedback_count) == ("greet", 2)
+    with KaybaClient() as kayba:
+        files = [trace["filename"] for trace in kayba.list_traces()["traces"]]
+    assert len([name for name in files if name.endswith(".md")]) == 2
+    with KalmiaClient() as kalmia:
+        [experiment] = kalmia.list_experiments()
+        metrics = kalmia.get_experiment(experiment.id).metrics
+    assert metrics is not None
+    assert metrics.traces == 2
+
+    async def runs_of_kate() -> list[tuple[str, int]]:
+        async with KateClient() as kate:
+            runs = await kate.runs.list()
+            spans = [(await kate.runs.spans(run_id=run.id)).spans for run in runs]
+        calls = [sum(span.span_kind == "LLM" for span in found) for found in spans]
+        return [(run.status, count) for run, count in zip(runs, calls, strict=True)]
+
+    assert asyncio.run(runs_of_kate()) == [("completed", 2)]

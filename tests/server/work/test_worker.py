@@ -1,0 +1,236 @@
+"""The worker by what becomes of jobs: done, taken over, handed back, left to others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pytest_kaizen.config import Config, ServerConfig
+from pytest_kaizen.errors import LLMError
+from pytest_kaizen.models import Job, JobStatus, Trace
+from pytest_kaizen.pipeline import jobs
+from pytest_kaizen.pipeline.insights import KIND, Study
+from pytest_kaizen.scripted import Request, ScriptedLLM
+from pytest_kaizen.server.work.kinds import KINDS, Assignment
+from pytest_kaizen.server.work.worker import Worker
+from pytest_kaizen.store import Store
+from pytest_kaizen.store.workspaces import OpenWorkspace
+from tests.server.conftest import Book
+
+#: Nothing here takes so long; it only ends a test that would hang.
+PATIENCE_S = 120
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def ours(book: Book) -> OpenWorkspace:
+    return book.open("ours")
+
+
+def make_worker(book: Book, do: Callable[[Assignment], None], at_once: int = 4) -> Worker:
+    config = Config(root=Path(), store=Path("unused.db"), server=ServerConfig(jobs_at_once=at_once))
+    return Worker(config, book.workspaces, {"odd": do})
+
+
+def until(store: Store, job: Job, status: JobStatus) -> Job:
+    end = time.monotonic() + PATIENCE_S
+    while (known := store.jobs.one(job.id)).status is not status:
+        assert time.monotonic() < end, f"{known.status}: {known.error}"
+        time.sleep(0.02)
+    return known
+
+
+def complete(work: Assignment) -> None:
+    with jobs.running(work.store, jobs.claim(work.store, work.job.id)) as job:
+        job.result = {"done": True}
+
+
+def test_jobs_of_all_workspaces_are_done(book: Book, ours: OpenWorkspace) -> None:
+    theirs = book.open("theirs")
+    before = jobs.create(ours.store, "odd", "a", {})
+    with make_worker(book, complete) as worker:
+        until(ours.store, before, JobStatus.COMPLETED)
+        after = jobs.create(theirs.store, "odd", "b", {})
+        worker.begin(theirs.id, after)
+        assert until(theirs.store, after, JobStatus.COMPLETED).result == {"done": True}
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_a_job_that_cannot_be_done_fails_and_keeps_no_other_from_starting(
+    book: Book, ours: OpenWorkspace, claimed: bool
+) -> None:
+    def breaks(work: Assignment) -> None:
+        if claimed:
+            with jobs.running(work.store, jobs.claim(work.store, work.job.id)):
+                raise LLMError("no key")
+        raise LLMError("no key")
+
+    job = jobs.create(ours.store, "odd", "a", {})
+    make_worker(book, breaks).work_off(ours)
+    known = ours.store.jobs.one(job.id)
+    assert (known.status, known.error) == (JobStatus.FAILED, "no key")
+    jobs.create(ours.store, "odd", "a", {})
+
+
+def test_a_kind_that_nobody_knows_fails(book: Book, ours: OpenWorkspace) -> None:
+    job = jobs.create(ours.store, "other", "a", {})
+    make_worker(book, complete).work_off(ours)
+    assert ours.store.jobs.one(job.id).error == "KeyError: 'other'"
+
+
+def test_no_more_at_once_than_allowed(book: Book, ours: OpenWorkspace) -> None:
+    gate, lock = threading.Event(), threading.Lock()
+    most = now = 0
+
+    def slow(work: Assignment) -> None:
+        nonlocal most, now
+        with lock:
+            now += 1
+            most = max(most, now)
+        gate.wait(PATIENCE_S)
+        complete(work)
+        with lock:
+            now -= 1
+
+    waiting = [jobs.create(ours.store, "odd", str(number), {}) for number in range(5)]
+    with make_worker(book, slow, at_once=2):
+        while now < 2:
+            time.sleep(0.01)
+        gate.set()
+        for job in waiting:
+            until(ours.store, job, JobStatus.COMPLETED)
+    assert most == 2
+
+
+def test_a_server_that_stops_hands_its_jobs_back(book: Book, ours: OpenWorkspace) -> None:
+    began = threading.Event()
+
+    def steps(work: Assignment) -> None:
+        with jobs.running(work.store, jobs.claim(work.store, work.job.id)):
+            began.set()
+            while True:
+                work.pause()
+                time.sleep(0.01)
+
+    job = jobs.create(ours.store, "odd", "a", {})
+    with make_worker(book, steps):
+        assert began.wait(PATIENCE_S)
+    assert ours.store.jobs.one(job.id).status is JobStatus.QUEUED
+    make_worker(book, complete).work_off(ours)
+    assert ours.store.jobs.one(job.id).status is JobStatus.COMPLETED
+
+
+def test_a_job_under_way_elsewhere_or_stopped_is_left_alone(book: Book, ours: OpenWorkspace) -> None:
+    running = jobs.start(ours.store, "odd", "a", {})
+    stopped = jobs.create(ours.store, "odd", "b", {})
+    jobs.stop(ours.store, stopped.id)
+    make_worker(book, complete).work_off(ours)
+    assert ours.store.jobs.one(running.id).owner == running.owner
+    assert ours.store.jobs.one(stopped.id).status is JobStatus.STOPPED
+
+
+def test_a_key_that_is_gone_fails_its_job(book: Book, ours: OpenWorkspace) -> None:
+    """Whoever does not know the key leaves a fresh job to the one who does, and ends an old one."""
+    given: list[str | None] = []
+
+    def note(work: Assignment) -> None:
+        given.append(work.key)
+        complete(work)
+
+    fresh = jobs.create(ours.store, "odd", "a", {"own_key": True})
+    make_worker(book, note).work_off(ours)
+    assert ours.store.jobs.one(fresh.id).status is JobStatus.QUEUED
+    knows = make_worker(book, note)
+    knows.begin(ours.id, fresh, "k")
+    knows.work_off(ours)
+    assert ours.store.jobs.one(fresh.id).status is JobStatus.COMPLETED
+    assert given == ["k"]
+
+    long_ago = datetime.now(UTC) - timedelta(seconds=2 * jobs.LEASE_S)
+    old = fresh.model_copy(update={"id": "old", "created_at": long_ago})
+    ours.store.jobs.add(old, silent_since=long_ago)
+    make_worker(book, note).work_off(ours)
+    assert "ask again" in (ours.store.jobs.one("old").error or "")
+    assert given == ["k"]
+
+
+def lessons(request: Request) -> str:
+    if "relations" in (request.schema or {}).get("properties", {}):
+        return json.dumps({"relations": []})
+    texts = dict.fromkeys(("justification", "criterion", "section", "when", "replaces"), "")
+    rule = f"Rule {len(request.last_user_text)}."
+    return json.dumps({"lessons": [{**texts, "evidence": [1], "confidence": "high", "rule": rule}]})
+
+
+def test_a_killed_worker_is_taken_over_and_nothing_is_paid_twice(
+    book: Book,
+    ours: OpenWorkspace,
+    place: Path | str,
+    model: ScriptedLLM,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traces = [
+        Trace(
+            id=f"t{number:02}", name="t", created_at=datetime.now(UTC), output=f"{number:02}" * (number + 1)
+        )
+        for number in range(20)
+    ]
+    ours.store.shelf.add(traces)
+    ids = [trace.id for trace in traces]
+    study = Study({"default": ids}, "claude-haiku-4-5", mode="standard")
+    # The third answer comes only when the process that asked for it is gone.
+    killed = threading.Event()
+
+    def answer(request: Request) -> str:
+        if len(model.requests) >= 3:
+            killed.wait(PATIENCE_S)
+        return lessons(request)
+
+    model.reply(answer)
+    job = jobs.create(ours.store, KIND, study.task, study.settings)
+    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(place)]
+    with subprocess.Popen(command, env=dict(os.environ)) as process:
+        try:
+            end = time.monotonic() + PATIENCE_S
+            while len(model.requests) < 3:
+                assert time.monotonic() < end
+                assert process.poll() is None
+                time.sleep(0.02)
+            first = ours.store.jobs.one(job.id)
+        finally:
+            process.kill()
+    killed.set()
+    assert first.status is JobStatus.RUNNING
+    assert first.spend.calls > 0
+    paid = [json.dumps(request.body, sort_keys=True) for request in model.requests]
+
+    config = Config(root=Path(), store=Path("unused.db"))
+    successor = Worker(config, book.workspaces, KINDS)
+    successor.work_off(ours)
+    assert ours.store.jobs.one(job.id).owner == first.owner  # It may live: it showed so just now.
+    monkeypatch.setattr(jobs, "LEASE_S", 0.0)
+    successor.work_off(ours)
+    done = ours.store.jobs.one(job.id)
+    assert (done.status, done.error) == (JobStatus.COMPLETED, None)
+    assert done.owner != first.owner
+    asked = Counter(json.dumps(request.body, sort_keys=True) for request in model.requests)
+    # The one that was under way when the process was killed had no answer to keep.
+    assert {text for text, times in asked.items() if times > 1} == {paid[2]}
+    assert asked[paid[2]] == 2
+    assert len(model.requests) > len(paid) + 1
+    assert len(ours.store.insights()) == done.result["skillsGenerated"]
