@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pytest_kaizen import __version__
+from pytest_kaizen.models import ParcelKind, Run
 from pytest_kaizen.pipeline import checkup
+from pytest_kaizen.store import Store
 from pytest_kaizen.store.sqlite import version as sqlite
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -66,6 +69,15 @@ def test_the_store(cli: Cli, project: Path) -> None:
     assert found["store"]["exists"]
     assert found["store"]["bytes"] == size > 0
     assert "nothing is owed to any platform" in cli("doctor")[1]
+
+
+def test_what_is_owed(cli: Cli, project: Path) -> None:
+    where = project / ".kaizen" / "kaizen.db"
+    with Store.open(where, recipients={"kate": {ParcelKind.RUN_BEGUN}}) as store:
+        store.start_run(Run(id="20261122-040458-041aff", created_at=datetime(2026, 11, 22, tzinfo=UTC)))
+    owed = json.loads(cli("doctor", "--json")[1])["owed"]
+    assert [(each["backend"], each["owed"]) for each in owed] == [("kate", 1)]
+    assert "\nowed to kate: 1 (`kaizen sync`)\n" in cli("doctor")[1]
 
 
 def test_what_is_broken(cli: Cli, project: Path) -> None:

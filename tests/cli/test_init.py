@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 import threading
@@ -122,7 +121,7 @@ def test_without_a_terminal_nothing_is_guessed(cli: Cli, project: Path) -> None:
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Put a terminal in the place of the standard input, on which something is typed."""
-    master, slave = pty.openpty()
+    master, slave = pytest.importorskip("pty").openpty()
     terminal = os.fdopen(slave, "r")
 
     def type_in(text: str) -> None:
