@@ -32,8 +32,13 @@ class Group(NamedTuple):
 
 
 GROUPS = (
+    Group("batch", "sort many trace files into batches of similar ones", ".batch"),
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
+    Group("completion", "print what makes a shell complete the commands", ".completion"),
+    Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
+    Group("exec", "run any program, and keep traces of its model calls", ".exec"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
+    Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("keys", "make, list and revoke the keys of a server", ".keys"),
@@ -44,6 +49,7 @@ GROUPS = (
     Group("run", "draw insights from traces, chosen from a list or named", ".run"),
     Group("runs", "look at past runs", ".runs"),
     Group("serve", "serve the store to a team over HTTP", ".serve"),
+    Group("setup", "tell coding agents how the project is tested", ".setup"),
     Group("status", "say how a job stands", ".status"),
     Group("sync", "send what runs still owe to the platforms", ".sync"),
     Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
@@ -66,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         whoever reads the output stopped reading.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
-    args = _parser(arguments).parse_args(arguments)
+    args = build_parser(arguments).parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Where the encoding lacks a character, an escape beats a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -89,7 +95,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Declare the groups, and the commands of those that are named.
+
+    Args:
+        arguments: What was typed, or the names of groups.
+    """
     parser = argparse.ArgumentParser(
         prog="kaizen",
         description="Prompts as tested artefacts: look at and manage what `pytest --kaizen` works with.",
@@ -123,4 +134,4 @@ def _root(given: Path | None) -> Path:
     return here
 
 
-__all__ = ["GROUPS", "Group", "main"]
+__all__ = ["GROUPS", "Group", "build_parser", "main"]

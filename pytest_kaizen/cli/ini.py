@@ -26,12 +26,21 @@ def read_ini(root: Path) -> dict[str, str]:
     Raises:
         ConfigError: The file cannot be read.
     """
-    values = next((v for v in (_section(root, name) for name in _SECTIONS) if v is not None), {})
     return {
         key.removeprefix(_PREFIX): "\n".join(map(str, value)) if isinstance(value, list) else str(value)
-        for key, value in values.items()
+        for key, value in _values(root).items()
         if key.startswith(_PREFIX)
     }
+
+
+def read_testpaths(root: Path) -> list[str]:
+    """Read where pytest looks for tests when it is named none; raises as ``read_ini``."""
+    found = _values(root).get("testpaths") or []
+    return [str(path) for path in found] if isinstance(found, list) else str(found).split()
+
+
+def _values(root: Path) -> Mapping[str, Any]:
+    return next((v for v in (_section(root, name) for name in _SECTIONS) if v is not None), {})
 
 
 # In pytest's order. The sections of each file, from which the first one that is there counts; the

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pytest_kaizen.errors import UsageError
-from pytest_kaizen.pipeline.trace_files import FILE_TYPES, FileType, NewFile, file_type_of
+from pytest_kaizen.pipeline.trace_files import FILE_TYPES
 from pytest_kaizen.report.plain import plain
 from pytest_kaizen.report.table import table
 
 from .desk import open_desk
+from .trace_inputs import read_inputs
 
 HELP = "put files in as traces"
 DESCRIPTION = (
@@ -34,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _upload(args: argparse.Namespace) -> int:
-    files = list(_files(args.paths or ["-"], args.type))
+    files = [found.file for found in read_inputs(args.paths or ["-"], args.type)]
     if not files:
         raise UsageError("no files there")
     for file in files:
@@ -51,33 +50,3 @@ def _upload(args: argparse.Namespace) -> int:
         ]
         print(table(("trace", "file", "type", "bytes"), rows))
     return 0
-
-
-def _files(paths: Sequence[str], kind: FileType | None) -> Iterator[NewFile]:
-    for given in paths:
-        path = Path(given)
-        if given == "-":
-            # Bytes that are no text must not break off what else is read.
-            text = sys.stdin.buffer.read().decode("utf-8", "replace")
-            yield NewFile("stdin.txt", text, kind or "txt")
-        elif path.is_dir():
-            for inside in sorted(found for found in path.rglob("*") if _is_visible(found, path)):
-                try:
-                    yield _read(inside, kind)
-                except UsageError as exc:
-                    print(plain(f"kaizen: left out: {exc}"), file=sys.stderr)
-        else:
-            yield _read(path, kind)
-
-
-def _is_visible(path: Path, folder: Path) -> bool:
-    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _read(path: Path, kind: FileType | None) -> NewFile:
-    try:
-        # Not read_text, which changes the ends of lines.
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"cannot be read: {exc}", path=path) from None
-    return NewFile(path.name, text, kind or file_type_of(path.name))

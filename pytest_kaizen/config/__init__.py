@@ -33,6 +33,7 @@ from .settings import (
     DEFAULT_MAX_SAMPLES,
     RECORD_MODES,
     Config,
+    Origin,
     RecordMode,
 )
 
@@ -61,6 +62,7 @@ __all__ = [
     "KaybaConfig",
     "OptimizeConfig",
     "OptimizeMode",
+    "Origin",
     "OtlpConfig",
     "RecordMode",
     "ServerConfig",

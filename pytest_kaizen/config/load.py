@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..models import GateSpec, Scope
 from . import parse
 from .document import DEFAULT_ENDPOINTS, OPTIMIZE_MODES, KaizenYaml, OptimizeMode
-from .settings import RECORD_MODES, Config
+from .settings import RECORD_MODES, Config, Origin
 
 if TYPE_CHECKING:
     from ..yamlfile import YamlFile
@@ -48,6 +48,8 @@ def load_config(
     file = _read(path) if path.exists() else None
     document = file.parse(KaizenYaml) if file else KaizenYaml()
     lookup = _Lookup(cli or {}, ini or {}, os.environ if env is None else env, document, file)
+    for section in document.model_fields_set:
+        lookup.origins[section] = Origin(f"{KAIZEN_YAML}: {section}")
     confidence = lookup.get("confidence", parse.confidence, None)
     return Config(
         root=root,
@@ -79,6 +81,7 @@ def load_config(
         gate_correction=lookup.get("gate_correction", parse.one_of("holm", "none"), "none"),
         optimize=lookup.get("optimize", parse.one_of(*OPTIMIZE_MODES), "never"),
         task_optimize=_task_optimize(document, lookup),
+        origins=lookup.origins,
     )
 
 
@@ -116,6 +119,7 @@ class _Lookup:
     env: Mapping[str, str]
     document: KaizenYaml | None
     file: YamlFile | None
+    origins: dict[str, Origin] = field(default_factory=dict)
 
     def get(self, name: str, read: Callable[[Any], Any], default: Any) -> Any:
         variable = f"KAIZEN_{name.upper()}"
@@ -127,6 +131,7 @@ class _Lookup:
         )
         for value, place in places:
             if value is not None:
+                self.origins[name] = Origin(place, str(value))
                 try:
                     return read(value)
                 except ValueError as exc:

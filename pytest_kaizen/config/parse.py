@@ -9,7 +9,7 @@ from typing import Any
 from .backends import BACKENDS, LOCAL
 
 #: The endings that say in which form a report is written.
-REPORT_FORMS = (".md", ".json")
+REPORT_FORMS = (".html", ".md", ".json")
 
 
 def prompt_versions(value: str | list[str]) -> dict[str, int]:
@@ -77,7 +77,8 @@ def reports(value: str | list[str]) -> list[str]:
     paths = value.split() if isinstance(value, str) else value
     for path in paths:
         if PurePath(path).suffix not in REPORT_FORMS:
-            raise ValueError(f"expected a file that ends in {' or '.join(REPORT_FORMS)} (found {path!r})")
+            *most, last = REPORT_FORMS
+            raise ValueError(f"expected a file that ends in {', '.join(most)} or {last} (found {path!r})")
     return paths
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from ..models import GateSpec
 from .backends import BackendsConfig
@@ -28,6 +28,18 @@ DEFAULT_ASYNC_CONCURRENCY = 8
 RecordMode = Literal["live", "replay", "new", "all"]
 RECORD_MODES: tuple[RecordMode, ...] = get_args(RecordMode)
 _NO_TASK = TaskConfig()
+
+
+class Origin(NamedTuple):
+    """Where a setting comes from.
+
+    Attributes:
+        place: The option, the variable, the ini key, or the key in ``kaizen.yaml``.
+        value: As it stands there; None for a section of ``kaizen.yaml``.
+    """
+
+    place: str
+    value: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ class Config:
         prompt_source: Where the prompts of tasks are kept.
         wait: Wait for the work that was begun at a platform.
         server: What ``kaizen serve`` serves, and how much of it.
+        origins: Where the settings come from that have not their default.
     """
 
     root: Path
@@ -96,6 +109,7 @@ class Config:
     prompt_source: Literal["files", "kaizen-ct", "kayba"] = "files"
     wait: bool = False
     server: ServerConfig = field(default_factory=ServerConfig)
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 
     @property
     def baseline_in_store(self) -> bool:

@@ -10,10 +10,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .agent import Agent, AgentRun, AgentRunStatus
     from .answer import AnswerKey
     from .baseline import Fall, MetricMean, TaskBaseline, TaskChanges, UsedPrompt
     from .calibration import Agreement, Calibration, Pair
     from .ci import CIContext, CIProvider
+    from .experiment import Annotation, Behavior, Experiment
     from .gate import BOUNDED_METRICS, BUDGET_METRICS, Bar, GateResult, GateSpec, Interval, Outcome, Scope
     from .insight import Insight, InsightStatus
     from .job import Job, JobStatus, Spend
@@ -52,11 +54,16 @@ _HOME = {
     "SEED": "task",
     "UNNAMED": "task",
     "Acceptance": "proposal",
+    "Agent": "agent",
+    "AgentRun": "agent",
+    "AgentRunStatus": "agent",
     "Agreement": "calibration",
+    "Annotation": "experiment",
     "AnswerKey": "answer",
     "Attempt": "trace",
     "BackendState": "outbox",
     "Bar": "gate",
+    "Behavior": "experiment",
     "CIContext": "ci",
     "CIProvider": "ci",
     "Calibration": "calibration",
@@ -64,6 +71,7 @@ _HOME = {
     "CasePair": "proposal",
     "CriterionPair": "proposal",
     "Decision": "proposal",
+    "Experiment": "experiment",
     "Fall": "baseline",
     "Feedback": "rollout",
     "FeedbackCount": "task",
@@ -117,11 +125,16 @@ __all__ = [
     "SEED",
     "UNNAMED",
     "Acceptance",
+    "Agent",
+    "AgentRun",
+    "AgentRunStatus",
     "Agreement",
+    "Annotation",
     "AnswerKey",
     "Attempt",
     "BackendState",
     "Bar",
+    "Behavior",
     "CIContext",
     "CIProvider",
     "Calibration",
@@ -129,6 +142,7 @@ __all__ = [
     "CasePair",
     "CriterionPair",
     "Decision",
+    "Experiment",
     "Fall",
     "Feedback",
     "FeedbackCount",

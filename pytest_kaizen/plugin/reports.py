@@ -17,6 +17,9 @@ from ..report.trace_json import run_json
 from ..store import Store
 from ..wholefile import replace_text
 
+#: So many runs back goes the trend of a task.
+_MOST_RUNS = 50
+
 
 class Reports:
     """Writes the reports of one session; a report that cannot be written changes no outcome.
@@ -61,10 +64,16 @@ class Reports:
             say: Prints a line.
         """
         failed = [gate for gate in decided if fails(gate)]
-        markdown = run_markdown(run, decided, [gate for gate in failed if gate.case_id is None])
+        failed_tasks = [gate for gate in failed if gate.case_id is None]
+        markdown = run_markdown(run, decided, failed_tasks)
+        forms = {
+            ".html": lambda: _html(run, store, decided, failed_tasks),
+            ".json": lambda: _json(run, store),
+            ".md": lambda: markdown,
+        }
         for path in self._settings.reports:
             try:
-                replace_text(path, markdown if path.suffix == ".md" else _json(run, store))
+                replace_text(path, forms[path.suffix]())
             except OSError as exc:
                 say(f"kaizen: no report: {exc}")
             else:
@@ -98,6 +107,23 @@ class Reports:
     def _in_repository(self, file: Path) -> str:
         top = Path(self._environ.get("GITHUB_WORKSPACE") or self._root)
         return file.relative_to(top).as_posix() if file.is_relative_to(top) else file.as_posix()
+
+
+def _html(run: Run, store: Store, decided: Sequence[GateResult], failed_tasks: Sequence[GateResult]) -> str:
+    # Nobody else waits for the page and what it is built from.
+    from ..report.html.page import run_html
+
+    earlier = [
+        past
+        for past in reversed(store.runs(limit=_MOST_RUNS))
+        if past.status == "completed" and past.created_at < run.created_at
+    ]
+    history = {task.task: [past for past in earlier if _is_whole(past, task.task)] for task in run.tasks}
+    return run_html(run, decided, failed_tasks, store.cases(run.id), history)
+
+
+def _is_whole(run: Run, task: str) -> bool:
+    return any(summary.task == task and summary.partial is None for summary in run.tasks)
 
 
 def _json(run: Run, store: Store) -> str:

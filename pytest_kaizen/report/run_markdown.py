@@ -8,7 +8,7 @@ from itertools import chain
 from ..models import GateResult, Outcome, Run
 from .changes import changes_lines
 from .markdown import code, fenced, table_lines
-from .terminal import HEADERS, closing_line, notes_of, task_row
+from .terminal import HEADERS, all_passed, closing_line, notes_of, task_row
 
 _MARKS = {
     Outcome.PASS: "\u2705",
@@ -29,10 +29,10 @@ def run_markdown(run: Run, decided: Sequence[GateResult], failed_tasks: Sequence
         failed_tasks: The gates on whole tasks that make the session fail.
     """
     verdict = closing_line(run, decided, failed_tasks).removeprefix("kaizen: ")
-    bad = failed_tasks or any(gate.outcome is not Outcome.PASS for gate in decided)
+    passed = all_passed(decided, failed_tasks)
     of_cases = [gate for gate in decided if gate.case_id is not None and gate.outcome is not Outcome.PASS]
     sections = (
-        ["## kaizen", "", f"{_MARKS[Outcome.FAIL if bad else Outcome.PASS]} {code(verdict)}"],
+        ["## kaizen", "", f"{_MARKS[Outcome.PASS if passed else Outcome.FAIL]} {code(verdict)}"],
         table_lines(HEADERS, [[code(cell) if cell else "" for cell in task_row(task)] for task in run.tasks])
         if run.tasks
         else [],

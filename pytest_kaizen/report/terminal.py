@@ -66,6 +66,11 @@ def closing_line(run: Run, decided: Sequence[GateResult], failed_tasks: Sequence
     return f"kaizen: {gates} decided over {cases} case{'s' * (cases != 1)}: {verdict} (run {run.id})"
 
 
+def all_passed(decided: Sequence[GateResult], failed_tasks: Sequence[GateResult]) -> bool:
+    """Whether no gate of a run missed its bar; the arguments are those of ``closing_line``."""
+    return not failed_tasks and all(gate.outcome is Outcome.PASS for gate in decided)
+
+
 def notes_of(run: Run) -> list[str]:
     """Say what goes with the figures of a run: costs that are not known, the judge's, the run's notes."""
     unpriced = [_unpriced(task) for task in run.tasks if task.unpriced]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import BaseModel
+
 from ..models import Case, Run, Trace
 from .run_document import run_document
 
@@ -40,7 +42,7 @@ def trace_content(trace: Trace) -> str:
 
 
 def _content(trace: Trace) -> dict[str, Any]:
-    values = _plain_values(trace)
+    values = plain_values(trace)
     return {
         "run_id": values["run_id"],
         "task": values["task"],
@@ -69,10 +71,11 @@ def run_json(run: Run, cases: Iterable[Case] | None = None) -> dict[str, Any]:
         run: The run.
         cases: Its cases, to go with it under ``cases``; samples name their trace by ``trace_id``.
     """
-    return _plain_values(run if cases is None else run_document(run, cases))
+    return plain_values(run if cases is None else run_document(run, cases))
 
 
-def _plain_values(model: Any) -> dict[str, Any]:
+def plain_values(model: BaseModel) -> dict[str, Any]:
+    """Return a model's values as JSON has them; infinity and not a number are null."""
     # Through text, not `mode="json"`: that would leave infinities, which are no JSON.
     values: dict[str, Any] = json.loads(model.model_dump_json())
     return values

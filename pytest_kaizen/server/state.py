@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..capture import Redactor
 from ..capture.build import Price
@@ -12,6 +12,7 @@ from .grant import Grants
 from .limits import Load, RateLimit
 from .metrics import Metrics
 from .proxy.proxy import Proxy
+from .window import Window
 from .work.worker import Worker
 
 
@@ -30,6 +31,7 @@ class State:
         price: What a call costs.
         proxy: Passes requests on to model providers.
         worker: Does what requests leave to be done after them.
+        span_uploads: Counts the uploads of spans to each run of an agent.
         openapi: The OpenAPI document, as JSON.
     """
 
@@ -43,6 +45,7 @@ class State:
     price: Price
     proxy: Proxy
     worker: Worker
+    span_uploads: Window = field(default_factory=lambda: Window(60, 60.0))
     openapi: bytes = b"{}"
 
     async def close(self) -> None:

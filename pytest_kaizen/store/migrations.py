@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from .database import Connection
+from .observed import observed
 from .schema import Migration, Schema
 
 
@@ -350,6 +351,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _proposals_with_pull_requests,
     _rollouts,
     _served,
+    observed,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

@@ -7,6 +7,9 @@ from datetime import datetime
 from .database import Connection, Database
 from .table import utc_text
 
+#: By table, the column with the number of the trace that a row is of.
+_OF_TRACE = (("scores", "trace"), ("spans", "trace"), ("annotations", "trace"), ("traces", "number"))
+
 
 class Retention:
     """Deletes from one workspace, a little at a time, so that nobody waits long.
@@ -34,7 +37,7 @@ class Retention:
         query = f"SELECT number FROM traces {where}ORDER BY created_at, number LIMIT ?"
         with self._database.write() as connection:
             numbers = [row[0] for row in connection.execute(query, (*params, limit)).fetchall()]
-            for table, column in (("scores", "trace"), ("spans", "trace"), ("traces", "number")):
+            for table, column in _OF_TRACE:
                 _delete(connection, table, column, numbers)
         return len(numbers)
 

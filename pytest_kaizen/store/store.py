@@ -25,7 +25,10 @@ from ..models import (
 )
 from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
 from .activations import Activations
+from .agents import Agents
+from .annotations import Annotations
 from .database import Connection, Database
+from .experiments import Experiments
 from .feedback import FeedbackLog
 from .idempotency import Idempotency
 from .intake import Intake
@@ -66,6 +69,9 @@ class Store:
         intake: Traces that come from outside.
         ratings: What people think of traces.
         activations: Which prompt versions are active on a server.
+        agents: Programs of which runs are reported, and these.
+        experiments: Groups of traces.
+        annotations: Behaviours, and which traces show them.
     """
 
     def __init__(
@@ -82,6 +88,9 @@ class Store:
         self.intake = Intake(database)
         self.ratings = Ratings(database)
         self.activations = Activations(database)
+        self.agents = Agents(database)
+        self.experiments = Experiments(database)
+        self.annotations = Annotations(database)
 
     @classmethod
     def open(

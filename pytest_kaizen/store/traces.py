@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ..models import Sample, Score, Span, Trace
@@ -14,7 +15,7 @@ _SAMPLES = Table("traces", Sample, columns=("passed",), elsewhere=("trace",), da
 _TRACES = Table(
     "traces",
     Trace,
-    keys=("case_number", "attempt", *_SAMPLES.columns),
+    keys=("correlation_id", "case_number", "attempt", *_SAMPLES.columns),
     columns=("id", "run_id", "task", "case_id", "sample", "name", "created_at", "error"),
     elsewhere=("spans", "scores"),
 )
@@ -51,6 +52,10 @@ _BY_CASE = {
 _INSERT_NEW = f"{_TRACES.insert} ON CONFLICT (id) DO NOTHING"
 #: Leaves out what an optimisation made: it is no result of anybody's program.
 NOT_OF_JOB = "job_id IS NULL"
+CORRELATED = (
+    f"SELECT traces.created_at, traces.number, {_TRACES.fields} FROM traces WHERE correlation_id = ? "
+    "OR (id = ? AND correlation_id IS NULL)"
+)
 _NUMBER = "SELECT number FROM traces WHERE id = ?"
 SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
@@ -103,7 +108,7 @@ def add_rollout(connection: Connection, job_id: str, trace: Trace) -> None:
 
 
 def _add(connection: Connection, owner: Row, trace: Trace) -> bool:
-    number = insert(connection, _INSERT_NEW, (*owner, *_TRACES.row(trace)))
+    number = insert(connection, _INSERT_NEW, (_correlation(trace), *owner, *_TRACES.row(trace)))
     if number is None:
         return False
     _SPANS.insert_all(connection, trace.spans, number)
@@ -119,7 +124,8 @@ def number_of(connection: Connection, trace_id: str) -> int | None:
 
 def replace(connection: Connection, number: int, trace: Trace) -> None:
     """Store what the trace with a row number has become; what it is a sample of stays."""
-    connection.execute(f"{_TRACES.update} WHERE number = ?", (*_TRACES.changes(trace), number))
+    values = (*_TRACES.changes(trace), _correlation(trace), number)
+    connection.execute(f"{_TRACES.update}, correlation_id = ? WHERE number = ?", values)
     connection.execute("DELETE FROM spans WHERE trace = ?", (number,))
     connection.execute("DELETE FROM scores WHERE trace = ?", (number,))
     _SPANS.insert_all(connection, trace.spans, number)
@@ -128,7 +134,7 @@ def replace(connection: Connection, number: int, trace: Trace) -> None:
 
 def delete(connection: Connection, number: int) -> str:
     """Delete the trace with a row number and return its id."""
-    for table in ("spans", "scores"):
+    for table in ("spans", "scores", "annotations"):
         connection.execute(f"DELETE FROM {table} WHERE trace = ?", (number,))
     row = connection.execute("DELETE FROM traces WHERE number = ? RETURNING id", (number,)).fetchone()
     return str(row[0])
@@ -215,6 +221,21 @@ def page(
     position = 1 + _TRACES.columns.index("created_at")
     ends = [f"{row[position]}|{row[0]}" for row in shown]
     return Page(_read_all(connection, shown), ends, more=len(rows) > limit)
+
+
+def correlated(connection: Connection, correlation_ids: Iterable[str]) -> list[Trace]:
+    """Return the traces with one of these correlation ids, the newest first."""
+    rows = [
+        row
+        for given in dict.fromkeys(correlation_ids)
+        for row in connection.execute(CORRELATED, (key(given), key(given))).fetchall()
+    ]
+    return _read_all(connection, [row[1:] for row in sorted(rows, key=itemgetter(0, 1), reverse=True)])
+
+
+def _correlation(trace: Trace) -> str | None:
+    given = trace.metadata.get("correlationId")
+    return key(given) if isinstance(given, str) else None
 
 
 def _read(connection: Connection, row: Row) -> Trace:

@@ -268,7 +268,6 @@ def test_what_was_logged_is_listed(command: Command) -> None:
         (["feedback", "list", "--task", "other"], "no task 'other' has feedback here (there are: greet)"),
         (["tasks", "show", "other"], "no task 'other' has feedback here (there are: greet)"),
         (["tasks", "create", "greet"], "a task 'greet' is there already"),
-        (["tasks", "create", "t", "--threshold", "2000"], "feedback_retention_limit 1000 is below"),
         (["tasks", "create", "t", "--threshold", "0"], "feedback_threshold: Input should be greater than"),
         (["tasks", "create", "t", "--evaluator", '{"type": "x"}'], "evaluator_config: Input tag 'x' found"),
     ],
@@ -329,3 +328,11 @@ def test_readme_s_commands_say_what_is_shown(command: Command, root: Path, llm: 
     assert llm.record == []
     status, out, _ = command("optimize", "triage", "--dry-run")
     assert out.startswith(told)
+
+
+def test_a_task_keeps_what_its_threshold_counts(command: Command, root: Path) -> None:
+    assert command("tasks", "create", "often", "--threshold", "2000")[0] == 0
+    with Store.open(root / ".kaizen/kaizen.db") as store:
+        task = store.tasks.find("often")
+    assert task is not None
+    assert (task.feedback_threshold, task.feedback_retention_limit) == (2000, 2000)

@@ -71,11 +71,17 @@ def test_every_group_has_commands(group: str, capsys: pytest.CaptureFixture[str]
     assert caught.value.code == 0
     # Some groups are a command by themselves.
     alone = {
+        "batch": "  --apply ",
+        "completion": "  {bash,zsh,fish}",
+        "doctor": "  --json ",
+        "exec": "  -- COMMAND ",
+        "init": "  --yes ",
         "materialize": "  JOB ",
         "optimize": "  --engine ",
         "plan": "  --detect ",
         "run": "  --reflector-mode ",
         "serve": "  --port ",
+        "setup": "  --append-to ",
         "status": "  --interval ",
         "sync": "  --watch ",
         "upload": "  PATH ",

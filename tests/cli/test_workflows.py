@@ -157,6 +157,19 @@ def test_by_hand(cli: Cli, project: Path, reflecting: ScriptedLLM) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_no_color(no_color: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    cli("upload", "logs")
+    terminal = Terminal("run")
+    terminal.wait_for("two.json")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    colours = re.findall(r"\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7]|4[0-8])(?:;[\d;]*)?m", terminal.text)
+    assert bool(colours) is not bool(no_color)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_nothing_chosen_and_giving_up(cli: Cli, reflecting: ScriptedLLM) -> None:
     cli("upload", "logs")
     terminal = Terminal("run")

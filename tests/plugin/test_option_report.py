@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -54,13 +55,32 @@ def test_files(failing: Suite) -> None:
     assert f"kaizen: report: {failing.root / 'run.json'}" in failing.text
 
 
+def test_the_page_has_the_runs_before_and_what_each_case_did(failing: Suite) -> None:
+    failing.run(code=1)
+    failing.run("tests/test_it.py::test_it[a]", code=0)
+    failing.run("--kaizen-report=run.html", code=1)
+    page = (failing.root / "run.html").read_text(encoding="utf-8")
+    held = re.findall(r'<script type="application/json" id="data-[^"]*">(.*?)</script>', page)
+    run, *cases = [json.loads(text) for text in held]
+    with failing.store as store:
+        now, _, before = store.runs()
+    # The run between them saw one case of two.
+    assert [past["id"] for past in run["tasks"][0]["history"]] == [before.id, now.id]
+    assert [case[0]["spans"][0]["input"][-1]["parts"][0]["content"] for case in cases] == [
+        "hello a",
+        "hello b",
+    ]
+
+
 def test_the_ini_key_takes_several_and_the_ending_must_be_known(failing: Suite) -> None:
     failing.write("[pytest]\nkaizen_report = a.md b.json", "pytest.ini")
     failing.run(code=1)
     assert (failing.root / "a.md").exists()
     assert (failing.root / "b.json").exists()
     failing.run("--kaizen-report=c.txt", code=4)
-    assert "--kaizen-report: expected a file that ends in .md or .json (found 'c.txt')" in failing.errors
+    assert (
+        "--kaizen-report: expected a file that ends in .html, .md or .json (found 'c.txt')" in failing.errors
+    )
 
 
 def test_a_report_that_cannot_be_written_changes_no_outcome(failing: Suite) -> None:

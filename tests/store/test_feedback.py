@@ -60,11 +60,6 @@ def test_a_task_changes_and_goes_with_its_feedback(store: Store, task: Task) -> 
     assert len(store.feedback.newest(kept.id)) == 1
 
 
-def test_a_limit_below_the_threshold_is_refused() -> None:
-    with pytest.raises(ValueError, match="feedback_retention_limit 5 is below feedback_threshold 10"):
-        a_task(feedback_threshold=10, feedback_retention_limit=5)
-
-
 def test_entries_come_back_newest_first(store: Store, task: Task) -> None:
     entries = [
         an_entry(task, number, output="urgent", score=0.5, metadata={"user": 7}) for number in range(4)

@@ -12,6 +12,7 @@ from pytest_kaizen.errors import StoreError
 from pytest_kaizen.models import Run, TaskSummary
 from pytest_kaizen.store import Store, migrations
 from pytest_kaizen.store.database import Connection
+from pytest_kaizen.store.observed import observed
 from pytest_kaizen.store.schema import Migration, Schema
 
 
@@ -93,6 +94,10 @@ def fill(connection: sqlite3.Connection, steps: int) -> None:
     rows["insights"]["data"] = '{"rule": "Be brief."}'
     rows["tasks"] = {"id": "t", "name": "sum", **moment}
     rows["feedback"] = {"id": "f", "task_id": "t", "source": "sdk", "score": 0.5, **moment}
+    rows["traces"] = {"id": "x", "name": "n", "sample": 0, **moment}
+    rows["traces"]["data"] = '{"metadata": {"correlationId": "e"}}'
+    if steps > migrations.MIGRATIONS.index(observed):
+        rows["traces"]["correlation_id"] = "e"
     rows["outbox"] = {"backend": "b", "run_id": "r", "kind": "sample", "key": "k", "weak": "[]"}
     rows["outbox"] |= {"state": "owed", "attempts": 0}
     for name, row in rows.items():
@@ -127,6 +132,7 @@ def test_a_store_of_every_earlier_version_keeps_what_it_holds(path: Path, steps:
         optimised, fed, owed = (
             steps > migrations.MIGRATIONS.index(getattr(migrations, name)) for name in tables
         )
+        assert [trace.id for trace in store.experiments.traces(["e"])] == ["x"]
         assert [job.id for job in store.jobs.newest()] == ["j"] * optimised
         assert [insight.rule for insight in store.insights()] == ["Be brief."] * optimised
         assert store.feedback.count("t").total == int(fed)

@@ -8,7 +8,19 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_kaizen.store import answers, calibrations, cases, gates, lookup, outbox, prompts, runs, traces
+from pytest_kaizen.store import (
+    agents,
+    answers,
+    calibrations,
+    cases,
+    gates,
+    lookup,
+    outbox,
+    prompts,
+    runs,
+    traces,
+)
+from pytest_kaizen.store.annotations import newest_query as newest_annotations
 
 
 @pytest.fixture
@@ -48,6 +60,13 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         outbox.OLDEST,
         outbox.OF_RUN,
         outbox.REASONS,
+        agents.RUN,
+        agents.NEWEST_RUNS,
+        agents.LAST_SCORED,
+        newest_annotations({"trace_id": "t"}),
+        newest_annotations({"label": "l"}),
+        newest_annotations({"trace_id": "t", "label": "l"}),
+        traces.CORRELATED,
         traces.SAMPLE,
         traces.SAMPLES,
         traces.ONE,

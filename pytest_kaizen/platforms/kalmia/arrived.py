@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...models import Message, Part, Score, ScoreSource, Span, SpanKind, Trace, Usage
-from .trace_wire import KalmiaTrace, message_json
+from .trace_wire import KalmiaTrace, message_json, span_json
 
 _RAW = "kalmia"
 _KINDS = {
@@ -88,12 +88,18 @@ def _raw(trace: Trace) -> Json:
             raw[key] = getattr(trace, key)
     if "metadata" in raw:
         raw["metadata"] = {key: value for key, value in trace.metadata.items() if key != _RAW} or None
-    raw["spans"] = [_raw_span(span) for span in trace.spans]
+    known = {span.id for span in trace.spans}
+    raw["spans"] = [
+        # What another way added to it is shown in the shape here.
+        _raw_span(span) if _RAW in span.metadata else span_json(span, trace.id, known).to_json()
+        for span in trace.spans
+        if _RAW in span.metadata or span.kind is not SpanKind.JUDGE
+    ]
     return raw
 
 
 def _raw_span(span: Span) -> Json:
-    raw: Json = {"id": span.id, **span.metadata.get(_RAW, {})}
+    raw: Json = {"id": span.id, **span.metadata[_RAW]}
     for key, messages in (("input", span.input), ("output", span.output)):
         if raw.get(key) == _AS_MESSAGES:
             raw[key] = [message_json(message) for message in messages]

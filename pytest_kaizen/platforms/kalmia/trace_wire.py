@@ -6,6 +6,7 @@ which absent means "as before". So only the keys that were given are written.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Self
 
@@ -162,11 +163,18 @@ class KalmiaTrace(_Part):
                 "source": "sdk",
                 "project": project,
             },
-            spans=[root, *(_span(span, trace.id, known) for span in spans)],
+            spans=[root, *(span_json(span, trace.id, known) for span in spans)],
         )
 
 
-def _span(span: OurSpan, root: str, known: set[str]) -> TraceSpan:
+def span_json(span: OurSpan, root: str, known: Collection[str]) -> TraceSpan:
+    """Return a span as Kalmia has it.
+
+    Args:
+        span: The span; a judge's is none of theirs.
+        root: The id of the trace's root span.
+        known: The ids of the trace's other spans.
+    """
     name = _NAMES.get(span.provider or "", span.name) if span.kind is SpanKind.LLM else span.name
     return TraceSpan(
         id=span.id,

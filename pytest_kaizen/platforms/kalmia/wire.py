@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ... import models
 from ..base.wire import RequestModel, WireList, WireModel
 from .trace_wire import KalmiaTrace as KalmiaTrace
 
@@ -118,6 +119,16 @@ class Experiment(WireModel):
     correlation_ids: list[str] = Field(alias="correlationIds")
     created_at: datetime = Field(alias="createdAt")
 
+    @classmethod
+    def of(cls, experiment: models.Experiment, **more: Any) -> Self:
+        """Show an experiment of ours.
+
+        Args:
+            experiment: The experiment.
+            more: What a subclass shows besides.
+        """
+        return cls(**experiment.model_dump(), **more)
+
 
 class ExperimentList(_Listing):
     """``GET /api/experiments``, newest first; a bare array is read too."""
@@ -140,7 +151,17 @@ class Latency(WireModel):
 
 
 class ExperimentMetrics(WireModel):
-    """Totals over the traces of an experiment; ``score`` by name."""
+    """Totals over the traces of an experiment.
+
+    Attributes:
+        errors: Traces that ended with an error.
+        error_rate: Of all traces; None without any.
+        score: By name; of one that a trace has twice, the last counts.
+        latency_ms: Of the traces that have ended, from the first start to the last end.
+        input_tokens: Of all calls to models that say so; None where none does.
+        output_tokens: Likewise.
+        cost_usd: Of all calls whose price is known; None where none is.
+    """
 
     traces: int = 0
     errors: int = 0
@@ -198,6 +219,11 @@ class Behavior(WireModel):
     description: str
     created_at: datetime | None = Field(default=None, alias="createdAt")
 
+    @classmethod
+    def of(cls, behavior: models.Behavior) -> Self:
+        """Show a behaviour of ours."""
+        return cls(**behavior.model_dump())
+
 
 class BehaviorList(_Listing):
     """``GET /api/behaviors``; a bare array is read too."""
@@ -224,6 +250,11 @@ class Annotation(WireModel):
     notes: str | None = None
     source: str | None = None
     created_at: datetime | None = Field(default=None, alias="createdAt")
+
+    @classmethod
+    def of(cls, annotation: models.Annotation) -> Self:
+        """Show an annotation of ours."""
+        return cls(**annotation.model_dump())
 
 
 class AnnotationList(_Listing):

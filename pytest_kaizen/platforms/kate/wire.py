@@ -6,18 +6,22 @@ Ids are UUIDs where Kate issues them; an agent's may be any text of letters, dig
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import AliasChoices, BeforeValidator, Field, RootModel
 
-from ...models import Message, SpanKind, Trace
+from ... import models
+from ...models import Message, Part, SpanKind, Trace
 from ...models import Span as OurSpan
 from ..base.wire import RequestModel, WireList, WireModel
 
 Trigger = Literal["manual", "automatic", "test"]
 Kind = Literal["LLM", "TOOL", "CHAIN", "AGENT", "RETRIEVER", "EMBEDDING"]
+#: At most 30 years, so that what ends then has a date.
+Milliseconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 RunState = Literal["queued", "running", "succeeded", "failed"]
 
 #: Their words for the state of a run, and ours.
@@ -48,6 +52,16 @@ class Agent(WireModel):
     owner_id: str | None = None
     created_at: datetime
     updated_at: datetime | None = None
+
+    @classmethod
+    def of(cls, agent: models.Agent, owner_id: str) -> Self:
+        """Show an agent of ours.
+
+        Args:
+            agent: The agent.
+            owner_id: Whose it is.
+        """
+        return cls(**agent.model_dump(), status="active", owner_id=owner_id)
 
 
 class AgentList(WireList[Agent]):
@@ -90,6 +104,11 @@ class Run(WireModel):
     overall_score: float | None = None
     created_at: datetime
     completed_at: datetime | None = None
+
+    @classmethod
+    def of(cls, run: models.AgentRun) -> Self:
+        """Show a run of ours."""
+        return cls(**run.model_dump())
 
     @property
     def state(self) -> RunState:
@@ -141,7 +160,7 @@ class Span(WireModel):
             output_text=_text(span.output),
             model=span.model,
             latency_ms=span.latency_ms,
-            token_count=sum(used) if used else None,
+            token_count=sum(used) if used else span.metadata.get("token_count"),
             error=span.error,
         )
 
@@ -152,7 +171,29 @@ class NewSpan(Span):
     leave_out = "none"
 
     span_kind: Kind = "LLM"
+    latency_ms: Milliseconds | None = None
+    token_count: Annotated[int, Field(ge=0)] | None = None
     docstring: str | None = None
+
+    def to_span(self, started_at: datetime) -> OurSpan:
+        """Make the span that the step is; what ours has no place for is in its metadata.
+
+        Args:
+            started_at: When it began, which Kate is not told.
+        """
+        rest = {"token_count": self.token_count, "docstring": self.docstring}
+        return OurSpan(
+            id=str(uuid4()),
+            name=self.node_name,
+            kind=SpanKind(self.span_kind),
+            model=self.model,
+            input=_said("user", self.input_text),
+            output=_said("assistant", self.output_text),
+            started_at=started_at,
+            latency_ms=self.latency_ms,
+            error=self.error,
+            metadata={key: value for key, value in rest.items() if value is not None},
+        )
 
 
 class SpanList(WireModel):
@@ -160,6 +201,12 @@ class SpanList(WireModel):
 
     spans: list[Span]
     total: int
+
+    @classmethod
+    def of(cls, spans: Iterable[OurSpan]) -> Self:
+        """Show spans of ours; a judge's calls are none of the agent's."""
+        shown = [Span.of(span) for span in spans if span.kind is not SpanKind.JUDGE]
+        return cls(spans=shown, total=len(shown))
 
 
 class SpanUpload(RequestModel):
@@ -203,6 +250,10 @@ class EvalSummary(WireModel):
     overall_score: float | None = None
     recommendations: list[Any] = Field(default_factory=list)
     regression_detected: bool = False
+
+
+def _said(role: str, text: str | None) -> list[Message]:
+    return [] if text is None else [Message(role=role, parts=[Part(type="text", content=text)])]
 
 
 def _text(messages: list[Message]) -> str | None:

@@ -67,7 +67,8 @@ class Forward:
     async def _pass(self, send: Send) -> None:
         passage = self._passage
         try:
-            async with self._session.post(
+            async with self._session.request(
+                passage.method,
                 URL(f"{passage.url}?{passage.query}" if passage.query else passage.url, encoded=True),
                 headers=[
                     (name.decode("latin-1"), value.decode("latin-1")) for name, value in passage.headers

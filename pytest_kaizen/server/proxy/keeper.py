@@ -41,7 +41,7 @@ class Keeper:
         self._recording = recording
         self._keep = keep
         self._metrics = metrics
-        self._waiting: deque[Passage] = deque()
+        self._waiting: deque[tuple[OpenWorkspace, Passage]] = deque()
         self._bytes = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -58,9 +58,9 @@ class Keeper:
             return False
         return True
 
-    def add(self, passage: Passage) -> None:
-        """Have a passage stored soon."""
-        self._waiting.append(passage)
+    def add(self, workspace: OpenWorkspace, passage: Passage) -> None:
+        """Have a passage stored soon, as a trace of a workspace."""
+        self._waiting.append((workspace, passage))
         self._bytes += passage.size
         if self._bytes > _MOST_BYTES:
             self._room.clear()
@@ -78,13 +78,15 @@ class Keeper:
             made = await run_in_threadpool(self._made, batch)
             for workspace, traces in made:
                 await self._store(workspace, traces)
-            self._bytes -= sum(passage.size for passage in batch)
+            self._bytes -= sum(passage.size for _, passage in batch)
             if self._bytes <= _MOST_BYTES:
                 self._room.set()
 
-    def _made(self, batch: Sequence[Passage]) -> list[tuple[OpenWorkspace, list[Trace]]]:
+    def _made(
+        self, batch: Sequence[tuple[OpenWorkspace, Passage]]
+    ) -> list[tuple[OpenWorkspace, list[Trace]]]:
         made: dict[str, tuple[OpenWorkspace, list[Trace]]] = {}
-        for passage in batch:
+        for workspace, passage in batch:
             try:
                 trace = self._recording.trace(passage)
             except Exception:
@@ -92,7 +94,7 @@ class Keeper:
                 _log.exception("a call of the proxy could not be read")
                 self._metrics.lost.inc()
             else:
-                made.setdefault(passage.workspace.id, (passage.workspace, []))[1].append(trace)
+                made.setdefault(workspace.id, (workspace, []))[1].append(trace)
         return list(made.values())
 
     async def _store(self, workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ...config import Endpoint
-from ...store.workspaces import OpenWorkspace
 from .headers import RawHeaders
 
 
@@ -16,7 +15,6 @@ class Passage:
     """A request and as much of its answer as came; taking note costs next to nothing.
 
     Attributes:
-        workspace: Whose it is.
         endpoint: The protocol that is spoken.
         url: Where it went, without the query.
         query: The query, encoded; it may hold credentials.
@@ -31,9 +29,9 @@ class Passage:
         times: When each chunk came.
         error: What broke it off, as one line.
         client_gone: The client went away before the end.
+        method: The request's method.
     """
 
-    workspace: OpenWorkspace
     endpoint: Endpoint
     url: str
     query: str
@@ -48,6 +46,7 @@ class Passage:
     times: list[float] = field(default_factory=list)
     error: str | None = None
     client_gone: bool = False
+    method: str = "POST"
 
     def add(self, chunk: bytes) -> None:
         """Take note of a piece of the answer that has just come."""

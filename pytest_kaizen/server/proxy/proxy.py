@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import aiohttp
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp
@@ -51,9 +53,11 @@ class Proxy:
         Raises:
             Refusal: It would give our key away.
         """
-        passage = Passage(workspace, endpoint, url, query, outgoing(headers), content)
+        passage = Passage(endpoint, url, query, outgoing(headers), content)
         recorded = await self._keeper.has_room()
-        return Forward(self._connected(), passage, self._keeper.add if recorded else _forget)
+        return Forward(
+            self._connected(), passage, partial(self._keeper.add, workspace) if recorded else _forget
+        )
 
     async def close(self) -> None:
         """Store what was seen, and close the connections."""
@@ -63,14 +67,24 @@ class Proxy:
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                # A provider's cookies are one client's own, and its bytes are passed on as they are.
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=_TIMEOUT,
-            )
+            self._session = connect()
         return self._session
+
+
+def connect(*, trust_env: bool = False) -> aiohttp.ClientSession:
+    """Open connections to providers.
+
+    Args:
+        trust_env: Go through the proxies that the environment names.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        # A provider's cookies are one client's own, and its bytes are passed on as they are.
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=_TIMEOUT,
+        trust_env=trust_env,
+    )
 
 
 def _forget(passage: Passage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_kaizen import CTClient, KaybaClient
+from pytest_kaizen import CTClient, KalmiaClient, KateClient, KaybaClient
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite
@@ -39,9 +40,12 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
     addresses = {
         "KAIZEN_BASE_URL": served.url,
         "KAYBA_API_URL": f"{served.url}/api",
+        "KALMIA_BASE_URL": served.url,
+        "KATE_API_URL": served.url,
+        "KATE_AGENT_ID": "greeter",
         "OTEL_EXPORTER_OTLP_ENDPOINT": served.url,
         "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={served.key}",
-        **{f"{name}_API_KEY": served.key for name in ("KAIZEN", "KAYBA")},
+        **{f"{name}_API_KEY": served.key for name in ("KAIZEN", "KAYBA", "KALMIA", "KATE")},
     }
     for name, value in addresses.items():
         monkeypatch.setenv(name, value)
@@ -54,7 +58,7 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
             ask(f"hello {who}")
             kaizen.score("warm", 0.75)
     """)
-    names = ("kaizen-ct", "kayba", "otlp")
+    names = ("kaizen-ct", "kayba", "kalmia", "kate", "otlp")
     suite.run(
         *(f"--kaizen-backend={name}" for name in names), "--kaizen-upload-timeout=120", passed=2, code=0
     )
@@ -68,3 +72,17 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
     with KaybaClient() as kayba:
         files = [trace["filename"] for trace in kayba.list_traces()["traces"]]
     assert len([name for name in files if name.endswith(".md")]) == 2
+    with KalmiaClient() as kalmia:
+        [experiment] = kalmia.list_experiments()
+        metrics = kalmia.get_experiment(experiment.id).metrics
+    assert metrics is not None
+    assert metrics.traces == 2
+
+    async def runs_of_kate() -> list[tuple[str, int]]:
+        async with KateClient() as kate:
+            runs = await kate.runs.list()
+            spans = [(await kate.runs.spans(run_id=run.id)).spans for run in runs]
+        calls = [sum(span.span_kind == "LLM" for span in found) for found in spans]
+        return [(run.status, count) for run, count in zip(runs, calls, strict=True)]
+
+    assert asyncio.run(runs_of_kate()) == [("completed", 2)]

@@ -46,11 +46,11 @@ class Named:
         self.id = name
 
 
-def passage(model: str, workspace: str = "ours", pad: int = 0) -> Passage:
+def passage(model: str, workspace: str = "ours", pad: int = 0) -> tuple[OpenWorkspace, Passage]:
     content = b'{"model": "%b", "messages": []}' % model.encode() + b" " * pad
-    made = Passage(cast(OpenWorkspace, Named(workspace)), ENDPOINT, "http://x/v1/messages", "", [], content)
+    made = Passage(ENDPOINT, "http://x/v1/messages", "", [], content)
     made.end("Lost: it")
-    return made
+    return cast(OpenWorkspace, Named(workspace)), made
 
 
 def keeper(kept: Kept) -> tuple[Keeper, Metrics]:
@@ -67,8 +67,8 @@ async def test_all_that_was_added_is_kept_in_its_order() -> None:
     kept = Kept()
     keeps, metrics = keeper(kept)
     for number in range(100):
-        keeps.add(passage(f"m{number}"))
-    keeps.add(passage("other", "theirs"))
+        keeps.add(*passage(f"m{number}"))
+    keeps.add(*passage("other", "theirs"))
     await keeps.close()
     ours = [name for workspace, names in kept.names if workspace == "ours" for name in names]
     assert ours == [f"m{number}" for number in range(100)]
@@ -80,7 +80,7 @@ async def test_all_that_was_added_is_kept_in_its_order() -> None:
 async def test_a_store_that_comes_back() -> None:
     kept = Kept(failures=4)
     keeps, metrics = keeper(kept)
-    keeps.add(passage("m"))
+    keeps.add(*passage("m"))
     await keeps.close()
     assert kept.names == [("ours", ["m"])]
     assert b"kaizen_traces_lost_total 0.0" in metrics.text()
@@ -89,7 +89,7 @@ async def test_a_store_that_comes_back() -> None:
 async def test_a_store_that_does_not(caplog: pytest.LogCaptureFixture) -> None:
     kept = Kept(failures=5)
     keeps, metrics = keeper(kept)
-    keeps.add(passage("m"))
+    keeps.add(*passage("m"))
     with caplog.at_level(logging.ERROR, logger="pytest_kaizen.server"):
         await keeps.close()
     assert kept.names == []
@@ -106,7 +106,7 @@ async def test_requests_wait_for_a_store_that_is_behind_and_then_pass(
     kept.gate.clear()
     keeps, metrics = keeper(kept)
     assert await keeps.has_room()
-    keeps.add(passage("m", pad=1000))
+    keeps.add(*passage("m", pad=1000))
     assert not await keeps.has_room()
     assert b"kaizen_traces_lost_total 1.0" in metrics.text()
     kept.gate.set()
