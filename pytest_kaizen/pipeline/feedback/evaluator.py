@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from ...errors import LLMError
+from ...errors import LLMError, ScoreError
 from ...llm import LLM, Completion, LLMRequest
 from ...models import Feedback, Scored
 from ...optimize.cases import input_text
@@ -42,7 +42,7 @@ def request_for(prompt: str, inputs: Mapping[str, Any], model: str) -> LLMReques
 class FeedbackEvaluator:
     """Runs logged inputs, several at once; one that breaks costs its case. See ``optimize.Evaluator``.
 
-    As long as the model has not answered once, its error is raised: without a key, or with a wrong one,
+    As long as nothing got a score, what breaks is raised: without a key for a model, or with a wrong one,
     no case will do better.
 
     Args:
@@ -69,36 +69,36 @@ class FeedbackEvaluator:
         self._llm = llm
         self._judge = judge
         self._threads = threads
-        self._answered = False
-        self._unanswered: LLMError | None = None
+        self._scored = False
 
     def evaluate(self, prompt: str, cases: Sequence[str], samples: Sequence[int]) -> Iterator[Scored]:
         """Run cases under a prompt; see ``optimize.Evaluator``.
 
         Raises:
-            LLMError: The model has answered none of these cases, nor any before.
+            ScoreError: None of these cases got a score, nor any before; says why the last one did not.
         """
+        error = None
         asks = [(self._cases[case], sample) for case in cases for sample in samples]
         pool = ThreadPoolExecutor(self._threads)
         try:
             for future in as_completed([pool.submit(self._run, prompt, *ask) for ask in asks]):
-                yield future.result()
+                scored = future.result()
+                self._scored = self._scored or scored.score is not None
+                error = scored.error or error
+                yield scored
         finally:
             # Whoever stops listening ends what has not begun.
             pool.shutdown(wait=False, cancel_futures=True)
-        if self._unanswered is not None and not self._answered:
-            raise self._unanswered
+        if error is not None and not self._scored:
+            raise ScoreError(f"no logged input of {len(cases)} could be scored: {error}")
 
     def _run(self, prompt: str, case: LoggedCase, sample: int) -> Scored:
         door = CountedLLM(self._llm)
         try:
             return self._rollout(door, prompt, case, sample)
-        except LLMError as exc:
-            self._unanswered = exc
-            return Scored(case_id=case.id, sample=sample, error=str(exc), cost_usd=door.cost_usd)
         except Exception as exc:
             # The door may be anyone's: what breaks in it is a missing score.
-            error = f"{type(exc).__name__}: {exc}"
+            error = str(exc) if isinstance(exc, LLMError) else f"{type(exc).__name__}: {exc}"
             return Scored(case_id=case.id, sample=sample, error=error, cost_usd=door.cost_usd)
 
     def _rollout(self, door: CountedLLM, prompt: str, case: LoggedCase, sample: int) -> Scored:
@@ -108,7 +108,6 @@ class FeedbackEvaluator:
             # The active prompt's variables fit all cases, so this is the candidate's own fault.
             return Scored(case_id=case.id, sample=sample, score=0.0, feedback=(_unfit(exc),), cost_usd=0.0)
         output = door.complete(request).text
-        self._answered = True
         scores = score_rubric(
             self._rubric,
             input=case.inputs,

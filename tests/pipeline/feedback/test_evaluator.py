@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_kaizen.errors import BudgetExceeded, LLMError
+from pytest_kaizen.errors import BudgetExceeded, LLMError, ScoreError
 from pytest_kaizen.llm import LLM, LLMRequest
 from pytest_kaizen.models import Feedback, Scored
 from pytest_kaizen.pipeline.feedback.cases import LoggedCase, logged_cases
@@ -107,9 +107,8 @@ def test_exact_match_needs_no_judge(evaluate: Evaluate) -> None:
 
 
 def test_without_a_logged_answer_there_is_nothing_to_match(evaluate: Evaluate) -> None:
-    found = evaluate(FakeLLM(answer), "{{ticket}}", "lamp", evaluator={"type": "exact_match"})
-    assert found["lamp"].score is None
-    assert "no reference to compare with" in (found["lamp"].error or "")
+    with pytest.raises(ScoreError, match=r"no logged input of 1 could be scored: .*no reference to compare"):
+        evaluate(FakeLLM(answer), "{{ticket}}", "lamp", evaluator={"type": "exact_match"})
 
 
 @pytest.mark.parametrize(
@@ -133,13 +132,24 @@ def test_what_breaks_costs_its_case_alone(evaluate: Evaluate, failure: Exception
     assert found["lamp"].cost_usd is None
 
 
+@pytest.mark.parametrize("judged", [False, True])
+def test_where_nothing_can_be_scored_the_reason_is_raised(evaluate: Evaluate, judged: bool) -> None:
+    def breaks(request: LLMRequest) -> str:
+        if judged is (request.schema is not None):
+            raise LLMError("no key for m")
+        return answer(request)
+
+    with pytest.raises(ScoreError, match=r"no logged input of 2 could be scored: .*no key for m"):
+        evaluate(FakeLLM(breaks), "urgent", "lamp", "kettle")
+
+
 def test_a_judge_that_breaks_costs_the_case_and_its_answer_counts(evaluate: Evaluate) -> None:
     def breaks(request: LLMRequest) -> str:
-        if request.schema is not None:
+        if request.schema is not None and "lamp" in request.prompt:
             raise LLMError("judge: HTTP 500")
         return answer(request)
 
-    lamp = evaluate(FakeLLM(breaks), "urgent", "lamp")["lamp"]
+    lamp = evaluate(FakeLLM(breaks), "urgent", "lamp", "kettle")["lamp"]
     assert lamp.score is None
     assert "HTTP 500" in (lamp.error or "")
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_kaizen.errors import UsageError
+from pytest_kaizen.errors import ScoreError, UsageError
 from pytest_kaizen.llm import LLMRequest
-from pytest_kaizen.models import FeedbackEntry, Task
+from pytest_kaizen.models import FeedbackEntry, Scored, Task
 from pytest_kaizen.optimize import Budget, Improve, Meter
 from pytest_kaizen.pipeline.feedback.measure import FeedbackMeasure
 from pytest_kaizen.pipeline.search import Measured, Search
@@ -266,9 +266,12 @@ def test_what_the_meter_lets_through_ends_at_the_door(
         measure = FeedbackMeasure(replace(make.config(), concurrency=1), store)
         _, found = measured(measure, prompt, search)
         request = Improve(task="triage", prompt=prompt.text, cases=found.cases)
-        rollouts = list(
-            measure.evaluator(request).evaluate(prompt.text, [case.id for case in found.cases], [0])
-        )
+        rollouts: list[Scored] = []
+        # Nor could the one that was answered be scored: no good answer was logged.
+        with pytest.raises(ScoreError, match="could be scored"):
+            rollouts.extend(
+                measure.evaluator(request).evaluate(prompt.text, [case.id for case in found.cases], [0])
+            )
         measure.close()
         assert len(server.record) == 1
     refused = [rollout.error for rollout in rollouts if "not called: $" in (rollout.error or "")]
