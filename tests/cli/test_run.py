@@ -54,6 +54,7 @@ def test_traces_are_named_and_settings_reach_the_job(
             "epochs": 2,
             "mode": "standard",
             "budget_usd": 2.5,
+            "own_key": False,
         },
     )
     assert [request.model for request in reflecting.record] == ["claude-opus-4-6"] * 2
