@@ -14,9 +14,10 @@ import pytest
 
 from pytest_kaizen import CTClient
 from pytest_kaizen.errors import CTError, CTNotFoundError
-from pytest_kaizen.models import FeedbackEntry, PromptVersion, Spend, Task
+from pytest_kaizen.models import Acceptance, Decision, FeedbackEntry, PromptVersion, Proposal, Spend, Task
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.kaizen_ct.wire import Job
+from pytest_kaizen.prompts.text import sha256_of
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.server.routes.kaizen_ct.versions import add_first
 from pytest_kaizen.server.work.kinds import Assignment, optimize
@@ -293,6 +294,25 @@ def test_a_second_search_for_the_same_prompt(
     model.reply(answer)
     make_task(client, book, 50)
     give_prompt(client, book)
+    earlier = Proposal(
+        id="earlier",
+        task="triage",
+        parent_sha256=sha256_of("Sort the ticket."),
+        sha256="0" * 64,
+        text="Sort it.",
+        diff=[],
+        engine="insights",
+        acceptance=Acceptance(
+            decision=Decision.UNDERPOWERED,
+            min_gain=0,
+            confidence=0.95,
+            look=1,
+            level=0.05,
+            sentence="perhaps",
+        ),
+        spend=Spend(),
+    )
+    book.store("ours").save_proposal(earlier)
     found = []
     for _ in range(2):
         job = client.trigger_optimization("triage").job
