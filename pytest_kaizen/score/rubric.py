@@ -82,11 +82,6 @@ class Rubric:
         return tuple(criterion for criterion in self.criteria if criterion.check is None)
 
     @property
-    def checked(self) -> tuple[Criterion, ...]:
-        """The criteria that a check answers."""
-        return tuple(criterion for criterion in self.criteria if criterion.check is not None)
-
-    @property
     def critical(self) -> tuple[str, ...]:
         """The names of the scores of the critical criteria."""
         return tuple(f"{self.name}.{criterion.name}" for criterion in self.criteria if criterion.critical)

@@ -41,7 +41,6 @@ def test_a_whole_rubric(rubric: Callable[[str], Rubric], tmp_path: Path) -> None
     assert [criterion.weight for criterion in loaded.criteria] == pytest.approx([0.5, 0.3, 0.2])
     assert [criterion.scale for criterion in loaded.criteria] == [YesNo(), IntegerScale(1, 5), YesNo()]
     assert loaded.judged == (faithful, tone)
-    assert loaded.checked == (short,)
     assert [c.expected for c in (tone, short)] == ["Is friendly.", "at most 300 characters"]
 
 
