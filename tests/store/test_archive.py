@@ -31,7 +31,7 @@ def test_the_cases_of_a_task_without_what_they_did(workspace: OpenWorkspace, mak
     ]
     whole = workspace.archive.case("run-1", "b")
     assert whole is not None
-    bare = {"spans": [], "scores": []}
+    bare: dict[str, list[object]] = {"spans": [], "scores": []}
     assert listed[0].samples == [
         sample.model_copy(update={"trace": sample.trace.model_copy(update=bare)}) for sample in whole.samples
     ]
