@@ -38,7 +38,7 @@ def create(
 
     Args:
         store: Where jobs are kept.
-        kind: ``optimize`` or ``insights``.
+        kind: What is to be done, as ``Job`` has it.
         task: The task that it is for.
         settings: All that a process needs to do it, as JSON; no secrets.
         triggered_by: ``command``, ``gate``, ``threshold`` or ``api``.
