@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from ...config import Config
 from ...llm import AnthropicLLM
 from ...models import Job
@@ -34,7 +36,7 @@ class Assignment(NamedTuple):
     config: Config
     store: Store
     job: Job
-    key: str | None
+    key: SecretStr | None
     pause: Callable[[], None]
 
 
@@ -43,7 +45,11 @@ def draw(work: Assignment) -> None:
     config, store = work.config, work.store
     job = jobs.claim(store, work.job.id)
     timeout_s = max(config.judge.timeout_s, _TIMEOUT_S)
-    llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s, api_key=work.key)
+    llm = AnthropicLLM(
+        load_prices(config.prices),
+        timeout_s=timeout_s,
+        api_key=work.key.get_secret_value() if work.key else None,
+    )
     try:
         insights.draw_insights(
             config, store, job, llm, lambda _: work.pause(), prompt_of=partial(active_text, store)
