@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from pytest_kaizen import KaybaClient
@@ -18,22 +17,17 @@ from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.store import secret_key
 from tests.server.conftest import Book, Site
+from tests.server.routes.conftest import Clients
 
 NOBODY = "11111111-1111-4111-8111-111111111111"
 OWN_KEY = "sk-ant-own-" + "k" * 40
 Connect = Callable[[str], KaybaClient]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def home(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
-def connect(site: Site, book: Book) -> Connect:
-    transport = httpx.ASGITransport(app=site.app, raise_app_exceptions=False)
-    return lambda name: KaybaClient(book.keys[name], "http://127.0.0.1:8000/api", transport=transport)
+def connect(clients: Clients) -> Connect:
+    """Make clients by the name of a key."""
+    return lambda name: clients.make(KaybaClient, name, "/api")
 
 
 @pytest.fixture
@@ -63,6 +57,16 @@ def refusal(ask: Callable[[], object]) -> tuple[str, int | None]:
     return caught.value.message, caught.value.status_code
 
 
+@pytest.mark.wire(
+    "kayba: POST /api/insights/generate",
+    "kayba: GET /api/insights",
+    "kayba: PATCH /api/insights/{insight_id}",
+    "kayba: GET /api/jobs/{job_id}",
+    "kayba: POST /api/jobs/{job_id}",
+    "kayba: POST /api/prompts/generate",
+    "kayba: GET /api/prompts",
+    "kayba: GET /api/prompts/{prompt_id}",
+)
 def test_from_traces_to_a_prompt(client: KaybaClient, site: Site, model: ScriptedLLM) -> None:
     """POST /insights/generate, GET and POST /jobs/:id, GET and PATCH /insights, and all of /prompts."""
     model.reply(answer)
