@@ -142,7 +142,16 @@ class WorkerError(KaizenError):
 
 
 class ProposalError(KaizenError):
-    """A proposal cannot be brought to its repository: git or the git host refused a step."""
+    """A proposal cannot be brought to its repository: git or the git host refused a step.
+
+    Args:
+        message: What happened.
+        status: The HTTP status of a git host's answer, when it was an error.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class PlatformError(KaizenError):

@@ -28,6 +28,8 @@ from ..store.jobs import SEALED_KIND
 
 BEAT_S = 5.0
 LEASE_S = 60.0
+#: So long a process may hold a completed job to amend it: longer than a pull request takes.
+HOLD_S = 600.0
 #: How often a worker begins a job anew after a failure that may pass, and how long it waits the first
 #: time; each further time four times as long.
 RETRIES = 4
@@ -203,6 +205,31 @@ def amend(store: Store, job: Job, result: Mapping[str, Any]) -> None:
     store.jobs.amend(job.model_copy(update={"result": dict(result)}))
 
 
+def hold(store: Store, job: Job) -> Job:
+    """Make this process the one that may amend a completed job, until ``release`` or ``HOLD_S``.
+
+    Returns:
+        The job as it is now.
+
+    Raises:
+        JobError: Another process holds it, or it is not completed.
+    """
+    now = datetime.now(UTC)
+    known = store.jobs.one(job.id)
+    if _is_held(known, now):
+        raise JobError(f"job {job.id} is being amended by {known.owner}; try again when that is done")
+    held = known.model_copy(update={"owner": _this_process(), "heartbeat_at": now})
+    store.jobs.amend(held, known.owner)
+    return held
+
+
+def release(store: Store, job: Job) -> Job:
+    """Store what a job that is held has become; raises ``JobError`` when it is not held any more."""
+    released = job.model_copy(update={"heartbeat_at": job.finished_at})
+    store.jobs.amend(released)
+    return released
+
+
 @contextmanager
 def running(store: Store, job: Job) -> Iterator[Job]:
     """Show that a claimed job lives for as long as the block runs, and store how it ended.
@@ -303,6 +330,13 @@ def _as_it_stands(job: Job) -> Job:
     if job.is_dead(_silent_since(datetime.now(UTC))):
         return job.model_copy(update={"status": JobStatus.STOPPED, "finished_at": job.heartbeat_at})
     return job
+
+
+def _is_held(job: Job, now: datetime) -> bool:
+    """Whether a process amends a completed job: who completed it showed its last sign of life then."""
+    if job.heartbeat_at is None or job.finished_at is None or job.heartbeat_at <= job.finished_at:
+        return False
+    return now - job.heartbeat_at < timedelta(seconds=HOLD_S)
 
 
 def _silent_since(now: datetime) -> datetime:

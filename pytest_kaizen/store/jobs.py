@@ -107,15 +107,19 @@ class Jobs:
             if not _store(connection, alive, JobStatus.RUNNING, job.owner):
                 raise JobError(f"job {job.id} was stopped, or another process has gone on with it")
 
-    def amend(self, job: Job) -> None:
+    def amend(self, job: Job, owner: str | None = None) -> None:
         """Store what a completed job has become.
 
+        Args:
+            job: The job.
+            owner: Its owner so far, where the job names another.
+
         Raises:
-            JobError: It is not completed.
+            JobError: It is not completed, or no longer that owner's.
         """
         with self._database.write() as connection:
-            if not _store(connection, job, JobStatus.COMPLETED, job.owner):
-                raise JobError(f"job {job.id} is not completed")
+            if not _store(connection, job, JobStatus.COMPLETED, owner or job.owner):
+                raise JobError(f"job {job.id} is not completed, or is another process's")
 
     def beat(self, job_id: str, owner: str, now: datetime) -> bool:
         """Note that the process of a running job lives; return whether the job is still its own."""
