@@ -37,6 +37,7 @@ RULES = {
     "PATCH /api/insights/{insight_id}": "write",
     "GET /api/jobs/{job_id}": "read",
     "POST /api/jobs/{job_id}": "write",
+    "POST /api/jobs/{job_id}/cancel": "write",
     "POST /api/prompts/generate": "write",
     "GET /api/prompts": "read",
     "GET /api/prompts/{prompt_id}": "read",
