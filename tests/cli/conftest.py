@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,15 +138,15 @@ def at(request: pytest.FixtureRequest) -> list[str]:
 
 
 class Terminal:
-    """A command that runs on a pseudo-terminal."""
+    """A program that runs on a pseudo-terminal."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *command: str) -> None:
         import pty
 
         self._ours, theirs = pty.openpty()
         self.text = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest_kaizen.cli", *arguments],
+            command,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -189,5 +190,12 @@ class Terminal:
 @pytest.fixture
 def start(project: Path) -> Callable[..., Terminal]:
     """Start ``kaizen …`` on a pseudo-terminal."""
+    assert project.is_dir()
+    return partial(Terminal, sys.executable, "-m", "pytest_kaizen.cli")
+
+
+@pytest.fixture
+def start_program(project: Path) -> Callable[..., Terminal]:
+    """Start any program on a pseudo-terminal."""
     assert project.is_dir()
     return Terminal
