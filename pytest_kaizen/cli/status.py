@@ -8,12 +8,13 @@ import sys
 import time
 from typing import Any
 
-from pytest_kaizen.models import JobStatus
+from pytest_kaizen.models.job import FINAL
 from pytest_kaizen.report.insights import job_text
 from pytest_kaizen.report.text import safe_text
 
 from .desk import open_desk
 from .numbers import seconds
+from .target import add_target_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,20 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interval", type=seconds, default=2.0, metavar="N", help="look every N seconds (default: 2)"
     )
     parser.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(parser)
     parser.set_defaults(run=_status)
 
 
 def _status(args: argparse.Namespace) -> int:
     with open_desk(args, readonly=True) as desk:
         job = desk.get_job(args.job)
-        while args.wait and not JobStatus(job["status"]).final:
+        while args.wait and job["status"] not in FINAL:
             _say(job)
             time.sleep(args.interval)
             job = desk.get_job(job["jobId"])
     print(json.dumps(job, indent=2) if args.json else job_text(job))
-    return int(job["status"] in (JobStatus.FAILED, JobStatus.STOPPED))
+    return int(job["status"] in FINAL - {"completed"})
 
 
 def _say(job: dict[str, Any]) -> None:
     if sys.stderr.isatty():
-        print(safe_text(f"{job['status']}: {job['step']}"), file=sys.stderr)
+        print(safe_text(f"{job['status']}: {job.get('step') or '…'}"), file=sys.stderr)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pytest_kaizen.errors import KaizenError, UsageError
 from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
@@ -14,7 +16,12 @@ from pytest_kaizen.report.text import safe_text
 
 from .consent import agreed
 from .context import config_for
+from .desk import Desk
 from .numbers import count, dollars
+from .target import target_flags
+
+if TYPE_CHECKING:
+    from pytest_kaizen.pipeline.server_desk import ServerDesk
 
 
 def add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -28,55 +35,84 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", metavar="TASK", help="draw from traces of this task only")
     parser.add_argument("--model", metavar="MODEL", help="the model that reflects (default: the judge's)")
-    parser.add_argument(
-        "--epochs", type=count, default=1, metavar="N", help="passes over the traces (default: 1)"
-    )
+    parser.add_argument("--epochs", type=count, metavar="N", help="passes over the traces (default: 1)")
     parser.add_argument(
         "--reflector-mode",
         choices=("recursive", "standard"),
-        default="recursive",
         help="show long traces piece by piece as the model asks for them (default), or cut, in one call",
     )
     parser.add_argument(
         "--budget-usd",
         type=dollars,
-        default=DEFAULT_BUDGET_USD,
         metavar="X",
         help=f"spend no more (default: {DEFAULT_BUDGET_USD:g})",
     )
     parser.add_argument(
-        "--anthropic-key", metavar="KEY", help="the key for the model (default: ANTHROPIC_API_KEY); not kept"
+        "--anthropic-key",
+        metavar="KEY",
+        help="the key for the model (default: ANTHROPIC_API_KEY, which --server does not send); not kept",
     )
     parser.add_argument("--resume", metavar="JOB", help="go on with a job that was broken off")
     parser.add_argument("--yes", action="store_true", help="do not ask before what may cost much")
-    parser.add_argument("--wait", action="store_true", help="with --json: show what came of the job, too")
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="with --json: show what came of the job, too; on a server: until then",
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON object")
 
 
-def resume(args: argparse.Namespace, desk: LocalDesk) -> int:
+def resume(args: argparse.Namespace, desk: Desk) -> int:
     """Go on with the job that ``--resume`` names."""
+    if not isinstance(desk, LocalDesk):
+        raise UsageError("--resume is for the store on this machine; a server goes on with its jobs itself")
     if args.traces or args.task:
         raise UsageError("--resume goes on with the traces that the job had")
     return _work(args, desk, desk.resume_insights(args.resume))
 
 
-def study(args: argparse.Namespace, desk: LocalDesk, traces: Sequence[str] | None) -> int:
-    """Draw insights from traces, in this process.
+def study(args: argparse.Namespace, desk: Desk, traces: Sequence[str] | None) -> int:
+    """Draw insights from traces, in this process or on a server.
 
     Args:
         args: The parsed arguments.
         desk: Where the traces are.
         traces: Their ids; None for all.
     """
+    if not isinstance(desk, LocalDesk):
+        return _study_there(args, desk, traces)
     started = desk.generate_insights(
         traces,
         task=args.task,
         model=args.model or config_for(args).judge.model,
-        epochs=args.epochs,
-        mode=args.reflector_mode,
-        budget_usd=args.budget_usd,
+        epochs=args.epochs or 1,
+        mode=args.reflector_mode or "recursive",
+        budget_usd=args.budget_usd or DEFAULT_BUDGET_USD,
     )
     return _work(args, desk, started)
+
+
+def _study_there(args: argparse.Namespace, desk: ServerDesk, traces: Sequence[str] | None) -> int:
+    if args.budget_usd is not None:
+        raise UsageError("--budget-usd: a server has its own; Kayba's API cannot tell it one")
+    started = desk.generate_insights(
+        traces,
+        task=args.task,
+        model=args.model,
+        epochs=args.epochs,
+        reflector_mode=args.reflector_mode,
+        anthropic_key=args.anthropic_key or (os.environ.get("ANTHROPIC_API_KEY") if args.base_url else None),
+    )
+    look = f"kaizen status {started.job_id} --wait{target_flags(args)}"
+    job: dict[str, Any] = {}
+    if args.wait:
+        print(safe_text(f"job {started.job_id}: {started.traces} traces"), file=sys.stderr)
+        try:
+            job = desk.wait(started.job_id, _progress)
+        except KeyboardInterrupt:
+            print(safe_text(f"the server goes on with it; to wait again: {look}"), file=sys.stderr)
+            raise
+    return _show(args, started, job, f"to wait for it: {look}")
 
 
 def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> int:
@@ -92,12 +128,23 @@ def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> i
     except (KaizenError, KeyboardInterrupt):
         print(f"job {started.job_id} was broken off; {go_on}", file=sys.stderr)
         raise
+    return _show(args, started, job, "")
+
+
+def _show(args: argparse.Namespace, started: StartedStudy, job: dict[str, Any], unfinished: str) -> int:
+    """Show a job that was completed, or started only."""
     if args.json:
         more = job if args.wait else {}
         print(json.dumps({"jobId": started.job_id, "traces": started.traces, **more}, indent=2))
         return 0
-    print(safe_text(f"job {started.job_id} completed: {job['result']['summary']}"))
-    print("to decide about them: kaizen insights list --status pending", file=sys.stderr)
+    if not job:
+        print(safe_text(f"job {started.job_id} was started"))
+        print(safe_text(unfinished), file=sys.stderr)
+        return 0
+    summary = (job.get("result") or {}).get("summary")
+    print(safe_text(f"job {started.job_id} completed: {summary}"))
+    next_command = f"kaizen insights list --status pending{target_flags(args)}"
+    print(safe_text(f"to decide about them: {next_command}"), file=sys.stderr)
     return 0
 
 

@@ -24,6 +24,10 @@ class JobStatus(StrEnum):
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
 
 
+#: The words for those that end a job; a word of another server that is none of them does not.
+FINAL = frozenset(status.value for status in JobStatus if status.final)
+
+
 class Spend(BaseModel):
     """What was used of a budget.
 

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import anthropic  # noqa: F401 - imported once, not by every command
 import pytest
 
 from pytest_kaizen.cli import main
+from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.scripted import Request, ScriptedLLM
+from pytest_kaizen.store.workspaces import Workspaces
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -67,3 +72,50 @@ def cli(project: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
         return status, captured.out, captured.err
 
     return run
+
+
+class Served(NamedTuple):
+    """A server as ``kaizen serve`` has it.
+
+    Attributes:
+        url: Where it is.
+        key: A key that may read and write.
+    """
+
+    url: str
+    key: str
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Served]:
+    """Serve in a thread, with a worker that does the jobs."""
+    import uvicorn
+
+    from pytest_kaizen.server.app import create_app
+    from pytest_kaizen.server.run import listen, url_of
+    from pytest_kaizen.store.keys import Scope
+
+    workspaces = Workspaces.open(folder)
+    place = workspaces.central.create_workspace("team")
+    _, key = workspaces.central.keys.create(place.id, label="cli", scopes=[Scope.READ, Scope.WRITE])
+    app = create_app(Config(root=folder, store=folder / "unused.db", server=ServerConfig()), workspaces)
+    listener = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        with app.state.worker:
+            yield Served(url_of(listener), key)
+    finally:
+        server.should_exit = True
+        thread.join()
+        workspaces.close()
+
+
+@pytest.fixture
+def served(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A server with an empty workspace; its key is in the environment."""
+    with serving(tmp_path_factory.mktemp("server")) as server:
+        monkeypatch.setenv("KAIZEN_API_KEY", server.key)
+        monkeypatch.delenv("KAYBA_API_KEY", raising=False)
+        yield server
