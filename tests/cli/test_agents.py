@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import Cli, Side
 
 RUN = "11111111-1111-4111-8111-111111111111"
-SPANS = [
+SPANS: list[dict[str, Any]] = [
     {"name": "plan", "span_kind": "CHAIN"},
     {
         "node_name": "answer",
