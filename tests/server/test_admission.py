@@ -108,6 +108,7 @@ async def ask(site: Site, operation: Operation, headers: dict[str, str], at: str
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 @pytest.mark.asyncio
+@pytest.mark.wire("shared: a key in either header")
 async def test_every_operation_with_every_key(site: Site, operation: Operation) -> None:
     assert operation.name in RULES, f"{operation.name} has no rule: say in RULES who may use it"
     need = NEEDS.index(RULES[operation.name])

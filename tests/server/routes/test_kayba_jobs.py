@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from pytest_kaizen import KaybaClient
@@ -16,21 +15,16 @@ from pytest_kaizen.errors import KaybaAPIError
 from pytest_kaizen.models import Insight, InsightStatus
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.server.conftest import Book, Site
+from tests.server.routes.conftest import Clients
 
 OWN_KEY = "sk-ant-own-" + "k" * 40
 Connect = Callable[[str], KaybaClient]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def home(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
-def connect(site: Site, book: Book) -> Connect:
-    transport = httpx.ASGITransport(app=site.app, raise_app_exceptions=False)
-    return lambda name: KaybaClient(book.keys[name], "http://127.0.0.1:8000/api", transport=transport)
+def connect(clients: Clients) -> Connect:
+    """Make clients by the name of a key."""
+    return lambda name: clients.make(KaybaClient, name, "/api")
 
 
 @pytest.fixture
@@ -60,6 +54,16 @@ def refusal(ask: Callable[[], object]) -> tuple[str, int | None]:
     return caught.value.message, caught.value.status_code
 
 
+@pytest.mark.wire(
+    "kayba: POST /api/insights/generate",
+    "kayba: GET /api/insights",
+    "kayba: PATCH /api/insights/{insight_id}",
+    "kayba: GET /api/jobs/{job_id}",
+    "kayba: POST /api/jobs/{job_id}",
+    "kayba: POST /api/prompts/generate",
+    "kayba: GET /api/prompts",
+    "kayba: GET /api/prompts/{prompt_id}",
+)
 def test_from_traces_to_a_prompt(client: KaybaClient, site: Site, model: ScriptedLLM) -> None:
     """POST /insights/generate, GET and POST /jobs/:id, GET and PATCH /insights, and all of /prompts."""
     model.reply(answer)
