@@ -33,11 +33,6 @@ def run_of(store: Store, agent_id: str, run_id: str) -> AgentRun:
     return run
 
 
-def trace_id_of(run: AgentRun) -> str:
-    """Return the id of the trace that a run is: its UUID without hyphens, as OpenTelemetry has ids."""
-    return run.id.replace("-", "")
-
-
 def trace_of(store: Store, run: AgentRun) -> Trace | None:
     """Return the trace that a run is, whoever sent it; None before anything was sent."""
-    return store.intake.one(trace_id_of(run)) or store.intake.one(run.id)
+    return store.intake.one(run.trace_id) or store.intake.one(run.id)

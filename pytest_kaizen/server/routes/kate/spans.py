@@ -15,7 +15,7 @@ from ...metrics import Metrics
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from ..kaizen_ct.ids import as_uuid
-from .known import agent_of, run_of, trace_id_of, trace_of
+from .known import agent_of, run_of, trace_of
 
 
 def list_spans(call: Call, agent_id: str, run_id: str) -> SpanList:
@@ -50,7 +50,7 @@ def _add(metrics: Metrics, agent_id: str, run_id: str, spans: list[Span], store:
 
 def _new(store: Store, run: AgentRun) -> Trace:
     return Trace(
-        id=trace_id_of(run),
+        id=run.trace_id,
         name=agent_of(store, run.agent_id).name,
         created_at=run.created_at,
         metadata={"source": "kate", "agent_id": run.agent_id, "trigger": run.trigger},
