@@ -32,7 +32,7 @@ Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
 AgentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
-class SharesConfig(BaseModel):
+class SharesConfig(BaseModel, defer_build=True):
     """``tasks.<name>.optimize.shares`` in ``kaizen.yaml``: how a task's cases are split.
 
     Attributes:
@@ -52,7 +52,7 @@ class SharesConfig(BaseModel):
         return self
 
 
-class OptimizeConfig(BaseModel):
+class OptimizeConfig(BaseModel, defer_build=True):
     """``tasks.<name>.optimize`` in ``kaizen.yaml``: how a better prompt is searched for.
 
     Attributes:
@@ -85,7 +85,7 @@ class OptimizeConfig(BaseModel):
     model: str | None = Field(default=None, min_length=1)
 
 
-class TaskConfig(BaseModel):
+class TaskConfig(BaseModel, defer_build=True):
     """``tasks.<name>`` in ``kaizen.yaml``.
 
     Attributes:
@@ -106,7 +106,7 @@ class TaskConfig(BaseModel):
     optimize: OptimizeConfig = Field(default_factory=OptimizeConfig)
 
 
-class JudgeConfig(BaseModel):
+class JudgeConfig(BaseModel, defer_build=True):
     """``judge`` in ``kaizen.yaml``: the model that judges criteria without a check.
 
     Attributes:
@@ -121,7 +121,7 @@ class JudgeConfig(BaseModel):
     votes: int = Field(default=1, ge=1, le=MAX_VOTES)
 
 
-class PromptsConfig(BaseModel):
+class PromptsConfig(BaseModel, defer_build=True):
     """``prompts`` in ``kaizen.yaml``.
 
     Attributes:
@@ -133,7 +133,7 @@ class PromptsConfig(BaseModel):
     source: Literal["files", "kaizen-ct", "kayba"] = Field(default="files", alias="from")
 
 
-class Endpoint(BaseModel):
+class Endpoint(BaseModel, defer_build=True):
     """Which requests are LLM calls: ``endpoints`` in ``kaizen.yaml``.
 
     Attributes:
@@ -158,7 +158,7 @@ DEFAULT_ENDPOINTS = (
 )
 
 
-class CassettesConfig(BaseModel):
+class CassettesConfig(BaseModel, defer_build=True):
     """``cassettes`` in ``kaizen.yaml``: what may differ between a request and its record.
 
     Attributes:
@@ -172,7 +172,7 @@ class CassettesConfig(BaseModel):
     ignore_text: tuple[Pattern, ...] = ()
 
 
-class ServerConfig(BaseModel):
+class ServerConfig(BaseModel, defer_build=True):
     """``server`` in ``kaizen.yaml``: what ``kaizen serve`` serves, and how much of it.
 
     Attributes:
@@ -194,7 +194,7 @@ class ServerConfig(BaseModel):
     jobs_at_once: int = Field(default=4, ge=1)
 
 
-class AgentConfig(BaseModel):
+class AgentConfig(BaseModel, defer_build=True):
     """``agents.<id>`` in ``kaizen.yaml``: how a server evaluates an agent's runs, and how it runs the agent.
 
     Attributes:
@@ -229,7 +229,7 @@ class AgentConfig(BaseModel):
         return self.command is not None or self.callable is not None
 
 
-class KaizenYaml(BaseModel):
+class KaizenYaml(BaseModel, defer_build=True):
     """The whole of ``kaizen.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

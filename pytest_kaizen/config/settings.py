@@ -29,7 +29,6 @@ DEFAULT_ASYNC_CONCURRENCY = 8
 RecordMode = Literal["live", "replay", "new", "all"]
 RECORD_MODES: tuple[RecordMode, ...] = get_args(RecordMode)
 _NO_TASK = TaskConfig()
-_NO_AGENT = AgentConfig()
 
 
 class Origin(NamedTuple):
@@ -147,7 +146,7 @@ class Config:
 
     def agent(self, agent_id: str) -> AgentConfig:
         """Return an agent's settings; the defaults for one that ``kaizen.yaml`` does not name."""
-        return self.agents.get(agent_id, _NO_AGENT)
+        return self.agents.get(agent_id) or AgentConfig()
 
     def prompt_folder(self, task: str) -> Path:
         """Return the folder that holds a task's prompt files."""

@@ -35,8 +35,10 @@ RULES = {
     "POST /api/insights/generate": "write",
     "GET /api/insights": "read",
     "PATCH /api/insights/{insight_id}": "write",
+    "GET /api/jobs": "read",
     "GET /api/jobs/{job_id}": "read",
     "POST /api/jobs/{job_id}": "write",
+    "POST /api/jobs/{job_id}/cancel": "write",
     "POST /api/prompts/generate": "write",
     "GET /api/prompts": "read",
     "GET /api/prompts/{prompt_id}": "read",
@@ -110,6 +112,7 @@ async def ask(site: Site, operation: Operation, headers: dict[str, str], at: str
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 @pytest.mark.asyncio
+@pytest.mark.wire("shared: a key in either header")
 async def test_every_operation_with_every_key(site: Site, operation: Operation) -> None:
     assert operation.name in RULES, f"{operation.name} has no rule: say in RULES who may use it"
     need = NEEDS.index(RULES[operation.name])

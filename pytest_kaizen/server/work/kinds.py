@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from ...config import Config
 from ...llm import LLM, AnthropicLLM
 from ...models import Job
@@ -36,7 +38,7 @@ class Assignment(NamedTuple):
     config: Config
     store: Store
     job: Job
-    key: str | None
+    key: SecretStr | None
     pause: Callable[[], None]
 
 
@@ -80,7 +82,8 @@ def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job]
     config, store = work.config, work.store
     job = jobs.claim(store, work.job.id)
     timeout_s = max(config.judge.timeout_s, _TIMEOUT_S)
-    llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s, api_key=work.key)
+    api_key = work.key.get_secret_value() if work.key else None
+    llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s, api_key=api_key)
     try:
         do(config, store, job, llm, lambda _: work.pause())
     finally:

@@ -119,6 +119,7 @@ def grading(score: Any) -> Any:
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: POST /agents/{agent_id}/runs/{run_id}/complete")
 async def test_post_complete_evaluates(client: KateClient, book: Book, model: ScriptedLLM) -> None:
     model.reply(grading(4))
     done = await a_run(client, "judged")
@@ -142,6 +143,7 @@ async def test_post_complete_within_the_cooldown(client: KateClient, book: Book,
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: GET /agents/{agent_id}/eval/summary")
 async def test_get_summary_after_evaluations(client: KateClient, book: Book, model: ScriptedLLM) -> None:
     for score in (5, 5, 2):
         model.reply(grading(score))
@@ -182,6 +184,7 @@ async def test_an_evaluation_without_a_key_fails_with_that_reason(
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: POST /agents/{agent_id}/runs/enqueue")
 async def test_post_enqueue_runs_a_command(client: KateClient, book: Book, model: ScriptedLLM) -> None:
     model.reply(grading(5))
     secret = "sk-ant-" + "q" * 40
