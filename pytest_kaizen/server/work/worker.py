@@ -132,12 +132,12 @@ class Worker:
         finally:
             with self._lock:
                 del self._mine[job.id]
-            if done:
-                # It may have left something to be done after it.
-                self._woken.put(workspace.id)
             if self._crowded.is_set():
                 self._crowded.clear()
                 self._woken.put(None)
+            elif done:
+                # It may have left something to be done after it.
+                self._woken.put(workspace.id)
 
     def _do(self, workspace: OpenWorkspace, job: Job) -> bool:
         """Do a job; return whether it was done to its end."""
