@@ -13,7 +13,7 @@ from typing import Any
 
 from ...capture import Redactor
 from ...config import Config
-from ...errors import JobError, ProposalError, StoreError
+from ...errors import ProposalError, StoreError
 from ...models import Job, JobStatus, Proposal, PullRequest, Task
 from ...report.pull_request import pull_request_text, pull_request_title
 from ...store import Store

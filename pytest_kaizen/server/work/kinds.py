@@ -11,13 +11,15 @@ from pydantic import SecretStr
 from ...config import Config
 from ...llm import LLM, AnthropicLLM
 from ...models import Job
-from ...pipeline import insights, jobs, observing, search
+from ...pipeline import evaluations, insights, jobs, observing, search
 from ...pipeline.feedback.measure import FeedbackMeasure
 from ...pipeline.improve import optimize_task
 from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
 from ...prices import load_prices
 from ...store import Store
 
+#: The kind of a job that runs an agent.
+RUN_KIND = "agent-run"
 #: Seconds for an answer: a reflection takes longer than a judge's.
 _TIMEOUT_S = 120.0
 
@@ -67,6 +69,14 @@ def optimize(work: Assignment) -> None:
     )
 
 
+def run_agent(work: Assignment) -> None:
+    """Run an agent that the operator declared; raises as ``host``."""
+    # The recorder of its model calls is no part of a server that runs no agent.
+    from .hosted import host
+
+    host(work.config, work.store, jobs.claim(work.store, work.job.id), work.pause)
+
+
 def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]) -> None:
     """Claim a job and do it with the door to a model."""
     config, store = work.config, work.store
@@ -85,4 +95,6 @@ KINDS: Mapping[str, Callable[[Assignment], None]] = {
     search.KIND: optimize,
     observing.ANALYSIS: partial(_ask, do=observing.analyze),
     observing.DETECTION: partial(_ask, do=observing.detect),
+    evaluations.KIND: partial(_ask, do=evaluations.evaluate),
+    RUN_KIND: run_agent,
 }
