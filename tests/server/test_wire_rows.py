@@ -63,6 +63,8 @@ ROWS = {
         "POST /api/v1/optimize/{task_id}",
         "GET /api/v1/jobs",
         "GET /api/v1/jobs/{job_id}",
+        "POST /api/v1/jobs/{job_id}/retry-pr",
+        "POST /api/v1/jobs/{job_id}/create-pr",
         "POST /api/v1/traces",
         "GET /api/v1/traces",
         "POST /api/v1/traces/{trace_id}/score",
