@@ -55,6 +55,7 @@ ROWS = {
         "GET /api/v1/tasks",
         "GET /api/v1/tasks/{task_id}",
         "DELETE /api/v1/tasks/{task_id}",
+        "POST /api/v1/tasks/{task_id}/seed",
         "POST /api/v1/feedback",
         "GET /api/v1/feedback",
         "GET /api/v1/prompts/{task_id}",

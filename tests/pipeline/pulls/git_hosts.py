@@ -46,7 +46,7 @@ class FakeHost:
         self.lock = threading.Lock()
 
     @property
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, Any]:
         """A task's fields that lead here."""
         return {"git_provider": self.provider, "git_base_url": self.url, "git_token_raw": TOKEN}
 
@@ -81,7 +81,7 @@ class FakeGitHub(FakeHost):
     root = "/api/v3/repos/acme/shop"
 
     @property
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, Any]:
         return {**super().fields, "git_repo": "acme/shop"}
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
@@ -132,7 +132,7 @@ class FakeGitLab(FakeHost):
     header, credential = "PRIVATE-TOKEN", TOKEN
 
     @property
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, Any]:
         return {**super().fields, "git_project": "acme", "git_repo": "shop"}
 
     def page(self, number: int) -> str:
@@ -189,7 +189,7 @@ class FakeBitbucket(FakeHost):
     root = "/rest/api/1.0/projects/ACME/repos/shop"
 
     @property
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, Any]:
         return {**super().fields, "git_project": "ACME", "git_repo": "shop"}
 
     def page(self, number: int) -> str:

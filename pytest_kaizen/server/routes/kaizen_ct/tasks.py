@@ -19,7 +19,7 @@ from ....platforms.kaizen_ct.wire import Task, TaskCreate, TaskList
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
-from .ids import task_of
+from .ids import as_uuid, task_of
 from .versions import active_of
 
 #: The words that a search and a pull request know.
@@ -32,15 +32,18 @@ _ALLOWED = {
 }
 
 
+_SHORTEST_UUID = 32
+
+
 class TaskQuery(BaseModel):
     """What may be asked of the list.
 
     Attributes:
-        cursor: How many tasks come before.
+        cursor: How many tasks come before, or the id of the last of them.
         name: The task of this name alone.
     """
 
-    cursor: Annotated[int, Field(ge=0, le=2**31)] = 0
+    cursor: Annotated[str, Field(pattern=r"^(\d{1,9}|[0-9A-Fa-f-]{32,36})$")] = "0"
     limit: Annotated[int, Field(ge=1, le=200)] = 200
     name: str | None = None
 
@@ -58,7 +61,18 @@ def list_tasks(call: Call, query: TaskQuery) -> TaskList:
         found = store.tasks.find(query.name)
         named = [found] if found is not None and found.name == query.name else []
         return TaskList([shown(store, task) for task in named])
-    return TaskList([shown(store, task) for task in store.tasks.newest(query.limit, query.cursor)])
+    return TaskList([shown(store, task) for task in _page(store, query)])
+
+
+def _page(store: Store, query: TaskQuery) -> list[models.Task]:
+    uuid = as_uuid(query.cursor) if len(query.cursor) >= _SHORTEST_UUID else None
+    if uuid is None and not query.cursor.isdecimal():
+        raise Refusal(422, f"query.cursor: {query.cursor!r} is neither a number nor an id", code="INVALID")
+    if uuid is None:
+        return store.tasks.newest(query.limit, int(query.cursor))
+    if store.tasks.find(str(uuid)) is None:
+        raise Refusal(422, f"query.cursor: there is no task {query.cursor!r} any more", code="INVALID")
+    return store.tasks.newest(query.limit, before=str(uuid))
 
 
 def get(call: Call, task_id: str) -> Task:
@@ -84,7 +98,9 @@ def checked(make: Callable[[], models.Task]) -> models.Task:
     except ValidationError as exc:
         raise Refusal.of_validation("body", exc) from None
     except RubricError as exc:
-        raise Refusal(422, f"body.{exc}", code="INVALID") from None
+        # The text is no file's, so its lines say nothing.
+        said = str(exc).replace("evaluator_config:1:", "evaluator_config:", 1)
+        raise Refusal(422, f"body.{said}", code="INVALID") from None
     for name, allowed in _ALLOWED.items():
         given = getattr(task, name)
         if given not in (None, *allowed):
