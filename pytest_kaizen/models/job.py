@@ -46,7 +46,8 @@ class Job(BaseModel):
     """One piece of background work.
 
     Attributes:
-        kind: ``optimize`` or ``insights``.
+        kind: ``optimize``, ``insights``, ``analysis``, ``detection``, ``evaluation`` or ``agent-run``.
+        task: What it is for: a task, or what its kind knows; one job of a kind is active for it.
         step: What it is doing now, in a few words.
         triggered_by: ``gate``, ``command``, ``threshold``.
         settings: What was asked for, as JSON: all that another process needs to go on with it.
