@@ -15,6 +15,7 @@ _OLDER_NAMES = {
     "github_repo": "git_repo",
     "github_base_branch": "git_base_branch",
     "github_token_raw": "git_token_raw",
+    "git_token": "git_token_raw",
 }
 
 
@@ -111,7 +112,7 @@ class TaskSettings(RequestModel):
     """What a new task may be given besides its name.
 
     ``git_token_raw`` is written only: it is stored encrypted and never returned. The older names
-    ``github_repo``, ``github_base_branch`` and ``github_token_raw`` are read too.
+    ``github_repo``, ``github_base_branch``, ``github_token_raw`` and ``git_token`` are read too.
     """
 
     feedback_threshold: Annotated[int, Field(ge=1)] | None = None

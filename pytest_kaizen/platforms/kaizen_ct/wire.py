@@ -121,6 +121,23 @@ class FeedbackResult(WireModel):
         return cls.model_validate({**values, "metadata_": entry.metadata})
 
 
+class SeedLine(RequestModel):
+    """One line of a file for ``POST /api/v1/tasks/{id}/seed``: an example, which starts no search.
+
+    Attributes:
+        output: An answer to compare with, if it has no score or full marks.
+    """
+
+    inputs: dict[str, Any]
+    output: str | None = None
+    score: UnitScore | None = None
+    metadata: dict[str, Any] | None = None
+
+    def to_entry(self, task_id: str, created_at: datetime) -> FeedbackEntry:
+        """Return the entry of ours that this asks to store; see ``FeedbackCreate``."""
+        return FeedbackEntry(task_id=task_id, created_at=created_at, source=models.SEED, **self.model_dump())
+
+
 class FeedbackList(WireList[FeedbackResult]):
     """``GET /api/v1/feedback``: a bare array."""
 
@@ -284,7 +301,7 @@ class KeyStatus(WireModel):
 class KeyCreate(RequestModel):
     """``POST /api/v1/keys``."""
 
-    label: str
+    label: str | None = None
 
 
 class KeyInfo(WireModel):

@@ -14,6 +14,7 @@ from ...models import Job
 from ...pipeline import evaluations, insights, jobs, observing, search
 from ...pipeline.feedback.measure import FeedbackMeasure
 from ...pipeline.improve import optimize_task
+from ...pipeline.pulls.from_task import TaskPulls
 from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
 from ...prices import load_prices
 from ...store import Store
@@ -48,7 +49,7 @@ def draw(work: Assignment) -> None:
 
 
 def optimize(work: Assignment) -> None:
-    """Search for a better prompt, which becomes a draft; raises as ``optimize_task``."""
+    """Search for a better prompt, which becomes a draft and a pull request; raises as ``optimize_task``."""
     config, store, job = work.config, work.store, work.job
     prompt = prompt_to_improve(store, job.task, job)
     dismiss_open(store, job.task)
@@ -65,6 +66,7 @@ def optimize(work: Assignment) -> None:
             "version": add_draft(store, proposal).version,
             "decision": proposal.acceptance.decision.value,
             "diff": proposal.diff,
+            **TaskPulls(config, store).after(job, proposal),
         },
     )
 
