@@ -27,6 +27,8 @@ PATIENCE_S = 120
 CLIENTS = 3
 #: So many requests are acknowledged before the server is killed.
 ACKNOWLEDGED = 40
+#: Of so many answers one does not reach its client.
+LOST = 4
 #: The spans of a trace.
 SPANS = 2
 
@@ -163,6 +165,7 @@ class Load:
         return self.acknowledged | self.owed
 
     def _go_on(self, server: Served, kind: str) -> None:
+        numbers = itertools.count()
         while True:
             item = Item(kind, f"{kind[0]}{next(self._numbers)}")
             with self._changed:
@@ -171,6 +174,8 @@ class Load:
                 self._send(server, item)
             except (PlatformError, httpx.TransportError):
                 return
+            if next(numbers) % LOST == 0:
+                continue
             with self._changed:
                 self.owed.remove(item)
                 self.acknowledged.add(item)
@@ -216,9 +221,11 @@ def test_killed_under_load_twice(home: str, tmp_path: Path, request: pytest.Fixt
         load.assert_nothing_lost(stored(server))
         load.until_killed(server)
     with serving(tmp_path, store, key) as server:
-        load.assert_nothing_lost(stored(server))
-        # Each client was in the midst of something, each time.
-        assert len(load.owed) == 2 * CLIENTS * len(SENDERS)
+        known = stored(server)
+        load.assert_nothing_lost(known)
+        # Each client was in the midst of something, each time, and some of what is owed is there.
+        assert len(load.owed) >= 2 * CLIENTS * len(SENDERS)
+        assert any(known[item] for item in load.owed)
         load.send_owed(server)
         assert stored(server) == Counter(load.acknowledged)
         assert len(load.acknowledged) >= 2 * (ACKNOWLEDGED + CLIENTS * len(SENDERS))
