@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ... import models
 from ...models import PromptVersion
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import RequestModel, Whole, WireList, WireModel
 
 FileType = Literal["md", "json", "txt"]
 JobState = Literal["queued", "running", "succeeded", "failed"]
@@ -109,7 +109,7 @@ class GenerateInsights(RequestModel):
 
     trace_ids: list[str] | None = Field(default=None, alias="traceIds")
     model: str | None = None
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[int, Field(ge=1), Whole] | None = None
     reflector_mode: Literal["recursive", "standard"] | None = Field(default=None, alias="reflectorMode")
     anthropic_api_key: str | None = Field(default=None, alias="anthropicApiKey", repr=False)
 
