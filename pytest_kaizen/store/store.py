@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from ..errors import StoreError
@@ -32,6 +31,7 @@ from .experiments import Experiments
 from .feedback import FeedbackLog
 from .idempotency import Idempotency
 from .intake import Intake
+from .integrations import Integrations
 from .jobs import Jobs
 from .lookup import find
 from .opening import open_database
@@ -73,6 +73,7 @@ class Store:
         experiments: Groups of traces.
         annotations: Behaviours, and which traces show them.
         sealed: Secrets, encrypted.
+        integrations: What is set of the connections to other platforms.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Store:
         self.experiments = Experiments(database)
         self.annotations = Annotations(database)
         self.sealed = Sealed(database)
+        self.integrations = Integrations(database)
 
     @classmethod
     def open(
@@ -130,12 +132,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.close()
 
     def start_run(self, run: Run) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from ...capture import Redactor
 from ...config import Config
 from ...llm import AnthropicLLM
 from ...models import Job
 from ...pipeline import insights, jobs, search
 from ...pipeline.feedback.measure import FeedbackMeasure
 from ...pipeline.improve import optimize_task
+from ...pipeline.integrations import importing
+from ...pipeline.integrations.importing import Importer
 from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
 from ...prices import load_prices
 from ...store import Store
@@ -74,4 +78,21 @@ def optimize(work: Assignment) -> None:
     )
 
 
-KINDS: Mapping[str, Callable[[Assignment], None]] = {insights.KIND: draw, search.KIND: optimize}
+def import_traces(work: Assignment) -> None:
+    """Import traces from where they lie; raises as ``Importer.run`` and ``jobs.claim``."""
+    config = work.config
+    importer = Importer(
+        store=work.store,
+        redactor=Redactor(os.environ, config.redact),
+        price=load_prices(config.prices).cost,
+        allow_private=config.server.allow_private_hosts,
+        pause=lambda _: work.pause(),
+    )
+    importer.run(jobs.claim(work.store, work.job.id))
+
+
+KINDS: Mapping[str, Callable[[Assignment], None]] = {
+    insights.KIND: draw,
+    search.KIND: optimize,
+    importing.KIND: import_traces,
+}

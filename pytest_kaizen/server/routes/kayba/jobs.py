@@ -8,6 +8,7 @@ from .... import models
 from ....errors import JobError
 from ....models import JobStatus
 from ....pipeline.insights import KIND
+from ....pipeline.integrations import importing
 from ....platforms.kayba.wire import Job, JobResult, Materialized
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -42,8 +43,15 @@ def _shown(job: models.Job) -> Job:
         started_at=times["started_at"],
         completed_at=times["finished_at"],
         error="the job was stopped" if job.status is JobStatus.STOPPED else job.error,
-        result=JobResult.model_validate(job.result) if job.kind == KIND and job.result else None,
+        result=_result(job),
     )
+
+
+def _result(job: models.Job) -> JobResult | None:
+    if job.kind == KIND and job.result:
+        return JobResult.model_validate(job.result)
+    done = job.kind == importing.KIND and job.status is JobStatus.COMPLETED
+    return JobResult(summary=job.result) if done else None
 
 
 def _materialize(call: Call, job_id: str, store: Store) -> Materialized:
