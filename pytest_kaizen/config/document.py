@@ -182,7 +182,8 @@ class ServerConfig(BaseModel, defer_build=True):
         max_batch: The most items in one request that takes a list.
         requests_per_s: Requests a second that a key may make on average; twice as many at once.
         jobs_at_once: Jobs that one process does at the same time.
-        allow_private_hosts: Whether a task may name a git host in a private network or on this machine.
+        allow_private_hosts: Whether what keys can set (integrations, git hosts) may name servers in private
+            networks and on this machine.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -278,3 +278,19 @@ class Detected(WireModel):
 
     annotations: list[Annotation]
     checked: int | None = None
+
+
+class BraintrustConfig(RequestModel):
+    """``PUT /api/integrations/braintrust``, which is ours; its shape is that of Kayba's others.
+
+    Attributes:
+        api_url: Braintrust's API; that of the US region where it is not given.
+        project_name: The project that traces are read from where a request names none.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    enabled: bool | None = None
+    api_url: str | None = Field(default=None, alias="apiUrl")
+    api_key: str | None = Field(default=None, alias="apiKey", repr=False)
+    project_name: str | None = Field(default=None, alias="projectName")

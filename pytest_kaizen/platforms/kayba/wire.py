@@ -6,6 +6,7 @@ The models know what the platform documents. Answers may hold more, which client
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -320,3 +321,30 @@ class IntegrationTest(WireModel):
     error: str | None = None
     mlflow_version: str | None = Field(default=None, alias="mlflowVersion")
     experiment_count: int | None = Field(default=None, alias="experimentCount")
+
+
+class ImportRequest(RequestModel):
+    """``POST /integrations/:name/import``, which is ours; the answer is ``JobStarted``.
+
+    Attributes:
+        project: Its name or id; the one that is set where it is absent.
+        since: Only traces begun since then; ISO 8601, in UTC without a zone.
+        limit: At most so many, the newest.
+    """
+
+    project: str | None = None
+    since: datetime | None = Field(default=None, strict=False)
+    limit: int | None = Field(default=None, ge=1)
+
+
+class SourceProject(WireModel):
+    """What holds traces elsewhere: an experiment of MLflow, a project."""
+
+    id: str
+    name: str
+
+
+class SourceProjects(WireModel):
+    """``GET /integrations/:name/projects``, which is ours."""
+
+    projects: list[SourceProject]
