@@ -33,6 +33,13 @@ settings.load_profile("kaizen")
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "wire(*rows): the rows of platforms' pages that a test is about (tests/server/test_wire_rows.py)",
+    )
+
+
 def postgres_binaries() -> Path:
     """Find the programs of the newest PostgreSQL from 15 on, where Debian puts them or on the path."""
     candidates = [*Path("/usr/lib/postgresql").glob("*/bin")]

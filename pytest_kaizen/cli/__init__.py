@@ -56,6 +56,7 @@ GROUPS = (
     Group("traces", "look at traces, put in and delete them", ".traces"),
     Group("upload", "put files in as traces", ".upload"),
     Group("worker", "do the jobs of a server's store, beside the servers", ".worker"),
+    Group("workspaces", "list a server's workspaces, say how long they keep traces", ".workspaces"),
 )
 
 _PROJECT_FILES = (("kaizen.yaml",), ("pyproject.toml", "pytest.ini"))

@@ -338,6 +338,18 @@ def _served(connection: Connection) -> None:
     )
 
 
+def _sealed(connection: Connection) -> None:
+    connection.execute(
+        """CREATE TABLE sealed (
+            kind TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            name TEXT NOT NULL,
+            token TEXT NOT NULL,
+            PRIMARY KEY (kind, owner, name)
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
     _judge_answers,
@@ -352,6 +364,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _rollouts,
     _served,
     observed,
+    _sealed,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

@@ -23,7 +23,7 @@ from ..models import (
     Scored,
     Trace,
 )
-from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, traces
+from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, table, traces
 from .activations import Activations
 from .agents import Agents
 from .annotations import Annotations
@@ -38,8 +38,8 @@ from .opening import open_database
 from .outbox import Outbox
 from .ratings import Ratings
 from .retention import Retention
+from .sealed import Sealed
 from .shelf import Shelf
-from .table import key
 from .tasks import Tasks
 from .traces import Place
 
@@ -72,6 +72,7 @@ class Store:
         agents: Programs of which runs are reported, and these.
         experiments: Groups of traces.
         annotations: Behaviours, and which traces show them.
+        sealed: Secrets, encrypted.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Store:
         self.agents = Agents(database)
         self.experiments = Experiments(database)
         self.annotations = Annotations(database)
+        self.sealed = Sealed(database)
 
     @classmethod
     def open(
@@ -270,7 +272,7 @@ class Store:
             limit: At most so many.
         """
         wanted = {"run_id": run_id, "task": task, "case_id": case_id}
-        filters = {column: key(value) for column, value in wanted.items() if value is not None}
+        filters = {column: table.key(value) for column, value in wanted.items() if value is not None}
         with self._database.read() as connection:
             return traces.newest(connection, filters, limit)
 
@@ -380,8 +382,7 @@ class Store:
             return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
 
     def _start(self, connection: Connection, case: Case) -> Place:
-        number = runs.number_of(connection, case.run_id)
-        if number is None:
+        if (number := runs.number_of(connection, case.run_id)) is None:
             raise self._error(f"run {case.run_id!r} was never started")
         return cases.start(connection, number, case)
 
@@ -390,8 +391,7 @@ class Store:
         self.outbox.owe(connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id)
 
     def _place(self, connection: Connection, case: Case) -> Place:
-        place = cases.place(connection, case)
-        if place is None:
+        if (place := cases.place(connection, case)) is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")
         return place
 

@@ -37,6 +37,7 @@ RULES = {
     "PATCH /api/insights/{insight_id}": "write",
     "GET /api/jobs/{job_id}": "read",
     "POST /api/jobs/{job_id}": "write",
+    "POST /api/jobs/{job_id}/cancel": "write",
     "POST /api/prompts/generate": "write",
     "GET /api/prompts": "read",
     "GET /api/prompts/{prompt_id}": "read",
@@ -62,7 +63,9 @@ RULES = {
     "POST /api/experiments": "write",
     "GET /api/experiments": "read",
     "GET /api/experiments/{experiment_id}": "read",
+    "POST /api/experiments/{experiment_id}/analysis": "write",
     "POST /api/behaviors": "write",
+    "POST /api/behaviors/detect": "write",
     "GET /api/behaviors": "read",
     "POST /api/annotations": "write",
     "GET /api/annotations": "read",
@@ -108,6 +111,7 @@ async def ask(site: Site, operation: Operation, headers: dict[str, str], at: str
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 @pytest.mark.asyncio
+@pytest.mark.wire("shared: a key in either header")
 async def test_every_operation_with_every_key(site: Site, operation: Operation) -> None:
     assert operation.name in RULES, f"{operation.name} has no rule: say in RULES who may use it"
     need = NEEDS.index(RULES[operation.name])

@@ -7,6 +7,7 @@ from functools import partial
 from .... import models
 from ....errors import JobError
 from ....models import JobStatus
+from ....pipeline import jobs
 from ....pipeline.insights import KIND
 from ....platforms.kayba.wire import Job, JobResult, Materialized
 from ....store import Store
@@ -34,6 +35,11 @@ async def materialize(call: Call, job_id: str) -> Materialized:
     return await call.write(partial(_materialize, call, job_id))
 
 
+async def cancel(call: Call, job_id: str) -> Job:
+    """Stop a job of any kind at its next step; one that has come to an end stays as it is."""
+    return await call.write(lambda store: _shown(jobs.stop(store, job_of(store, job_id).id)))
+
+
 def _shown(job: models.Job) -> Job:
     times = job.model_dump(mode="json", include={"started_at", "finished_at"})
     return Job(
@@ -57,4 +63,5 @@ def _materialize(call: Call, job_id: str, store: Store) -> Materialized:
 OPERATIONS = (
     Operation("GET", "/api/jobs/{job_id}", Access.READ, get, errors=(404,)),
     Operation("POST", "/api/jobs/{job_id}", Access.WRITE, materialize, errors=(404, 409)),
+    Operation("POST", "/api/jobs/{job_id}/cancel", Access.WRITE, cancel, errors=(404,)),
 )
