@@ -161,10 +161,14 @@ def look_up(store: Store, job_id: str) -> Job:
     return _as_it_stands(store.jobs.one(job_id))
 
 
+def newest_of(store: Store, task: str | None = None, kind: str | None = None) -> list[Job]:
+    """Return jobs as ``look_up`` does, the newest first; of one task or kind only, where given."""
+    return [_as_it_stands(job) for job in store.jobs.newest(task, kind=kind)]
+
+
 def newest(store: Store, kind: str, task: str) -> Job | None:
     """Return the newest job of a kind for a task, as ``look_up`` does; None without one."""
-    found = store.jobs.newest(task, kind=kind)
-    return _as_it_stands(found[0]) if found else None
+    return next(iter(newest_of(store, task, kind)), None)
 
 
 def progress(store: Store, job: Job, step: str, spend: Spend) -> None:

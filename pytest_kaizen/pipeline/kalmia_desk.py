@@ -81,7 +81,9 @@ class LocalKalmia:
         """Return an experiment with its traces and their figures as they stand."""
         experiment = self._store.experiments.one(experiment_id)
         if experiment is None:
-            raise StoreError(f"there is no experiment {experiment_id!r}; `kaizen experiments list` shows them")
+            raise StoreError(
+                f"there is no experiment {experiment_id!r}; `kaizen experiments list` shows them"
+            )
         traces = self._store.experiments.traces(experiment.correlation_ids)
         return ExperimentView(Experiment.of(experiment), figures_of(traces), traces)
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,12 @@ import pytest
 
 from pytest_kaizen.cli import main
 from pytest_kaizen.config import Config, ServerConfig
+from pytest_kaizen.platforms.kalmia.arrived import arrived
+from pytest_kaizen.platforms.kalmia.client import KalmiaClient
+from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
+from pytest_kaizen.store import Store
+from pytest_kaizen.store.tending import Tending
 from pytest_kaizen.store.workspaces import Workspaces
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -79,6 +85,46 @@ def cli(project: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     return run
 
 
+class Side(NamedTuple):
+    """Where commands work: ``cli`` runs them there, ``put`` puts traces of Kalmia's there beforehand."""
+
+    cli: Cli
+    put: Callable[..., None]
+
+
+@pytest.fixture
+def here(cli: Cli, project: Path) -> Side:
+    """The store of the project."""
+
+    def put(*traces: KalmiaTrace) -> None:
+        with Store.open(project / ".kaizen/kaizen.db") as store:
+            store.intake.put([arrived(None, trace, datetime.now(UTC)) for trace in traces])
+
+    put()
+    return Side(cli, put)
+
+
+@pytest.fixture
+def there(cli: Cli, served: Served) -> Side:
+    """A server with nothing in it."""
+
+    def on_server(*arguments: str) -> tuple[int, str, str]:
+        return cli(*arguments, "--server", served.url)
+
+    def put(*traces: KalmiaTrace) -> None:
+        with KalmiaClient(served.key, served.url) as client:
+            assert client.ingest(traces).rejected == []
+
+    return Side(on_server, put)
+
+
+@pytest.fixture(params=["here", "there"])
+def side(request: pytest.FixtureRequest) -> Side:
+    """The one, and then the other."""
+    found: Side = request.getfixturevalue(request.param)
+    return found
+
+
 class Served(NamedTuple):
     """A server as ``kaizen serve`` has it.
 
@@ -111,7 +157,7 @@ def serving(folder: Path) -> Iterator[Served]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        with app.state.worker:
+        with app.state.worker, Tending(workspaces):
             yield Served(url_of(listener), key, folder)
     finally:
         server.should_exit = True

@@ -68,6 +68,7 @@ def test_a_job_that_is_done(cli: Cli, store: Store) -> None:
         "status": "completed",
         "startedAt": "2026-03-01T12:00:00Z",
         "completedAt": "2026-03-01T12:01:00Z",
+        "createdAt": "2026-03-01T12:00:00Z",
         "kind": "insights",
         "task": "default",
         "step": "",

@@ -35,6 +35,7 @@ RULES = {
     "POST /api/insights/generate": "write",
     "GET /api/insights": "read",
     "PATCH /api/insights/{insight_id}": "write",
+    "GET /api/jobs": "read",
     "GET /api/jobs/{job_id}": "read",
     "POST /api/jobs/{job_id}": "write",
     "POST /api/jobs/{job_id}/cancel": "write",

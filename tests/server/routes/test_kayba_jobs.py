@@ -74,7 +74,18 @@ def test_from_traces_to_a_prompt(client: KaybaClient, site: Site, model: Scripte
     job_id = client.generate_insights([first], model="claude-haiku-4-5", epochs=1, reflector_mode="standard")[
         "jobId"
     ]
-    assert client.get_job(job_id) == {"jobId": job_id, "status": "queued"}
+    queued = client.get_job(job_id)
+    assert {**queued, "createdAt": ""} == {
+        "jobId": job_id,
+        "status": "queued",
+        "createdAt": "",
+        "kind": "insights",
+        "task": "default",
+        "step": "",
+        "spend": {"rollouts": 0, "calls": 0, "usd": 0.0},
+    }
+    assert client.list_jobs() == client.list_jobs("default", "insights", 1) == [queued]
+    assert client.list_jobs("default", "optimize") == client.list_jobs("other") == []
     assert refusal(client.generate_insights) == (
         "insights of 'default' are being drawn already; wait for that job",
         409,
@@ -150,6 +161,7 @@ def test_what_is_not_there(client: KaybaClient, connect: Connect, book: Book) ->
         lambda: client.get_prompt("default"),
     ):
         assert refusal(ask)[1] == 404
+    assert stranger.list_jobs() == []
     assert stranger.list_insights() == {"insights": []}
     assert stranger.list_prompts() == []
 
