@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import BudgetExceeded, LLMError, ReplayError
 from .models import Usage
-from .prices import Prices
 
 if TYPE_CHECKING:
     import anthropic
+
+    from .prices import Prices
 
 DEFAULT_TIMEOUT_S = 60.0
 DEFAULT_RETRIES = 2

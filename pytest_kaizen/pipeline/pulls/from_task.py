@@ -77,7 +77,8 @@ class TaskPulls:
         """
         task = self._store.tasks.find(job.task)
         proposal = next(
-            (known for known in self._store.proposals(job.task) if known.id == job.result.get("proposal")), None
+            (known for known in self._store.proposals(job.task) if known.id == job.result.get("proposal")),
+            None,
         )
         if task is None or proposal is None or job.status is not JobStatus.COMPLETED:
             raise ProposalError("the job found nothing that could be proposed")
