@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,10 +131,12 @@ class Served(NamedTuple):
     Attributes:
         url: Where it is.
         key: A key that may read and write.
+        folder: Its store.
     """
 
     url: str
     key: str
+    folder: Path
 
 
 @contextmanager
@@ -151,7 +158,7 @@ def serving(folder: Path) -> Iterator[Served]:
     thread.start()
     try:
         with app.state.worker, Tending(workspaces):
-            yield Served(url_of(listener), key)
+            yield Served(url_of(listener), key, folder)
     finally:
         server.should_exit = True
         thread.join()
@@ -165,3 +172,76 @@ def served(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("KAIZEN_API_KEY", server.key)
         monkeypatch.delenv("KAYBA_API_KEY", raising=False)
         yield server
+
+
+@pytest.fixture(params=["store", "server"])
+def at(request: pytest.FixtureRequest) -> list[str]:
+    """What a command needs to work here, and on a server."""
+    if request.param == "store":
+        return []
+    served: Served = request.getfixturevalue("served")
+    return ["--server", served.url]
+
+
+class Terminal:
+    """A program that runs on a pseudo-terminal."""
+
+    def __init__(self, *command: str) -> None:
+        import pty
+
+        self._ours, theirs = pty.openpty()
+        self.text = ""
+        self._process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm"},
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def wait_for(self, wanted: str) -> None:
+        """Read on until something is shown; the time is for a machine that is very busy."""
+        while wanted not in self.text:
+            ready, _, _ = select.select([self._ours], [], [], 300)
+            assert ready, self.text
+            shown = self._read()
+            assert shown, self.text
+            self._answer(shown)
+
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def end(self) -> int:
+        while shown := self._read():
+            self._answer(shown)
+        os.close(self._ours)
+        return self._process.wait(300)
+
+    def _answer(self, shown: str) -> None:
+        # What a terminal does when it is asked where the cursor is.
+        if "\x1b[6n" in shown:
+            self.type("\x1b[1;1R")
+
+    def _read(self) -> str:
+        try:
+            shown = os.read(self._ours, 65536).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        self.text += shown
+        return shown
+
+
+@pytest.fixture
+def start(project: Path) -> Callable[..., Terminal]:
+    """Start ``kaizen …`` on a pseudo-terminal."""
+    assert project.is_dir()
+    return partial(Terminal, sys.executable, "-m", "pytest_kaizen.cli")
+
+
+@pytest.fixture
+def start_program(project: Path) -> Callable[..., Terminal]:
+    """Start any program on a pseudo-terminal."""
+    assert project.is_dir()
+    return Terminal
