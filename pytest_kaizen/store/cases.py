@@ -27,6 +27,10 @@ PLACE = (
 ONE = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND id = ?"
 OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
 
+OF_TASK = (
+    f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND task = ? ORDER BY number"
+)
+
 
 def start(connection: Connection, run: int, case: Case) -> Place:
     """Store a case that has begun, or has begun again; return where its samples belong."""
@@ -53,6 +57,21 @@ def finish(connection: Connection, number: int, case: Case) -> None:
 def of_run(connection: Connection, run: int, run_id: str) -> list[Case]:
     """Return the cases of a run in the order they began, each with its last attempt's samples."""
     return [_read(connection, run_id, row) for row in connection.execute(OF_RUN, (run,)).fetchall()]
+
+
+def outlines(connection: Connection, run: int, run_id: str, task: str) -> list[Case]:
+    """Return the cases of a task in a run, with their samples but without what these did."""
+    samples = traces.outlines(connection, run, task)
+    rows = connection.execute(OF_TASK, (run, key(task))).fetchall()
+    return [
+        _CASES.read(
+            tuple(values),
+            run_id=run_id,
+            samples=samples.get(number, []),
+            gates=gates.of_case(connection, number),
+        )
+        for number, _, *values in rows
+    ]
 
 
 def one(connection: Connection, run: int, run_id: str, case_id: str, *, whole: bool = True) -> Case | None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from .... import models
 from ....errors import JobError
 from ....models import JobStatus
+from ....pipeline import jobs
 from ....platforms.kayba.wire import Job, Jobs, Materialized
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -49,6 +50,11 @@ async def materialize(call: Call, job_id: str) -> Materialized:
     return await call.write(partial(_materialize, call, job_id))
 
 
+async def cancel(call: Call, job_id: str) -> Job:
+    """Stop a job of any kind at its next step; one that has come to an end stays as it is."""
+    return await call.write(lambda store: _shown(jobs.stop(store, job_of(store, job_id).id)))
+
+
 def _shown(job: models.Job) -> Job:
     error = "the job was stopped" if job.status is JobStatus.STOPPED else job.error
     return Job.of(job).model_copy(update={"status": _STATUS[job.status], "error": error})
@@ -66,4 +72,5 @@ OPERATIONS = (
     Operation("GET", "/api/jobs", Access.READ, list_jobs),
     Operation("GET", "/api/jobs/{job_id}", Access.READ, get, errors=(404,)),
     Operation("POST", "/api/jobs/{job_id}", Access.WRITE, materialize, errors=(404, 409)),
+    Operation("POST", "/api/jobs/{job_id}/cancel", Access.WRITE, cancel, errors=(404,)),
 )
