@@ -241,7 +241,7 @@ class Store(Groups):
             limit: At most so many.
         """
         wanted = {"run_id": run_id, "task": task, "case_id": case_id}
-        filters = {column: table.key(value) for column, value in wanted.items() if value is not None}
+        filters = {column: key(value) for column, value in wanted.items() if value is not None}
         with self._database.read() as connection:
             return traces.newest(connection, filters, limit)
 
