@@ -13,11 +13,14 @@ from .context import config_for
 from .target import target_of
 
 if TYPE_CHECKING:
+    from pytest_kaizen.pipeline.ct_desk import LocalCT
     from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia, ServerKalmia
     from pytest_kaizen.pipeline.kate_desk import LocalKate
+    from pytest_kaizen.platforms.kaizen_ct.client import CTClient
     from pytest_kaizen.platforms.kate.client import KateClient
 
 Kalmia: TypeAlias = "LocalKalmia | ServerKalmia"
+CT: TypeAlias = "LocalCT | CTClient"
 Kate: TypeAlias = "LocalKate | KateClient"
 
 T = TypeVar("T")
@@ -73,6 +76,23 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
         yield LocalKate(store, Redactor(os.environ, config.redact))
+
+
+@contextmanager
+def open_ct(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[CT]:
+    """Open the place of tasks, feedback and scores; raises as ``open_kalmia``."""
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        from pytest_kaizen.platforms.kaizen_ct.client import CTClient
+
+        with target.speaking(), CTClient(target.key, target.url) as client:
+            yield client
+        return
+    from pytest_kaizen.pipeline.ct_desk import LocalCT
+    from pytest_kaizen.store import Store
+
+    with Store.open(config_for(args).store, readonly=readonly) as store:
+        yield LocalCT(store)
 
 
 def ask(call: Coroutine[Any, Any, T]) -> T:
