@@ -21,14 +21,13 @@ from pytest_kaizen.pipeline.feedback.intake import check_inputs, log_feedback, s
 from pytest_kaizen.pipeline.proposals import open_proposal
 from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
 from pytest_kaizen.pipeline.search import Search
-from pytest_kaizen.platforms.kaizen_ct.client import CTClient
 from pytest_kaizen.report.feedback import feedback_table
 from pytest_kaizen.report.text import safe_text
 from pytest_kaizen.store import Store
 
 from .context import config_for
 from .optimize import run_search
-from .platforms import open_ct, show
+from .platforms import ct_client, open_ct, show
 from .runs import add_list_options
 from .target import Target, add_target_options, target_of
 
@@ -110,7 +109,7 @@ def _search(config: Config, store: Store, task: Task) -> None:
 
 def _add_there(args: argparse.Namespace, target: Target) -> int:
     """Log feedback on a server, which starts searches by itself."""
-    with target.speaking(), CTClient(target.key, target.url) as ct:
+    with ct_client(target) as ct:
         task = Task(name=args.task, created_at=datetime.now(UTC))
         entries = [entry.model_dump(include=set(_FIELDS)) for entry in _entries(args, task)]
         try:
