@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_kaizen.models import Job
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.store.workspaces import Workspaces
@@ -73,8 +72,16 @@ def test_from_a_job_to_a_prompt(
     assert (status, err, job["traces"], job["status"]) == (0, "", 1, "completed")
     assert [request.model for request in reflecting.record] == ["claude-opus-4-6"]
     shown = cli("status", job["jobId"], *at)[1].splitlines()
-    assert [line.split()[0] for line in shown] == ["job", "status", "started", "ended", "result"]
-    assert shown[1] == "status   completed"
+    assert [line.split()[0] for line in shown] == [
+        "job",
+        "kind",
+        "status",
+        "started",
+        "ended",
+        "spent",
+        "result",
+    ]
+    assert shown[2] == "status   completed"
     for _ in range(2):
         status, out, _ = cli("materialize", job["jobId"], "--json", *at)
         assert (status, json.loads(out)) == (0, {"jobId": job["jobId"], "skillsGenerated": 1})
@@ -134,10 +141,13 @@ def test_whose_key_asks_the_model(
     """The server's own; but as Kayba's command does it where the platform is spoken to as itself."""
     keys: list[str | None] = []
 
-    def begin(_worker: object, _workspace: str, job: Job, key: str | None) -> None:
-        keys.append(key)
+    def begin(_worker: object, workspace: str) -> None:
         with closing(Workspaces.open(served.folder)) as workspaces:
-            jobs.stop(workspaces.get(workspaces.central.workspaces()[0].id).store, job.id)
+            store = workspaces.get(workspace).store
+            (job,) = jobs.waiting(store)
+            key = jobs.own_key(store, job)
+            keys.append(key.get_secret_value() if key else None)
+            jobs.stop(store, job.id)
 
     monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker.begin", begin)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "from the environment")
