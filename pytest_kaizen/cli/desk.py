@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pytest_kaizen.errors import PlatformError
+from pytest_kaizen.models.job import FINAL
+from pytest_kaizen.report.text import safe_text
 
 from .context import config_for
+from .progress import progress
 from .target import Target, target_of
 
 if TYPE_CHECKING:
@@ -57,3 +64,28 @@ def open_server_desk(target: Target) -> Iterator[ServerDesk]:
 
     with target.speaking(), KaybaClient(target.key, target.url) as client:
         yield ServerDesk(client)
+
+
+def wait_for_job(desk: Desk, job_id: str, interval_s: float, again: str) -> dict[str, Any]:
+    """Wait until a job that others do has come to an end, and return how it stands.
+
+    Args:
+        desk: Where the job is.
+        job_id: The job.
+        interval_s: Seconds between two looks at it.
+        again: The command that waits again, for whoever has enough of waiting.
+
+    Raises:
+        KaizenError: There is no such job, or the server does not say.
+    """
+    job = desk.get_job(job_id)
+    try:
+        with progress(f"job {job_id}") as say:
+            while job["status"] not in FINAL:
+                say(": ".join(filter(None, (job["status"], job.get("step")))))
+                time.sleep(interval_s)
+                job = desk.get_job(job["jobId"])
+    except (KeyboardInterrupt, PlatformError):
+        print(safe_text(f"job {job['jobId']} goes on; to wait again: {again}"), file=sys.stderr)
+        raise
+    return job

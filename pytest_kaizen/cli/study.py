@@ -10,18 +10,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_kaizen.errors import KaizenError, UsageError
+from pytest_kaizen.models.job import FINAL
 from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
 from pytest_kaizen.pipeline.insights import DEFAULT_BUDGET_USD
 from pytest_kaizen.report.text import safe_text
 
 from .consent import agreed
 from .context import config_for
-from .desk import Desk
+from .desk import Desk, wait_for_job
 from .numbers import count, dollars
+from .progress import progress
 from .target import target_flags
 
 if TYPE_CHECKING:
     from pytest_kaizen.pipeline.server_desk import ServerDesk
+
+#: Seconds between two looks at a server's job.
+_INTERVAL_S = 2.0
 
 
 def add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -103,16 +108,12 @@ def _study_there(args: argparse.Namespace, desk: ServerDesk, traces: Sequence[st
         reflector_mode=args.reflector_mode,
         anthropic_key=args.anthropic_key or (os.environ.get("ANTHROPIC_API_KEY") if args.base_url else None),
     )
-    look = f"kaizen status {started.job_id} --wait{target_flags(args)}"
-    job: dict[str, Any] = {}
+    again = f"kaizen status {started.job_id} --wait{target_flags(args)}"
     if args.wait:
-        print(safe_text(f"job {started.job_id}: {started.traces} traces"), file=sys.stderr)
-        try:
-            job = desk.wait(started.job_id, _progress)
-        except KeyboardInterrupt:
-            print(safe_text(f"the server goes on with it; to wait again: {look}"), file=sys.stderr)
-            raise
-    return _show(args, started, job, f"to wait for it: {look}")
+        return _show(args, started, wait_for_job(desk, started.job_id, _INTERVAL_S, again))
+    status = _show(args, started, {"status": "started"})
+    print(safe_text(f"to wait for it: {again}"), file=sys.stderr)
+    return status
 
 
 def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> int:
@@ -124,31 +125,29 @@ def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> i
         print(f"job {started.job_id} was stopped; {go_on}", file=sys.stderr)
         return 1
     try:
-        job = desk.work(started.job_id, args.anthropic_key, _progress)
+        with progress(f"job {started.job_id}") as say:
+            job = desk.work(started.job_id, args.anthropic_key, say)
     except (KaizenError, KeyboardInterrupt):
         print(f"job {started.job_id} was broken off; {go_on}", file=sys.stderr)
         raise
-    return _show(args, started, job, "")
+    return _show(args, started, job)
 
 
-def _show(args: argparse.Namespace, started: StartedStudy, job: dict[str, Any], unfinished: str) -> int:
-    """Show a job that was completed, or started only."""
+def _show(args: argparse.Namespace, started: StartedStudy, job: dict[str, Any]) -> int:
+    """Show a job that came to an end, or was started only; return the exit status."""
+    status, result = job["status"], job.get("result") or {}
     if args.json:
         more = job if args.wait else {}
         print(json.dumps({"jobId": started.job_id, "traces": started.traces, **more}, indent=2))
+    if status in FINAL - {"completed"}:
+        reason = job.get("error") or "no reason was given"
+        print(safe_text(f"kaizen: job {started.job_id} {status}: {reason}"), file=sys.stderr)
+        return 1
+    if args.json:
         return 0
-    if not job:
-        print(safe_text(f"job {started.job_id} was started"))
-        print(safe_text(unfinished), file=sys.stderr)
-        return 0
-    summary = (job.get("result") or {}).get("summary")
-    print(safe_text(f"job {started.job_id} completed: {summary}"))
-    next_command = f"kaizen insights list --status pending{target_flags(args)}"
-    print(safe_text(f"to decide about them: {next_command}"), file=sys.stderr)
+    summary = result.get("summary")
+    print(safe_text(f"job {started.job_id} {status}{f': {summary}' if summary else ''}"))
+    if status == "completed":
+        next_command = f"kaizen insights list --status pending{target_flags(args)}"
+        print(safe_text(f"to decide about them: {next_command}"), file=sys.stderr)
     return 0
-
-
-def _progress(line: str) -> None:
-    # A log that nobody watches has no use for it.
-    if sys.stderr.isatty():
-        print(safe_text(line), file=sys.stderr)

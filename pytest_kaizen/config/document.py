@@ -31,7 +31,7 @@ def _compilable(pattern: str) -> str:
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
 
 
-class SharesConfig(BaseModel):
+class SharesConfig(BaseModel, defer_build=True):
     """``tasks.<name>.optimize.shares`` in ``kaizen.yaml``: how a task's cases are split.
 
     Attributes:
@@ -51,7 +51,7 @@ class SharesConfig(BaseModel):
         return self
 
 
-class OptimizeConfig(BaseModel):
+class OptimizeConfig(BaseModel, defer_build=True):
     """``tasks.<name>.optimize`` in ``kaizen.yaml``: how a better prompt is searched for.
 
     Attributes:
@@ -84,7 +84,7 @@ class OptimizeConfig(BaseModel):
     model: str | None = Field(default=None, min_length=1)
 
 
-class TaskConfig(BaseModel):
+class TaskConfig(BaseModel, defer_build=True):
     """``tasks.<name>`` in ``kaizen.yaml``.
 
     Attributes:
@@ -105,7 +105,7 @@ class TaskConfig(BaseModel):
     optimize: OptimizeConfig = Field(default_factory=OptimizeConfig)
 
 
-class JudgeConfig(BaseModel):
+class JudgeConfig(BaseModel, defer_build=True):
     """``judge`` in ``kaizen.yaml``: the model that judges criteria without a check.
 
     Attributes:
@@ -120,7 +120,7 @@ class JudgeConfig(BaseModel):
     votes: int = Field(default=1, ge=1, le=MAX_VOTES)
 
 
-class PromptsConfig(BaseModel):
+class PromptsConfig(BaseModel, defer_build=True):
     """``prompts`` in ``kaizen.yaml``.
 
     Attributes:
@@ -132,7 +132,7 @@ class PromptsConfig(BaseModel):
     source: Literal["files", "kaizen-ct", "kayba"] = Field(default="files", alias="from")
 
 
-class Endpoint(BaseModel):
+class Endpoint(BaseModel, defer_build=True):
     """Which requests are LLM calls: ``endpoints`` in ``kaizen.yaml``.
 
     Attributes:
@@ -157,7 +157,7 @@ DEFAULT_ENDPOINTS = (
 )
 
 
-class CassettesConfig(BaseModel):
+class CassettesConfig(BaseModel, defer_build=True):
     """``cassettes`` in ``kaizen.yaml``: what may differ between a request and its record.
 
     Attributes:
@@ -171,7 +171,7 @@ class CassettesConfig(BaseModel):
     ignore_text: tuple[Pattern, ...] = ()
 
 
-class ServerConfig(BaseModel):
+class ServerConfig(BaseModel, defer_build=True):
     """``server`` in ``kaizen.yaml``: what ``kaizen serve`` serves, and how much of it.
 
     Attributes:
@@ -193,7 +193,7 @@ class ServerConfig(BaseModel):
     jobs_at_once: int = Field(default=4, ge=1)
 
 
-class KaizenYaml(BaseModel):
+class KaizenYaml(BaseModel, defer_build=True):
     """The whole of ``kaizen.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

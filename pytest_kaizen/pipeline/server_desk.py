@@ -6,12 +6,10 @@ that API has no word for is refused with a clear error.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..errors import JobError, UsageError
-from ..models.job import FINAL
+from ..errors import KaybaAPIError, UsageError
 from ..platforms.kayba.client import KaybaClient
 from .desk import StartedStudy
 from .trace_files import NewFile
@@ -28,12 +26,10 @@ class ServerDesk:
 
     Args:
         client: Knows where the server is.
-        interval_s: Seconds between two looks at a job.
     """
 
-    def __init__(self, client: KaybaClient, interval_s: float = 2.0) -> None:
+    def __init__(self, client: KaybaClient) -> None:
         self._client = client
-        self._interval_s = interval_s
 
     def list_traces(self, limit: int | None = None, task: str | None = None) -> list[dict[str, Any]]:
         """Return traces without their content, the newest first where the server lists them so."""
@@ -44,13 +40,20 @@ class ServerDesk:
     def upload_traces(self, files: Iterable[NewFile], task: str | None = None) -> dict[str, Any]:
         """Upload files and return ``{"count", "traces": […]}``; many of them in several requests."""
         _refuse("--task", task)
+        every = list(files)
         traces: list[dict[str, Any]] = []
-        for part in _parts(list(files)):
+        for part in _parts(every):
             sent = [
                 {"filename": file.filename, "content": file.content, "fileType": file.file_type}
                 for file in part
             ]
-            traces += self._client.upload_traces(sent)["traces"]
+            try:
+                traces += self._client.upload_traces(sent)["traces"]
+            except KaybaAPIError as exc:
+                if not traces:
+                    raise
+                said = f"{len(traces)} of {len(every)} files were uploaded before: {exc.message}"
+                raise KaybaAPIError(exc.code, said, exc.status_code, exc.detail) from exc
         return {"count": len(traces), "traces": traces}
 
     def get_trace(self, trace_id: str) -> dict[str, Any]:
@@ -81,23 +84,6 @@ class ServerDesk:
         count = len(self.list_traces()) if trace_ids is None else len(trace_ids)
         job_id = self._client.generate_insights(trace_ids, anthropic_key=anthropic_key, **settings)["jobId"]
         return StartedStudy(job_id, count, [], None)
-
-    def wait(self, job_id: str, on_step: Callable[[str], None]) -> dict[str, Any]:
-        """Wait until a job has come to an end, and return what ``get_job`` does.
-
-        Args:
-            job_id: The job.
-            on_step: Is told about progress, in lines of text.
-
-        Raises:
-            JobError: It failed; the message says why.
-        """
-        while (job := self.get_job(job_id))["status"] not in FINAL:
-            on_step(str(job["status"]))
-            time.sleep(self._interval_s)
-        if job["status"] != "completed":
-            raise JobError(f"job {job_id} {job['status']}: {job.get('error') or 'no reason was given'}")
-        return job
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         """Return how a job stands."""

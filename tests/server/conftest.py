@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,7 @@ from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.server.app import create_app
 from pytest_kaizen.server.operation import Operation
 from pytest_kaizen.server.routes import OPERATIONS
-from pytest_kaizen.store import Store
+from pytest_kaizen.store import Store, secret_key
 from pytest_kaizen.store.keys import Scope
 from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
 
@@ -137,6 +138,8 @@ def place(home: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path | s
 
 @pytest.fixture
 def book(place: Path | str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
+    if isinstance(place, str):
+        monkeypatch.setenv(secret_key.VARIABLE, base64.b64encode(bytes(32)).decode())
     workspaces = Workspaces.open(place)
     made = Book(workspaces, monkeypatch)
     made.add("reads", "ours", "read")

@@ -99,7 +99,7 @@ ROWS = {
     ),
 }
 #: What no platform's page has.
-OURS = {"GET /ready", "GET /metrics", "GET /openapi.json", "POST /v1/traces"}
+OURS = {"GET /ready", "GET /metrics", "GET /openapi.json", "POST /v1/traces", "GET /api/jobs"}
 
 
 def markers_in(source: str) -> Iterator[str]:

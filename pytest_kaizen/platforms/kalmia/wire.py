@@ -266,8 +266,8 @@ class AnnotationList(_Listing):
 class DetectRequest(RequestModel):
     """``POST /api/behaviors/detect``; without ``labels``, all behaviours."""
 
-    trace_ids: list[str]
-    labels: list[str] | None = None
+    trace_ids: Annotated[list[str], Field(min_length=1)]
+    labels: Annotated[list[str], Field(min_length=1)] | None = None
     min_confidence: Confidence | None = None
 
 

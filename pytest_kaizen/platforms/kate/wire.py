@@ -54,12 +54,12 @@ class Agent(WireModel):
     updated_at: datetime | None = None
 
     @classmethod
-    def of(cls, agent: models.Agent, owner_id: str) -> Self:
+    def of(cls, agent: models.Agent, owner_id: str | None = None) -> Self:
         """Show an agent of ours.
 
         Args:
             agent: The agent.
-            owner_id: Whose it is.
+            owner_id: Whose it is; None where all is one person's.
         """
         return cls(**agent.model_dump(), status="active", owner_id=owner_id)
 

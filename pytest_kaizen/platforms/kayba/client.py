@@ -196,6 +196,33 @@ class KaybaCalls(PlatformClient):
         return await self._json("GET", self._path("/jobs/{}", job_id), reads=wire.Job)
 
     @Twin
+    async def list_jobs(
+        self, task: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return jobs as ``get_job`` does, newest first; only `kaizen serve` lists them.
+
+        Args:
+            task: Those for this task.
+            kind: Those of this kind: ``insights``, ``optimize`` and others.
+            limit: The most to return.
+
+        Raises:
+            KaybaAPIError: The call failed.
+        """
+        params = {"task": task, "kind": kind, "limit": limit}
+        jobs: list[dict[str, Any]] = self._read(await self._send("GET", "/jobs", params=params), wire.Jobs)[1]
+        return jobs
+
+    @Twin
+    async def cancel_job(self, job_id: str) -> dict[str, Any]:
+        """Stop a job at its next step, and return it as ``get_job`` does; only `kaizen serve` does that.
+
+        Raises:
+            KaybaAPIError: The call failed.
+        """
+        return await self._json("POST", self._path("/jobs/{}/cancel", job_id), reads=wire.Job)
+
+    @Twin
     async def materialize_job(self, job_id: str) -> dict[str, Any]:
         """Write a job's skills into the skillbook and return ``{"jobId", "skillsGenerated"}``.
 

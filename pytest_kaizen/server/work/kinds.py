@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from ...config import Config
-from ...llm import AnthropicLLM
+from ...llm import LLM, AnthropicLLM
 from ...models import Job
-from ...pipeline import insights, jobs, search
+from ...pipeline import insights, jobs, observing, search
 from ...pipeline.feedback.measure import FeedbackMeasure
 from ...pipeline.improve import optimize_task
 from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
@@ -34,22 +36,13 @@ class Assignment(NamedTuple):
     config: Config
     store: Store
     job: Job
-    key: str | None
+    key: SecretStr | None
     pause: Callable[[], None]
 
 
 def draw(work: Assignment) -> None:
     """Draw insights from traces; raises as ``draw_insights`` and ``jobs.claim``."""
-    config, store = work.config, work.store
-    job = jobs.claim(store, work.job.id)
-    timeout_s = max(config.judge.timeout_s, _TIMEOUT_S)
-    llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s, api_key=work.key)
-    try:
-        insights.draw_insights(
-            config, store, job, llm, lambda _: work.pause(), prompt_of=partial(active_text, store)
-        )
-    finally:
-        llm.close()
+    _ask(work, partial(insights.draw_insights, prompt_of=partial(active_text, work.store)))
 
 
 def optimize(work: Assignment) -> None:
@@ -74,4 +67,22 @@ def optimize(work: Assignment) -> None:
     )
 
 
-KINDS: Mapping[str, Callable[[Assignment], None]] = {insights.KIND: draw, search.KIND: optimize}
+def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]) -> None:
+    """Claim a job and do it with the door to a model."""
+    config, store = work.config, work.store
+    job = jobs.claim(store, work.job.id)
+    timeout_s = max(config.judge.timeout_s, _TIMEOUT_S)
+    api_key = work.key.get_secret_value() if work.key else None
+    llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s, api_key=api_key)
+    try:
+        do(config, store, job, llm, lambda _: work.pause())
+    finally:
+        llm.close()
+
+
+KINDS: Mapping[str, Callable[[Assignment], None]] = {
+    insights.KIND: draw,
+    search.KIND: optimize,
+    observing.ANALYSIS: partial(_ask, do=observing.analyze),
+    observing.DETECTION: partial(_ask, do=observing.detect),
+}

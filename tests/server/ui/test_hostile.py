@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -19,6 +19,8 @@ from pytest_kaizen.models import (
     PullRequest,
     Spend,
 )
+from pytest_kaizen.server.table import Table
+from pytest_kaizen.server.ui import PAGES
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.ratings import Rating
 from tests.hostile import AT, ATTACK, HOSTILE, HUGE, SCRIPT, hostile_run
@@ -34,6 +36,7 @@ a article b body br button caption code dd details div dl dt fieldset figcaption
 header html input kbd label legend li link main meta nav ol option p pre rect script section select span
 strong summary svg table tbody td textarea th thead title tr ul
 """
+_TABLE = Table(PAGES)
 FIRST = (
     "/ui/runs",
     "/ui/search?q=img",
@@ -142,6 +145,14 @@ def check(path: str, page: Html) -> None:
     assert max(map(len, page.texts), default=0) < 3 * len(HUGE)
 
 
+def check_forms(path: str, page: Html) -> None:
+    """Make sure that each form goes where something takes it."""
+    for form in page.all("form"):
+        raw = urlsplit(form["action"]).path
+        scope = {"method": form.get("method", "get").upper(), "path": unquote(raw), "raw_path": raw.encode()}
+        assert _TABLE.find(scope), path
+
+
 async def test_hostile_text_is_text_on_every_page(browser: Browser, site: Site) -> None:
     store_hostile(site.book.store("ours"))
     site.book.open("ours").index(anyway=True)
@@ -149,6 +160,7 @@ async def test_hostile_text_is_text_on_every_page(browser: Browser, site: Site) 
     pages = await crawl(browser)
     for path, page in pages.items():
         check(path, page)
+        check_forms(path, page)
     shown = " ".join(page.text for page in pages.values())
     assert shown.count(ATTACK) > 100
     assert "\\x1b[31m\\u202e" in shown

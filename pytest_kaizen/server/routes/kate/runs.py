@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
@@ -11,14 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from ....models import Agent, AgentRun, AgentRunStatus
+from ....pipeline.agent_runs import agent_of_first_run
 from ....platforms.kate.wire import Enqueue, Enqueued, Run, RunCreate, RunList
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from ..kaizen_ct.ids import as_uuid
 from .known import agent_of, run_of
-
-_AGENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class RunQuery(BaseModel):
@@ -71,12 +69,12 @@ def _add(run: AgentRun, store: Store) -> Run:
 
 
 def _named(run: AgentRun) -> Agent:
-    agent_id = run.agent_id
-    if as_uuid(agent_id) is not None:
-        raise Refusal(404, f"there is no agent {agent_id!r}")
-    if not _AGENT_ID.fullmatch(agent_id):
-        raise Refusal(404, f"there is no agent {agent_id!r}; an id has letters, digits, '-' and '_'")
-    return Agent(id=agent_id, name=agent_id, created_at=run.created_at, updated_at=run.created_at)
+    agent = agent_of_first_run(run)
+    if agent is None:
+        wrong = f"there is no agent {run.agent_id!r}"
+        more = "" if as_uuid(run.agent_id) else "; an id has letters, digits, '-' and '_'"
+        raise Refusal(404, wrong + more)
+    return agent
 
 
 def _complete(agent_id: str, run_id: str, now: datetime, store: Store) -> Run:
