@@ -79,7 +79,6 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         calibrations.OF_RUBRIC,
         prompts.ALL,
         prompts.OF_TASK,
-        jobs.RECENT,
         lookup.newest_query("traces"),
         lookup.newest_query("runs"),
         lookup.beginning_query("traces"),
@@ -113,3 +112,8 @@ def test_the_samples_of_a_task_are_found_by_their_cases(raw: sqlite3.Connection)
         "SEARCH traces USING INDEX traces_by_case (case_number=? AND attempt=?)",
         "USE TEMP B-TREE FOR ORDER BY",
     ]
+
+
+def test_recent_jobs_are_the_last_rows(raw: sqlite3.Connection) -> None:
+    # In the order of the table itself: nothing is sorted, and the limit ends the walk.
+    assert plan(raw, jobs.RECENT) == ["SCAN jobs"]
