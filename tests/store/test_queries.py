@@ -63,7 +63,7 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         outbox.REASONS,
         agents.RUN,
         agents.NEWEST_RUNS,
-        agents.LAST_SCORED,
+        agents.SCORES,
         newest_annotations({"trace_id": "t"}),
         newest_annotations({"label": "l"}),
         newest_annotations({"trace_id": "t", "label": "l"}),
