@@ -14,7 +14,6 @@ from pytest_kaizen.store import (
     calibrations,
     cases,
     gates,
-    jobs,
     lookup,
     outbox,
     prompts,
@@ -112,8 +111,3 @@ def test_the_samples_of_a_task_are_found_by_their_cases(raw: sqlite3.Connection)
         "SEARCH traces USING INDEX traces_by_case (case_number=? AND attempt=?)",
         "USE TEMP B-TREE FOR ORDER BY",
     ]
-
-
-def test_recent_jobs_are_the_last_rows(raw: sqlite3.Connection) -> None:
-    # In the order of the table itself: nothing is sorted, and the limit ends the walk.
-    assert plan(raw, jobs.RECENT) == ["SCAN jobs"]

@@ -35,6 +35,7 @@ from tests.hostile import AT
 from tests.server.conftest import Live, Site
 
 from .test_hostile import hostile_proposal, store_hostile
+from .test_observing import add_experiments
 from .test_work import add_insights, add_prompts, status_of
 
 CHROMIUM = shutil.which("chromium")
@@ -185,6 +186,12 @@ PAGES = (
     "insights?status=accepted",
     "proposals",
     "jobs",
+    "experiments",
+    "experiments/e",
+    "experiments/compare?id=e&id=f",
+    "behaviors",
+    "behaviors/vague",
+    "integrations",
     "keys",
 )
 #: Where each colour is seen.
@@ -205,6 +212,7 @@ def test_pages_can_be_used_by_everyone(page: Page, site: Site, store: Store, tmp
     add_prompts(store)
     add_insights(store, "a", "b")
     store.save_proposal(hostile_proposal("x"))
+    add_experiments(store)
     site.book.open("ours").index(anyway=True)
     found = []
     for path in PAGES:

@@ -8,9 +8,12 @@ import pytest
 
 from pytest_kaizen.models import (
     Acceptance,
+    Annotation,
+    Behavior,
     CasePair,
     CriterionPair,
     Decision,
+    Experiment,
     Insight,
     InsightStatus,
     Job,
@@ -21,6 +24,7 @@ from pytest_kaizen.models import (
 )
 from pytest_kaizen.server.table import Table
 from pytest_kaizen.server.ui import PAGES
+from pytest_kaizen.server.ui.page import url
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.ratings import Rating
 from tests.hostile import AT, ATTACK, HOSTILE, HUGE, SCRIPT, hostile_run
@@ -32,15 +36,16 @@ pytestmark = pytest.mark.asyncio
 
 #: What a page is made of, and all that its elements may say.
 TAGS = """
-a article b body br button caption code dd details div dl dt fieldset figcaption figure form h1 h2 h3 h4 head
-header html input kbd label legend li link main meta nav ol option p pre rect script section select span
-strong summary svg table tbody td textarea th thead title tr ul
+a article b body br button caption code datalist dd details div dl dt fieldset figcaption figure form h1 h2 h3
+h4 head header html input kbd label legend li link main meta nav ol option p pre rect script section select
+span strong summary svg table tbody td textarea th thead title tr ul
 """
 _TABLE = Table(PAGES)
 FIRST = (
     "/ui/runs",
     "/ui/search?q=img",
     "/ui/insights?status=accepted",
+    url("experiments", "compare", id=[HOSTILE, HUGE]),
 )
 
 
@@ -79,6 +84,13 @@ def store_hostile(store: Store) -> None:
         error=HOSTILE,
     )
     store.jobs.add(job, silent_since=AT)
+    for name in (HOSTILE, HUGE):
+        store.experiments.add(Experiment(id=name, name=name, correlation_ids=[f"{HOSTILE}0"], created_at=AT))
+    store.annotations.add_behavior(Behavior(label=HOSTILE, description=HOSTILE, created_at=AT))
+    for label in (HOSTILE, "undefined"):
+        said = Annotation(trace_id=f"{HOSTILE}0", label=label, confidence=1, notes=HOSTILE, created_at=AT)
+        store.annotations.add(said)
+    store.integrations.put("mlflow", {"tracking_uri": HOSTILE, "username": HOSTILE})
 
 
 def hostile_proposal(text: str) -> Proposal:
