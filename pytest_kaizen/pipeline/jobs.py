@@ -179,7 +179,7 @@ def newest(store: Store, kind: str, task: str) -> Job | None:
 
 def recent(store: Store, limit: int) -> list[Job]:
     """Return jobs of all kinds, the newest first, each as ``look_up`` does."""
-    return [_as_it_stands(job) for job in store.jobs.recent(limit)]
+    return [_as_it_stands(job) for job in store.jobs.newest(limit=limit)]
 
 
 def progress(store: Store, job: Job, step: str, spend: Spend) -> None:
