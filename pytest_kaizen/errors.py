@@ -90,10 +90,12 @@ class LLMError(KaizenError):
     Args:
         message: What happened.
         status: The HTTP status, when there was an answer.
+        transient: Whether the same call may succeed later.
     """
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, transient: bool = False) -> None:
         self.status = status
+        self.transient = transient
         super().__init__(message)
 
 
@@ -102,7 +104,16 @@ class BudgetExceeded(LLMError):  # noqa: N818 - it names what happened, as the S
 
 
 class ScoreError(KaizenError):
-    """A scorer could not give a score; the sample stays unscored, which is neither 0 nor a pass."""
+    """A scorer could not give a score; the sample stays unscored, which is neither 0 nor a pass.
+
+    Args:
+        message: What happened.
+        transient: Whether the same scorer may give one later.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        self.transient = transient
+        super().__init__(message)
 
 
 class StoreError(KaizenError):
@@ -131,7 +142,16 @@ class WorkerError(KaizenError):
 
 
 class ProposalError(KaizenError):
-    """A proposal cannot be brought to its repository: git or the git host refused a step."""
+    """A proposal cannot be brought to its repository: git or the git host refused a step.
+
+    Args:
+        message: What happened.
+        status: The HTTP status of a git host's answer, when it was an error.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class PlatformError(KaizenError):

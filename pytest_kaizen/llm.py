@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import BudgetExceeded, LLMError, ReplayError
 from .models import Usage
-from .prices import Prices
 
 if TYPE_CHECKING:
     import anthropic
 
+    from .prices import Prices
+
 DEFAULT_TIMEOUT_S = 60.0
 DEFAULT_RETRIES = 2
 _MESSAGE_LIMIT = 300
+#: Statuses besides 5xx that pass: the request took too long, collided, or was one too many.
+_PASSING = (408, 409, 429)
 _KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 _ENVIRONMENT = (*_KEYS, BASE_URL_VARIABLE)
@@ -182,14 +185,17 @@ class AnthropicLLM:
             detail = self._without_secrets(exc.api_message or exc.message)
             hint = f"; check {_KEYS[0]}" if exc.status_code in (401, 403) else ""
             raise LLMError(
-                f"{request.model}: HTTP {exc.status_code}{kind}: {detail}{hint}", status=exc.status_code
+                f"{request.model}: HTTP {exc.status_code}{kind}: {detail}{hint}",
+                status=exc.status_code,
+                transient=exc.status_code in _PASSING or exc.status_code >= 500,
             ) from None
         except anthropic.APITimeoutError:
-            raise LLMError(f"{request.model}: no answer within {self._timeout_s:g} s") from None
+            message = f"{request.model}: no answer within {self._timeout_s:g} s"
+            raise LLMError(message, transient=True) from None
         except anthropic.APIConnectionError as exc:
             cause = exc.__cause__ or exc
             raise LLMError(
-                f"{request.model}: connection failed: {self._without_secrets(str(cause))}"
+                f"{request.model}: connection failed: {self._without_secrets(str(cause))}", transient=True
             ) from None
         except Exception as exc:
             # The SDK raises plain TypeErrors for what it refuses to send; none may reach a test.

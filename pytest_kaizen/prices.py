@@ -24,7 +24,7 @@ SHIPPED = Path(__file__).with_name("prices.yaml")
 _SNAPSHOT = re.compile(r"[-@](\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 
 
-class Rates(BaseModel):
+class Rates(BaseModel, defer_build=True):
     """Prices in USD per million tokens; None where none is known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,7 +77,7 @@ class ModelPrice(Rates):
         return long if long is not None and (usage.input_tokens or 0) > long.above else self
 
 
-class PriceTable(BaseModel):
+class PriceTable(BaseModel, defer_build=True):
     """A whole price file: ``models``, by the name that the provider's API uses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
-from yaml.constructor import SafeConstructor
 
 from .errors import UsageError
 
 if TYPE_CHECKING:
+    import yaml
     from pydantic_core import ErrorDetails
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -45,6 +44,10 @@ class YamlFile:
         Raises:
             UsageError: Not YAML, or a key that stands twice in one mapping.
         """
+        # Here and not above: to load it takes longer than most files take, and there may be none.
+        import yaml
+        from yaml.constructor import SafeConstructor
+
         self.path = path
         self.lines: dict[Location, int] = {}
         self._error = error
@@ -62,12 +65,14 @@ class YamlFile:
             raise error(f"not valid YAML: {reason}", path=path) from None
 
     def _walk(self, node: yaml.Node, location: Location) -> None:
+        from yaml import MappingNode, ScalarNode, SequenceNode
+
         self.lines[location] = node.start_mark.line + self._offset
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(node, MappingNode):
             seen: dict[str, int] = {}
             for key, value in node.value:
                 line = key.start_mark.line + self._offset
-                name = key.value if isinstance(key, yaml.ScalarNode) else None
+                name = key.value if isinstance(key, ScalarNode) else None
                 if not isinstance(name, str):
                     raise self._error("keys must be plain words", path=self.path, line=line)
                 if name in seen:
@@ -80,7 +85,7 @@ class YamlFile:
                 self._walk(value, (*location, name))
                 # A value may start below its key; the key's own line is where one looks.
                 self.lines[(*location, name)] = line
-        elif isinstance(node, yaml.SequenceNode):
+        elif isinstance(node, SequenceNode):
             for index, item in enumerate(node.value):
                 self._walk(item, (*location, index))
 
@@ -127,6 +132,8 @@ def read_yaml(path: Path, *, error: type[UsageError]) -> YamlFile:
 
 
 def _compose(text: str) -> yaml.Node | None:
+    import yaml
+
     if yaml.__with_libyaml__:
         # It is six times as fast, and the words of the other one's errors say more.
         with contextlib.suppress(yaml.YAMLError, ValueError):

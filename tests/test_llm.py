@@ -241,7 +241,7 @@ def test_an_http_error_names_status_and_cause(
     with pytest.raises(LLMError) as caught:
         llm.complete(request())
     assert str(caught.value) == text
-    assert caught.value.status == status
+    assert (caught.value.status, caught.value.transient) == (status, False)
     assert len(provider.bodies) == 1
     assert (llm.calls, llm.spent_usd) == (0, 0.0)
 
@@ -258,7 +258,7 @@ def test_retries_end(llm: AnthropicLLM, provider: Provider) -> None:
     provider.answer(error("rate_limit_error", "later"), 429)
     with pytest.raises(LLMError, match="HTTP 429 rate_limit_error: later") as caught:
         llm.complete(request())
-    assert caught.value.status == 429
+    assert (caught.value.status, caught.value.transient) == (429, True)
     assert len(provider.bodies) == 3
 
 
@@ -296,6 +296,7 @@ def test_a_timeout_is_said_in_seconds(provider: Provider, prices: Prices) -> Non
     provider.hold.set()
     hasty.close()
     assert str(caught.value) == f"{MODEL}: no answer within 1 s"
+    assert caught.value.transient
 
 
 def test_a_refused_connection(llm: AnthropicLLM, prices: Prices, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,11 +32,15 @@ class Group(NamedTuple):
 
 
 GROUPS = (
+    Group("agents", "manage the programs of which runs are reported", ".agents"),
+    Group("annotations", "say which traces show which behaviours, and look at it", ".annotations"),
     Group("batch", "sort many trace files into batches of similar ones", ".batch"),
+    Group("behaviors", "define what traces may show, in plain language", ".behaviors"),
     Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
     Group("completion", "print what makes a shell complete the commands", ".completion"),
     Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
     Group("exec", "run any program, and keep traces of its model calls", ".exec"),
+    Group("experiments", "group traces, look at their figures", ".experiments"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
     Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
@@ -48,7 +52,7 @@ GROUPS = (
     Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
     Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
     Group("run", "draw insights from traces, chosen from a list or named", ".run"),
-    Group("runs", "look at past runs", ".runs"),
+    Group("runs", "look at past runs, report and look at those of agents", ".runs"),
     Group("serve", "serve the store to a team over HTTP", ".serve"),
     Group("setup", "tell coding agents how the project is tested", ".setup"),
     Group("status", "say how a job stands", ".status"),
@@ -57,6 +61,7 @@ GROUPS = (
     Group("traces", "look at traces, put in and delete them", ".traces"),
     Group("upload", "put files in as traces", ".upload"),
     Group("worker", "do the jobs of a server's store, beside the servers", ".worker"),
+    Group("workspaces", "list a server's workspaces, say how long they keep traces", ".workspaces"),
 )
 
 _PROJECT_FILES = (("kaizen.yaml",), ("pyproject.toml", "pytest.ini"))

@@ -20,6 +20,7 @@ from pytest_kaizen.wholefile import replace_text
 
 from .desk import open_desk
 from .numbers import count
+from .target import add_target_options
 from .trace_inputs import Input, read_inputs
 
 _PLAN = Path("batches.json")
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="what was found about the traces or the plan, as JSON"
     )
+    add_target_options(parser)
     parser.set_defaults(run=_batch)
 
 

@@ -11,6 +11,7 @@ from pytest_kaizen.report.insights import insights_table
 
 from .desk import open_desk
 from .study import add_study_options, resume, study
+from .target import add_target_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     triage.add_argument("--note", metavar="TEXT", help="why")
     triage.add_argument("--json", action="store_true", help="as a JSON array")
     triage.set_defaults(run=_triage)
+
+    add_target_options(generate, listing, triage)
 
 
 def _generate(args: argparse.Namespace) -> int:

@@ -6,12 +6,14 @@ import argparse
 import json
 
 from .desk import open_desk
+from .target import add_target_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
     parser.add_argument("job", metavar="JOB", help="its id, the beginning of it, or 'last'")
     parser.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(parser)
     parser.set_defaults(run=_materialize)
 
 

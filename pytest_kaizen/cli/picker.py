@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_kaizen.errors import UsageError
-from pytest_kaizen.pipeline.desk import LocalDesk
 from pytest_kaizen.report.plain import plain
+
+from .desk import Desk
 
 #: How many are offered, the newest.
 _OFFERED = 200
 
 
-def pick(desk: LocalDesk, task: str | None = None) -> list[str]:
+def pick(desk: Desk, task: str | None = None) -> list[str]:
     """Let the user choose traces.
 
     Args:
@@ -45,6 +46,6 @@ def pick(desk: LocalDesk, task: str | None = None) -> list[str]:
 
 def _title(trace: dict[str, Any]) -> str:
     """Name a trace in one line; nothing in it reaches the terminal as an escape."""
-    task = f"  {trace['task']}" if trace["task"] else ""
+    task = f"  {trace['task']}" if trace.get("task") else ""
     text = f"{trace['id'][:8]}  {trace['filename']}{task}  {trace['uploadedAt'][:19]}  {trace['size']} bytes"
     return plain(" ".join(text.split()))

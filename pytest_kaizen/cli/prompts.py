@@ -17,6 +17,7 @@ from pytest_kaizen.report.table import table
 
 from . import skillbook_prompts
 from .context import config_for
+from .target import add_target_options, target_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", help="list versions, the newest first")
     listing.add_argument("task", metavar="TASK", nargs="?", help="of this task only")
     listing.add_argument("--json", action="store_true", help="as a JSON array")
+    add_target_options(listing)
     listing.set_defaults(run=_list)
 
     show = commands.add_parser("show", help="show a version and its text")
@@ -107,6 +109,9 @@ def _lock(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
+    target = target_of(args, "kayba")
+    if target is not None:
+        return skillbook_prompts.list_there(args, target)
     library = PromptLibrary(config_for(args))
     tasks = library.tasks() if args.task is None else [args.task]
     found = [_facts(library, version) for task in tasks for version in reversed(library.versions(task))]

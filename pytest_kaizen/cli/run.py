@@ -9,12 +9,14 @@ from pytest_kaizen.errors import UsageError
 
 from .desk import open_desk
 from .study import add_study_options, resume, study
+from .target import add_target_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
     add_study_options(parser)
     parser.add_argument("--all", action="store_true", help="draw from all traces")
+    add_target_options(parser)
     parser.set_defaults(run=_run)
 
 

@@ -1,15 +1,18 @@
-"""``kaizen runs``: look at past runs."""
+"""``kaizen runs``: look at past runs, and at those of an agent."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
+from pytest_kaizen.errors import UsageError
 from pytest_kaizen.report.listing import run_text, runs_table
 from pytest_kaizen.report.trace_json import run_json
 from pytest_kaizen.store import Store
 
+from . import agent_runs
 from .context import config_for
+from .target import add_target_options, is_remote
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_list)
 
     show = commands.add_parser("show", help="show a run with its tasks, cases and gates")
-    show.add_argument("id", metavar="RUN", help="its id, the beginning of it, or 'last'")
+    show.add_argument("id", metavar="RUN", help="its id; of a test run also the beginning of it, or 'last'")
     show.add_argument("--json", action="store_true", help="as a JSON object")
     show.set_defaults(run=_show)
+
+    for command in (listing, show):
+        command.add_argument(
+            "--agent", metavar="AGENT", help="what programs reported of this agent, in the place of test runs"
+        )
+        add_target_options(command)
+    agent_runs.add_commands(commands)
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +49,8 @@ def _positive(text: str) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
+    if _is_of_agent(args):
+        return agent_runs.list_runs(args)
     with Store.open(config_for(args).store, readonly=True) as store:
         runs = store.runs(args.limit)
     print(json.dumps([run_json(run) for run in runs], indent=2) if args.json else runs_table(runs))
@@ -46,8 +58,16 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    if _is_of_agent(args):
+        return agent_runs.show_run(args)
     with Store.open(config_for(args).store, readonly=True) as store:
         run = store.run(args.id)
         cases = store.cases(run.id)
     print(json.dumps(run_json(run, cases), indent=2) if args.json else run_text(run, cases))
     return 0
+
+
+def _is_of_agent(args: argparse.Namespace) -> bool:
+    if args.agent is None and is_remote(args):
+        raise UsageError("a server has runs of agents: name one with --agent; test runs are on this machine")
+    return args.agent is not None

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from pytest_kaizen.errors import PromptError
 from pytest_kaizen.report.plain import plain
+from pytest_kaizen.report.table import table
 
-from .desk import open_desk
+from .desk import open_desk, open_server_desk
+from .target import Target, add_target_options
 
 if TYPE_CHECKING:
     # The name of what argparse returns is private.
@@ -46,9 +48,23 @@ def add_commands(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     pull.add_argument("--pretty", action="store_true", help="all that is known of it, as a JSON object")
     pull.set_defaults(run=_pull)
 
+    add_target_options(generate, pull)
+
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write it to a file instead")
+
+
+def list_there(args: argparse.Namespace, target: Target) -> int:
+    """List the prompts of a server."""
+    with open_server_desk(target) as desk:
+        prompts = desk.list_prompts(args.task)
+    if args.json:
+        print(json.dumps(prompts, indent=2))
+    else:
+        rows = [(prompt["id"], prompt["version"], prompt.get("label")) for prompt in prompts]
+        print(table(("prompt", "version", "label"), rows) if rows else "no prompts yet")
+    return 0
 
 
 def _generate(args: argparse.Namespace) -> int:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
-from typing import Any
 
-from pytest_kaizen.models import JobStatus
+from pytest_kaizen.models.job import FINAL
 from pytest_kaizen.report.insights import job_text
-from pytest_kaizen.report.text import safe_text
 
-from .desk import open_desk
+from .desk import open_desk, wait_for_job
 from .numbers import seconds
+from .target import add_target_options, target_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,20 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interval", type=seconds, default=2.0, metavar="N", help="look every N seconds (default: 2)"
     )
     parser.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(parser)
     parser.set_defaults(run=_status)
 
 
 def _status(args: argparse.Namespace) -> int:
     with open_desk(args, readonly=True) as desk:
-        job = desk.get_job(args.job)
-        while args.wait and not JobStatus(job["status"]).final:
-            _say(job)
-            time.sleep(args.interval)
-            job = desk.get_job(job["jobId"])
+        again = f"kaizen status {args.job} --wait{target_flags(args)}"
+        job = wait_for_job(desk, args.job, args.interval, again) if args.wait else desk.get_job(args.job)
     print(json.dumps(job, indent=2) if args.json else job_text(job))
-    return int(job["status"] in (JobStatus.FAILED, JobStatus.STOPPED))
-
-
-def _say(job: dict[str, Any]) -> None:
-    if sys.stderr.isatty():
-        print(safe_text(f"{job['status']}: {job['step']}"), file=sys.stderr)
+    return int(job["status"] in FINAL - {"completed"})

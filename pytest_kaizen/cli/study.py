@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pytest_kaizen.errors import KaizenError, UsageError
+from pytest_kaizen.models.job import FINAL
 from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
 from pytest_kaizen.pipeline.insights import DEFAULT_BUDGET_USD
 from pytest_kaizen.report.text import safe_text
 
 from .consent import agreed
 from .context import config_for
+from .desk import Desk, wait_for_job
 from .numbers import count, dollars
+from .progress import progress
+from .target import target_flags
+
+if TYPE_CHECKING:
+    from pytest_kaizen.pipeline.server_desk import ServerDesk
+
+#: Seconds between two looks at a server's job.
+_INTERVAL_S = 2.0
 
 
 def add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -28,55 +40,80 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", metavar="TASK", help="draw from traces of this task only")
     parser.add_argument("--model", metavar="MODEL", help="the model that reflects (default: the judge's)")
-    parser.add_argument(
-        "--epochs", type=count, default=1, metavar="N", help="passes over the traces (default: 1)"
-    )
+    parser.add_argument("--epochs", type=count, metavar="N", help="passes over the traces (default: 1)")
     parser.add_argument(
         "--reflector-mode",
         choices=("recursive", "standard"),
-        default="recursive",
         help="show long traces piece by piece as the model asks for them (default), or cut, in one call",
     )
     parser.add_argument(
         "--budget-usd",
         type=dollars,
-        default=DEFAULT_BUDGET_USD,
         metavar="X",
         help=f"spend no more (default: {DEFAULT_BUDGET_USD:g})",
     )
     parser.add_argument(
-        "--anthropic-key", metavar="KEY", help="the key for the model (default: ANTHROPIC_API_KEY); not kept"
+        "--anthropic-key",
+        metavar="KEY",
+        help="the key for the model (default: ANTHROPIC_API_KEY, which --server does not send); not kept",
     )
     parser.add_argument("--resume", metavar="JOB", help="go on with a job that was broken off")
     parser.add_argument("--yes", action="store_true", help="do not ask before what may cost much")
-    parser.add_argument("--wait", action="store_true", help="with --json: show what came of the job, too")
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="with --json: show what came of the job, too; on a server: until then",
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON object")
 
 
-def resume(args: argparse.Namespace, desk: LocalDesk) -> int:
+def resume(args: argparse.Namespace, desk: Desk) -> int:
     """Go on with the job that ``--resume`` names."""
+    if not isinstance(desk, LocalDesk):
+        raise UsageError("--resume is for the store on this machine; a server goes on with its jobs itself")
     if args.traces or args.task:
         raise UsageError("--resume goes on with the traces that the job had")
     return _work(args, desk, desk.resume_insights(args.resume))
 
 
-def study(args: argparse.Namespace, desk: LocalDesk, traces: Sequence[str] | None) -> int:
-    """Draw insights from traces, in this process.
+def study(args: argparse.Namespace, desk: Desk, traces: Sequence[str] | None) -> int:
+    """Draw insights from traces, in this process or on a server.
 
     Args:
         args: The parsed arguments.
         desk: Where the traces are.
         traces: Their ids; None for all.
     """
+    if not isinstance(desk, LocalDesk):
+        return _study_there(args, desk, traces)
     started = desk.generate_insights(
         traces,
         task=args.task,
         model=args.model or config_for(args).judge.model,
-        epochs=args.epochs,
-        mode=args.reflector_mode,
-        budget_usd=args.budget_usd,
+        epochs=args.epochs or 1,
+        mode=args.reflector_mode or "recursive",
+        budget_usd=args.budget_usd or DEFAULT_BUDGET_USD,
     )
     return _work(args, desk, started)
+
+
+def _study_there(args: argparse.Namespace, desk: ServerDesk, traces: Sequence[str] | None) -> int:
+    if args.budget_usd is not None:
+        raise UsageError("--budget-usd: a server has its own; Kayba's API cannot tell it one")
+    started = desk.generate_insights(
+        traces,
+        task=args.task,
+        model=args.model,
+        epochs=args.epochs,
+        reflector_mode=args.reflector_mode,
+        anthropic_key=args.anthropic_key or (os.environ.get("ANTHROPIC_API_KEY") if args.base_url else None),
+    )
+    again = f"kaizen status {started.job_id} --wait{target_flags(args)}"
+    if args.wait:
+        return _show(args, started, wait_for_job(desk, started.job_id, _INTERVAL_S, again))
+    status = _show(args, started, {"status": "started"})
+    print(safe_text(f"to wait for it: {again}"), file=sys.stderr)
+    return status
 
 
 def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> int:
@@ -88,20 +125,29 @@ def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> i
         print(f"job {started.job_id} was stopped; {go_on}", file=sys.stderr)
         return 1
     try:
-        job = desk.work(started.job_id, args.anthropic_key, _progress)
+        with progress(f"job {started.job_id}") as say:
+            job = desk.work(started.job_id, args.anthropic_key, say)
     except (KaizenError, KeyboardInterrupt):
         print(f"job {started.job_id} was broken off; {go_on}", file=sys.stderr)
         raise
+    return _show(args, started, job)
+
+
+def _show(args: argparse.Namespace, started: StartedStudy, job: dict[str, Any]) -> int:
+    """Show a job that came to an end, or was started only; return the exit status."""
+    status, result = job["status"], job.get("result") or {}
     if args.json:
         more = job if args.wait else {}
         print(json.dumps({"jobId": started.job_id, "traces": started.traces, **more}, indent=2))
+    if status in FINAL - {"completed"}:
+        reason = job.get("error") or "no reason was given"
+        print(safe_text(f"kaizen: job {started.job_id} {status}: {reason}"), file=sys.stderr)
+        return 1
+    if args.json:
         return 0
-    print(safe_text(f"job {started.job_id} completed: {job['result']['summary']}"))
-    print("to decide about them: kaizen insights list --status pending", file=sys.stderr)
+    summary = result.get("summary")
+    print(safe_text(f"job {started.job_id} {status}{f': {summary}' if summary else ''}"))
+    if status == "completed":
+        next_command = f"kaizen insights list --status pending{target_flags(args)}"
+        print(safe_text(f"to decide about them: {next_command}"), file=sys.stderr)
     return 0
-
-
-def _progress(line: str) -> None:
-    # A log that nobody watches has no use for it.
-    if sys.stderr.isatty():
-        print(safe_text(line), file=sys.stderr)

@@ -7,6 +7,8 @@ import json
 import sys
 
 from pytest_kaizen.capture.otel.export import otlp_json
+from pytest_kaizen.errors import UsageError
+from pytest_kaizen.report.insights import file_text, files_table
 from pytest_kaizen.report.listing import trace_facts_text, trace_text, traces_table
 from pytest_kaizen.report.plain import plain
 from pytest_kaizen.report.trace_json import META_KEYS, trace_json
@@ -17,6 +19,7 @@ from .consent import agreed
 from .context import config_for
 from .desk import open_desk
 from .runs import add_list_options
+from .target import add_target_options, is_remote
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete.add_argument("--json", action="store_true", help="as a JSON object")
     delete.set_defaults(run=_delete)
 
+    add_target_options(listing, show, delete)
+
 
 def _list(args: argparse.Namespace) -> int:
+    if is_remote(args):
+        return _list_there(args)
     with Store.open(config_for(args).store, readonly=True) as store:
         run_id = None if args.run_id is None else store.run(args.run_id).id
         traces = store.traces(run_id=run_id, task=args.task, limit=args.limit)
@@ -61,12 +68,21 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _list_there(args: argparse.Namespace) -> int:
+    if args.otlp or args.run_id:
+        raise UsageError("--otlp and --run are for the store on this machine: a server's list has no runs")
+    with open_desk(args) as desk:
+        traces = desk.list_traces(args.limit, args.task)
+    print(json.dumps(traces, indent=2) if args.json else files_table(traces))
+    return 0
+
+
 def _show(args: argparse.Namespace) -> int:
-    if args.json:
+    if args.json or is_remote(args):
         with open_desk(args, readonly=True) as desk:
             values = desk.get_trace(args.id)
         shown = {key: values[key] for key in META_KEYS} if args.meta else values
-        print(json.dumps(shown, indent=2))
+        print(json.dumps(shown, indent=2) if args.json else file_text(values, meta=args.meta))
         return 0
     with Store.open(config_for(args).store, readonly=True) as store:
         trace = store.trace(args.id)

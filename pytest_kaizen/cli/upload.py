@@ -8,10 +8,11 @@ import sys
 
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.pipeline.trace_files import FILE_TYPES
+from pytest_kaizen.report.insights import files_table
 from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.table import table
 
 from .desk import open_desk
+from .target import add_target_options
 from .trace_inputs import read_inputs
 
 HELP = "put files in as traces"
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", choices=FILE_TYPES, help="of all the files")
     parser.add_argument("--task", metavar="TASK", help="the task that they are traces of")
     parser.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(parser)
     parser.set_defaults(run=_upload)
 
 
@@ -45,8 +47,5 @@ def _upload(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(done, indent=2))
     else:
-        rows = [
-            (trace["id"], trace["filename"], trace["fileType"], trace["size"]) for trace in done["traces"]
-        ]
-        print(table(("trace", "file", "type", "bytes"), rows))
+        print(files_table(done["traces"]))
     return 0

@@ -15,7 +15,7 @@ Url = Annotated[str, Field(pattern="^https?://")]
 Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class _Backend(BaseModel):
+class _Backend(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 

@@ -29,9 +29,10 @@ def _compilable(pattern: str) -> str:
 
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
+AgentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
-class SharesConfig(BaseModel):
+class SharesConfig(BaseModel, defer_build=True):
     """``tasks.<name>.optimize.shares`` in ``kaizen.yaml``: how a task's cases are split.
 
     Attributes:
@@ -51,7 +52,7 @@ class SharesConfig(BaseModel):
         return self
 
 
-class OptimizeConfig(BaseModel):
+class OptimizeConfig(BaseModel, defer_build=True):
     """``tasks.<name>.optimize`` in ``kaizen.yaml``: how a better prompt is searched for.
 
     Attributes:
@@ -84,7 +85,7 @@ class OptimizeConfig(BaseModel):
     model: str | None = Field(default=None, min_length=1)
 
 
-class TaskConfig(BaseModel):
+class TaskConfig(BaseModel, defer_build=True):
     """``tasks.<name>`` in ``kaizen.yaml``.
 
     Attributes:
@@ -105,7 +106,7 @@ class TaskConfig(BaseModel):
     optimize: OptimizeConfig = Field(default_factory=OptimizeConfig)
 
 
-class JudgeConfig(BaseModel):
+class JudgeConfig(BaseModel, defer_build=True):
     """``judge`` in ``kaizen.yaml``: the model that judges criteria without a check.
 
     Attributes:
@@ -120,7 +121,7 @@ class JudgeConfig(BaseModel):
     votes: int = Field(default=1, ge=1, le=MAX_VOTES)
 
 
-class PromptsConfig(BaseModel):
+class PromptsConfig(BaseModel, defer_build=True):
     """``prompts`` in ``kaizen.yaml``.
 
     Attributes:
@@ -132,7 +133,7 @@ class PromptsConfig(BaseModel):
     source: Literal["files", "kaizen-ct", "kayba"] = Field(default="files", alias="from")
 
 
-class Endpoint(BaseModel):
+class Endpoint(BaseModel, defer_build=True):
     """Which requests are LLM calls: ``endpoints`` in ``kaizen.yaml``.
 
     Attributes:
@@ -157,7 +158,7 @@ DEFAULT_ENDPOINTS = (
 )
 
 
-class CassettesConfig(BaseModel):
+class CassettesConfig(BaseModel, defer_build=True):
     """``cassettes`` in ``kaizen.yaml``: what may differ between a request and its record.
 
     Attributes:
@@ -171,7 +172,7 @@ class CassettesConfig(BaseModel):
     ignore_text: tuple[Pattern, ...] = ()
 
 
-class ServerConfig(BaseModel):
+class ServerConfig(BaseModel, defer_build=True):
     """``server`` in ``kaizen.yaml``: what ``kaizen serve`` serves, and how much of it.
 
     Attributes:
@@ -196,7 +197,42 @@ class ServerConfig(BaseModel):
     allow_private_hosts: bool = False
 
 
-class KaizenYaml(BaseModel):
+class AgentConfig(BaseModel, defer_build=True):
+    """``agents.<id>`` in ``kaizen.yaml``: how a server evaluates an agent's runs, and how it runs the agent.
+
+    Attributes:
+        command: Runs it: the input comes on standard input, the answer goes to standard output.
+        callable: ``module:function`` that takes the input and returns the answer, in place of ``command``.
+        timeout_s: What runs for longer is ended.
+        rubric: What scores its runs; without one, a single question about the agent's objective.
+        judge: The model that judges; ``judge.model`` by default.
+        cooldown_s: Seconds from an evaluation to the next; runs that end between are not evaluated.
+        max_drop: How far the mean score of the newest runs may fall below that of the runs before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str | None = Field(default=None, pattern=r"\S")
+    callable: str | None = Field(default=None, pattern=r"^[\w.]+:[\w.]+$")
+    timeout_s: float = Field(default=600.0, gt=0)
+    rubric: str | None = None
+    judge: str | None = Field(default=None, min_length=1)
+    cooldown_s: float = Field(default=60.0, ge=0)
+    max_drop: float = Field(default=0.05, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _run_one_way(self) -> AgentConfig:
+        if self.command is not None and self.callable is not None:
+            raise ValueError("give command or callable, not both")
+        return self
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the server can run it."""
+        return self.command is not None or self.callable is not None
+
+
+class KaizenYaml(BaseModel, defer_build=True):
     """The whole of ``kaizen.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -221,3 +257,4 @@ class KaizenYaml(BaseModel):
     backends: BackendsConfig = Field(default_factory=BackendsConfig)
     upload_timeout: float | None = None
     server: ServerConfig = Field(default_factory=ServerConfig)
+    agents: dict[AgentId, AgentConfig] = Field(default_factory=dict)

@@ -46,7 +46,7 @@ def load_config(
     """
     path = root / KAIZEN_YAML
     file = _read(path) if path.exists() else None
-    document = file.parse(KaizenYaml) if file else KaizenYaml()
+    document = file.parse(KaizenYaml) if file else KaizenYaml.model_construct()
     lookup = _Lookup(cli or {}, ini or {}, os.environ if env is None else env, document, file)
     for section in document.model_fields_set:
         lookup.origins[section] = Origin(f"{KAIZEN_YAML}: {section}")
@@ -73,6 +73,7 @@ def load_config(
         upload_timeout_s=lookup.get("upload_timeout", parse.seconds, 10.0),
         wait=bool((cli or {}).get("wait")),
         server=document.server,
+        agents=document.agents,
         save_baseline=bool((cli or {}).get("save_baseline")),
         samples=lookup.get("samples", parse.count, 1),
         max_samples=lookup.get("max_samples", parse.count, None),

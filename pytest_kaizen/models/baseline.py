@@ -7,7 +7,7 @@ import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class MetricMean(BaseModel):
+class MetricMean(BaseModel, defer_build=True):
     """The mean of a metric over the samples of one case."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -16,7 +16,7 @@ class MetricMean(BaseModel):
     samples: int = Field(ge=1)
 
 
-class UsedPrompt(BaseModel):
+class UsedPrompt(BaseModel, defer_build=True):
     """A version of the task's prompt that its cases used, with the SHA-256 of its text in hex."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,7 +25,7 @@ class UsedPrompt(BaseModel):
     sha256: str
 
 
-class TaskBaseline(BaseModel):
+class TaskBaseline(BaseModel, defer_build=True):
     """What a run found of one task, as far as a later run is compared with it.
 
     Attributes:
@@ -48,7 +48,7 @@ class TaskBaseline(BaseModel):
     cases: dict[str, dict[str, MetricMean]] = Field(default_factory=dict)
 
 
-class Fall(BaseModel):
+class Fall(BaseModel, defer_build=True):
     """A score that is lower than in the baseline, of a case or of a criterion."""
 
     name: str
@@ -56,7 +56,7 @@ class Fall(BaseModel):
     now: float
 
 
-class TaskChanges(BaseModel):
+class TaskChanges(BaseModel, defer_build=True):
     """What is different from the baseline.
 
     Attributes:

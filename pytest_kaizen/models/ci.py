@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 CIProvider = Literal["github", "gitlab", "jenkins", "buildkite", "circleci", "local"]
 
 
-class CIContext(BaseModel):
+class CIContext(BaseModel, defer_build=True):
     """What the CI system and git say about a run; None where they say nothing.
 
     Attributes:

@@ -24,6 +24,10 @@ class JobStatus(StrEnum):
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
 
 
+#: The words for those that end a job; a word of another server that is none of them does not.
+FINAL = frozenset(status.value for status in JobStatus if status.final)
+
+
 class Spend(BaseModel):
     """What was used of a budget.
 
@@ -42,12 +46,15 @@ class Job(BaseModel):
     """One piece of background work.
 
     Attributes:
-        kind: ``optimize`` or ``insights``.
+        kind: ``optimize``, ``insights``, ``analysis``, ``detection``, ``evaluation`` or ``agent-run``.
+        task: What it is for: a task, or what its kind knows; one job of a kind is active for it.
         step: What it is doing now, in a few words.
         triggered_by: ``gate``, ``command``, ``threshold``.
         settings: What was asked for, as JSON: all that another process needs to go on with it.
         owner: The process that has it, ``host:pid:code``; None while it is queued.
         heartbeat_at: When that process last showed that it lives.
+        retries: How often a worker may still begin it anew after a failure that may pass.
+        not_before: When, of one that was put off.
         spend: So far.
         result: What came of it, as JSON: the proposal's id, the number of insights.
         error: Why it failed.
@@ -65,9 +72,16 @@ class Job(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     owner: str | None = None
     heartbeat_at: datetime | None = None
+    retries: int = 0
+    not_before: datetime | None = None
     spend: Spend = Field(default_factory=Spend)
     result: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
+
+    def is_waiting(self, now: datetime, silent_since: datetime) -> bool:
+        """Whether a worker is to do it now: it is queued and not put off, or its process is dead."""
+        due = self.not_before is None or self.not_before <= now
+        return due if self.status is JobStatus.QUEUED else self.is_dead(silent_since)
 
     def is_dead(self, silent_since: datetime) -> bool:
         """Whether it is said to run, in a process that has shown no sign of life since then."""

@@ -26,7 +26,7 @@ class OutboxState(StrEnum):
     SET_ASIDE = "set aside"
 
 
-class OutboxRow(BaseModel):
+class OutboxRow(BaseModel, defer_build=True):
     """One parcel that one backend is owed: what it is about, not its content.
 
     Attributes:
@@ -54,7 +54,7 @@ class OutboxRow(BaseModel):
     reason: str | None = None
 
 
-class BackendState(BaseModel):
+class BackendState(BaseModel, defer_build=True):
     """How one backend stands.
 
     Attributes:

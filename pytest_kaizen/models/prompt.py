@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 PromptSource = Literal["file", "optimizer", "insights", "platform"]
 
 
-class PromptVersion(BaseModel):
+class PromptVersion(BaseModel, defer_build=True):
     """One text of a task's prompt; immutable once it is recorded.
 
     Attributes:

@@ -20,7 +20,7 @@ _MEAN = re.compile(r'\{\s+"mean": (\S+),\s+"samples": (\d+)\s+\}')
 _CURE = "put it back from version control, or delete it and save it anew with --kaizen-save-baseline"
 
 
-class _File(BaseModel):
+class _File(BaseModel, defer_build=True):
     model_config = ConfigDict(extra="forbid")
 
     format: Literal[1]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..config import JudgeConfig
 from ..errors import StoreError
-from ..models import Calibration
-from ..score import Rubric, calibration_of, corrected_mean, refusal
 from ..store import Store
+
+if TYPE_CHECKING:
+    from ..models import Calibration
+    from ..score import Rubric
 
 
 class Calibrations:
@@ -28,6 +31,9 @@ class Calibrations:
         """Say why the judge must not be trusted with a rubric; None when it may be."""
         if rubric.min_kappa is None:
             return None
+        # Not above: a suite without a judge need not wait for it.
+        from ..score import refusal
+
         try:
             return refusal(rubric, self._judge.model, self._votes(rubric), self._of(rubric))
         except StoreError as exc:
@@ -58,6 +64,8 @@ class Calibrations:
         found = self._find(rubric)
         if found is None or not means:
             return None
+        from ..score import corrected_mean
+
         mean, interval = corrected_mean(means, found.pairs)
         return (
             f"{rubric.name} {sum(means) / len(means):.2f}, corrected for the judge's errors {mean:.2f} "
@@ -67,6 +75,8 @@ class Calibrations:
     def _find(self, rubric: Rubric) -> Calibration | None:
         if not rubric.judged:
             return None
+        from ..score import calibration_of
+
         try:
             return calibration_of(rubric, self._judge.model, self._votes(rubric), self._of(rubric))
         except StoreError:

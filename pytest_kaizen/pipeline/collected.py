@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..config import Config
 from ..gate import Family
-from ..score import Rubric
 from .plan import NO_TASK, CasePlan
+
+if TYPE_CHECKING:
+    from ..score import Rubric
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,9 @@ class LocalDesk:
         notes = study_lines(job.id, study.count, held_out, *estimate, study.budget_usd)
         return StartedStudy(job.id, study.count, notes, dear_study_line(estimate.usd, study.budget_usd))
 
-    def stop_job(self, job_id: str) -> None:
-        """Stop a job, in whatever process it runs; it can be gone on with."""
-        jobs.stop(self._store, job_id)
+    def stop_job(self, job_id: str) -> dict[str, Any]:
+        """Stop a job, in whatever process it runs, and return how it stands; it can be gone on with."""
+        return _job_json(jobs.stop(self._store, job_id))
 
     def work(self, job_id: str, anthropic_key: str | None, on_step: Callable[[str], None]) -> dict[str, Any]:
         """Do a started job in this process, and return what ``get_job`` does; see ``draw_insights``.
@@ -160,6 +160,10 @@ class LocalDesk:
             StoreError: None or several are meant.
         """
         return _job_json(jobs.look_up(self._store, job_id))
+
+    def list_jobs(self, limit: int, task: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return how jobs stand, the newest first; of one task or kind only, where given."""
+        return [_job_json(job) for job in jobs.newest_of(self._store, task, kind)[:limit]]
 
     def materialize_job(self, job_id: str) -> dict[str, Any]:
         """See to it that a job's insights are in the skillbook; a second time changes nothing.
@@ -287,14 +291,5 @@ def _insight_json(insight: Insight) -> dict[str, Any]:
 
 
 def _job_json(job: Job) -> dict[str, Any]:
-    values = job.model_dump(mode="json")
-    known = wire.Job(
-        job_id=job.id,
-        status=job.status.value,
-        started_at=values["started_at"],
-        completed_at=values["finished_at"],
-        error=job.error,
-    )
-    more = {key: values[key] for key in ("kind", "task", "step", "spend")}
-    result = {"result": job.result} if job.result else {}
-    return {**known.to_json(), **more, **result}
+    values: dict[str, Any] = wire.Job.of(job).to_json()
+    return values

@@ -48,7 +48,7 @@ class Study:
         epochs: Passes over the traces; later ones are told what was found before.
         mode: How long traces are shown: ``standard`` in one call, ``recursive`` piece by piece.
         budget_usd: The cap.
-        own_key: Whether whoever asked gave a key for the model, which only that process knows.
+        own_key: Whether whoever asked gave a key for the model; see ``jobs.create``.
     """
 
     traces: Mapping[str, Sequence[str]]

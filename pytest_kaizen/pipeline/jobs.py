@@ -19,34 +19,70 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..errors import JobError, KaizenError
+from pydantic import SecretStr
+
+from ..errors import JobError, KaizenError, LLMError
 from ..models import Job, JobStatus, Spend, Task
 from ..store import Store
+from ..store.jobs import SEALED_KIND
 
 BEAT_S = 5.0
 LEASE_S = 60.0
+#: So long a process may hold a completed job to amend it: longer than a pull request takes.
+HOLD_S = 600.0
+#: How often a worker begins a job anew after a failure that may pass, and how long it waits the first
+#: time; each further time four times as long.
+RETRIES = 4
+_BACKOFF_S = 15.0
+_KEY_NAME = "model key"
 
 
 class HandedBack(BaseException):
-    """Raised in the block of ``running``: this process ends, and another one is to do the job."""
+    """The job waits for a process again: raised in the block of ``running`` by one that ends, and by it."""
 
 
 def create(
-    store: Store, kind: str, task: str, settings: Mapping[str, Any], triggered_by: str = "command"
+    store: Store,
+    kind: str,
+    task: str,
+    settings: Mapping[str, Any],
+    triggered_by: str = "command",
+    *,
+    key: str | None = None,
 ) -> Job:
-    """Store a new job that waits for a process to claim it.
+    """Store a new job that waits for a process to claim it, which does not give up at once.
 
     Args:
         store: Where jobs are kept.
-        kind: ``optimize`` or ``insights``.
+        kind: What is to be done, as ``Job`` has it.
         task: The task that it is for.
         settings: All that a process needs to do it, as JSON; no secrets.
         triggered_by: ``command``, ``gate``, ``threshold`` or ``api``.
+        key: A key for its model. It is kept encrypted, until the job has come to an end; the settings
+            say ``own_key`` then.
 
     Raises:
         JobError: Another job of this kind is active for the task.
     """
-    return _add(store, _new(kind, task, settings, triggered_by))
+    job = _add(store, _waiting(kind, task, settings, triggered_by))
+    if key is not None:
+        store.sealed.seal(SEALED_KIND, job.id, _KEY_NAME, key)
+    return job
+
+
+def own_key(store: Store, job: Job) -> SecretStr | None:
+    """Return the key that a job was given for its model; None for one that has the environment's.
+
+    Raises:
+        LLMError: It is gone, as after the job's end.
+        StoreError: It cannot be decrypted here.
+    """
+    if not job.settings.get("own_key"):
+        return None
+    key = store.sealed.open(SEALED_KIND, job.id, _KEY_NAME)
+    if key is None:
+        raise LLMError(f"the key that came with job {job.id} is gone; ask anew, with the key")
+    return key
 
 
 def create_if_due(store: Store, kind: str, task: Task, settings: Mapping[str, Any]) -> Job | None:
@@ -55,7 +91,7 @@ def create_if_due(store: Store, kind: str, task: Task, settings: Mapping[str, An
     Returns:
         The job; None when the threshold is not reached, or a job of this kind is active for the task.
     """
-    job = _new(kind, task.name, settings, "threshold")
+    job = _waiting(kind, task.name, settings, "threshold")
     due = store.feedback.add_job_if_due(task, job, silent_since=_silent_since(job.created_at))
     return job if due else None
 
@@ -91,7 +127,8 @@ def claim(store: Store, job_id: str) -> Job:
 
 def waiting(store: Store) -> list[Job]:
     """Return the jobs that no process has and one should, the oldest first: queued, or broken off."""
-    return store.jobs.waiting(silent_since=_silent_since(datetime.now(UTC)))
+    now = datetime.now(UTC)
+    return store.jobs.waiting(now, silent_since=_silent_since(now))
 
 
 def give_up(store: Store, job_id: str, error: str) -> None:
@@ -124,10 +161,19 @@ def look_up(store: Store, job_id: str) -> Job:
     return _as_it_stands(store.jobs.one(job_id))
 
 
+def newest_of(store: Store, task: str | None = None, kind: str | None = None) -> list[Job]:
+    """Return jobs as ``look_up`` does, the newest first; of one task or kind only, where given."""
+    return [_as_it_stands(job) for job in store.jobs.newest(task, kind=kind)]
+
+
 def newest(store: Store, kind: str, task: str) -> Job | None:
     """Return the newest job of a kind for a task, as ``look_up`` does; None without one."""
-    found = store.jobs.newest(task, kind=kind)
-    return _as_it_stands(found[0]) if found else None
+    return next(iter(newest_of(store, task, kind)), None)
+
+
+def recent(store: Store, limit: int) -> list[Job]:
+    """Return jobs of all kinds, the newest first, each as ``look_up`` does."""
+    return [_as_it_stands(job) for job in store.jobs.recent(limit)]
 
 
 def progress(store: Store, job: Job, step: str, spend: Spend) -> None:
@@ -168,12 +214,38 @@ def amend(store: Store, job: Job, result: Mapping[str, Any]) -> None:
     store.jobs.amend(job.model_copy(update={"result": dict(result)}))
 
 
+def hold(store: Store, job: Job) -> Job:
+    """Make this process the one that may amend a completed job, until ``release`` or ``HOLD_S``.
+
+    Returns:
+        The job as it is now.
+
+    Raises:
+        JobError: Another process holds it, or it is not completed.
+    """
+    now = datetime.now(UTC)
+    known = store.jobs.one(job.id)
+    if _is_held(known, now):
+        raise JobError(f"job {job.id} is being amended by {known.owner}; try again when that is done")
+    held = known.model_copy(update={"owner": _this_process(), "heartbeat_at": now})
+    store.jobs.amend(held, known.owner)
+    return held
+
+
+def release(store: Store, job: Job) -> Job:
+    """Store what a job that is held has become; raises ``JobError`` when it is not held any more."""
+    released = job.model_copy(update={"heartbeat_at": job.finished_at})
+    store.jobs.amend(released)
+    return released
+
+
 @contextmanager
 def running(store: Store, job: Job) -> Iterator[Job]:
     """Show that a claimed job lives for as long as the block runs, and store how it ended.
 
     The end of the block completes the job, an exception fails it, ``HandedBack`` queues it again, and
-    what else is no ``Exception`` (Ctrl-C) stops it, so that it can be gone on with. All pass on.
+    what else is no ``Exception`` (Ctrl-C) stops it, so that it can be gone on with. All pass on; but a
+    failure that may pass queues a job that has retries left, for a later time, and is ``HandedBack``.
 
     Args:
         store: Where jobs are kept.
@@ -190,11 +262,14 @@ def running(store: Store, job: Job) -> Iterator[Job]:
         yield job
     except Exception as exc:
         with suppress(KaizenError):
+            if job.retries and getattr(exc, "transient", False):
+                _put_off(store, job, reason_of(exc))
+                raise HandedBack(job.step) from exc
             fail(store, job, reason_of(exc))
         raise
     except HandedBack:
         with suppress(KaizenError):
-            store.jobs.write(job.model_copy(update={"status": JobStatus.QUEUED}), datetime.now(UTC))
+            _queue_again(store, job)
         raise
     except BaseException:
         with suppress(KaizenError):
@@ -217,6 +292,22 @@ def _new(kind: str, task: str, settings: Mapping[str, Any], triggered_by: str) -
         created_at=now,
         settings=dict(settings),
     )
+
+
+def _waiting(kind: str, task: str, settings: Mapping[str, Any], triggered_by: str) -> Job:
+    return _new(kind, task, settings, triggered_by).model_copy(update={"retries": RETRIES})
+
+
+def _put_off(store: Store, job: Job, reason: str) -> None:
+    delay = timedelta(seconds=_BACKOFF_S * 4 ** max(RETRIES - job.retries, 0))
+    job.not_before = datetime.now(UTC) + delay
+    job.retries -= 1
+    job.step = f"begins anew at {job.not_before:%H:%M:%S} UTC: {reason}"
+    _queue_again(store, job)
+
+
+def _queue_again(store: Store, job: Job) -> None:
+    store.jobs.write(job.model_copy(update={"status": JobStatus.QUEUED}), datetime.now(UTC))
 
 
 def _add(store: Store, job: Job) -> Job:
@@ -248,6 +339,13 @@ def _as_it_stands(job: Job) -> Job:
     if job.is_dead(_silent_since(datetime.now(UTC))):
         return job.model_copy(update={"status": JobStatus.STOPPED, "finished_at": job.heartbeat_at})
     return job
+
+
+def _is_held(job: Job, now: datetime) -> bool:
+    """Whether a process amends a completed job: who completed it showed its last sign of life then."""
+    if job.heartbeat_at is None or job.finished_at is None or job.heartbeat_at <= job.finished_at:
+        return False
+    return now - job.heartbeat_at < timedelta(seconds=HOLD_S)
 
 
 def _silent_since(now: datetime) -> datetime:

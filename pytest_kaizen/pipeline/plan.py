@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..config import RecordMode
 from ..gate import VersionRequirement
 from ..models import GateSpec
-from ..score import Rubric
+
+if TYPE_CHECKING:
+    from ..score import Rubric
 
 #: Where cases are counted whose test names no task.
 NO_TASK = "(no task)"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from ..models import Case, Sample, ScoreSource
 from ..report.text import safe_text
-from ..score import addresses_judge, compared_words, same_replies
 
 #: Cases whose replies are compared; more would say the same.
 _COMPARED_CASES = 500
@@ -34,6 +33,9 @@ class Replies:
         samples = [sample for sample in case.samples if _is_judged(sample)]
         if not samples:
             return
+        # Not above: a suite without a judge need not wait for it.
+        from ..score import addresses_judge, compared_words
+
         self.judged.add(case.id)
         phrases = (addresses_judge(sample.trace.output) for sample in samples)
         phrase = next((found for found in phrases if found is not None), None)
@@ -46,6 +48,10 @@ class Replies:
 
     def warnings(self, task: str) -> list[str]:
         """Say what is suspicious about the task's replies."""
+        if not self.judged:
+            return []
+        from ..score import same_replies
+
         lines = []
         same = same_replies(list(self.compared.values()))
         if same is not None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..capture import Redactor, recording, spans_are
 from ..models import Sample, Score, ScoreSource, SpanKind, Trace
-from ..score import Comparison, Judge, Rubric, compare_outputs, score_rubric
 from .live import LiveSample
 from .metrics import sample_metrics
+
+if TYPE_CHECKING:
+    from ..score import Comparison, Judge, Rubric
 
 Scorer = Callable[[Trace], "Score | Iterable[Score] | None"]
 
@@ -38,6 +40,9 @@ class Scoring:
         reference: Any,
     ) -> list[Score]:
         """Score an output by a rubric; what the judge asks a model is recorded as JUDGE spans."""
+        # Not above: a suite without rubrics need not wait for it.
+        from ..score import score_rubric
+
         live.judged[rubric.name] = rubric.sha256
         # A judge quotes what it read, and its answers are kept: they must not hold a secret either.
         self.redactor.learn(*live.recorder.secrets)
@@ -65,6 +70,8 @@ class Scoring:
         Raises:
             ScoreError: The judge failed.
         """
+        from ..score import compare_outputs
+
         self.redactor.learn(*live.recorder.secrets)
         with recording(live.recorder), spans_are(SpanKind.JUDGE):
             return compare_outputs(

@@ -6,14 +6,16 @@ import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..capture import SpanHandle
 from ..errors import ScoreError
 from ..models import Score, ScoreSource, SpanKind, Trace
 from ..pipeline import LiveSample, Scoring, current_sample
 from ..prompts import Prompt, PromptLibrary
-from ..score import Comparison, Verdict, load_rubric
+
+if TYPE_CHECKING:
+    from ..score import Comparison, Verdict
 
 
 class Kaizen:
@@ -133,6 +135,9 @@ class Kaizen:
             RubricError: The rubric is missing or broken.
             ScoreError: The body has ended.
         """
+        # Not above: a suite without rubrics need not wait for it.
+        from ..score import Verdict, load_rubric
+
         sample = self._open_sample(str(rubric))
         scores = self._scoring.rubric(sample, load_rubric(self._root / rubric), input, output, reference)
         sample.scores += scores
@@ -163,6 +168,8 @@ class Kaizen:
             RubricError: The rubric is missing or broken.
             ScoreError: The judge failed.
         """
+        from ..score import load_rubric
+
         return self._scoring.compare(self._sample, load_rubric(self._root / rubric), a, b, input, reference)
 
     async def ajudge(

@@ -16,14 +16,13 @@ from pydantic import BaseModel
 
 from ..models import Case
 from ..pipeline import Collected
-from ..score import load_rubric
 from ..store.table import storable_json
 
 #: The attribute of a report, and the key in what a worker is given and gives back.
 _KEY = "kaizen"
 
 
-class Handover(BaseModel):
+class Handover(BaseModel, defer_build=True):
     """What comes with a report.
 
     Attributes:
@@ -54,6 +53,9 @@ class Handover(BaseModel):
         """What there is to run; None if this report does not say."""
         if self.cases is None:
             return None
+        # Not above: a suite without rubrics need not wait for it.
+        from ..score import load_rubric
+
         rubrics = {task: tuple(map(load_rubric, paths)) for task, paths in self.rubrics.items()}
         return Collected(self.cases, rubrics, self.beyond, self.confidences)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from ..capture import Redactor
 from ..config import Config
-from ..llm import AnthropicLLM
 from ..pipeline import Calibrations, StoredAnswers
-from ..prices import Prices, load_prices
-from ..score import Judge
 from ..store import Store
+
+if TYPE_CHECKING:
+    from ..llm import AnthropicLLM
+    from ..prices import Prices
+    from ..score import Judge
 
 
 class SessionJudge:
@@ -45,6 +48,11 @@ class SessionJudge:
 
     def __call__(self) -> Judge:
         """Return the judge."""
+        # Not above: a suite without a judge need not wait for it.
+        from ..llm import AnthropicLLM
+        from ..prices import load_prices
+        from ..score import Judge
+
         with self._lock:
             if self._judge is None:
                 settings = self._config.judge

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError
-from ..models import Case, GateResult, Run
+from ..models import Case, GateResult, Outcome, Run
 from ..pipeline import RunBook, open_store
 from ..prompts import PromptLibrary
-from ..report import closing_line, summary_lines
+from ..report import closing_line, sample_lines, summary_lines, terse_lines
 from ..store import Store
 from .case_run import CaseRun
 from .handover import Handover, give_run, refusal
@@ -23,6 +24,13 @@ from .progress import Progress
 if TYPE_CHECKING:
     from ..pipeline.upload.session import SessionUpload
     from .reports import Reports
+
+#: How pytest's terminal reporter is asked for a colour, which it gives on a terminal that wants any.
+_COLOURS: Mapping[Outcome | None, dict[str, bool]] = {
+    Outcome.PASS: {"green": True},
+    Outcome.FAIL: {"red": True},
+    Outcome.UNDECIDED: {"yellow": True},
+}
 
 
 class Keeper:
@@ -210,14 +218,21 @@ class Keeper:
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the table of tasks and the sentences of their gates."""
+        """Print tasks and the sentences of their gates; ``-q``: failed ones only; ``-vv``: every sample."""
         if self.book is None:
             return
-        lines = summary_lines(self.book.run, unstored=self.book.unstored)
+        run, unstored = self.book.run, self.book.unstored
+        if terminalreporter.verbosity < 0:
+            lines = terse_lines(run, unstored=unstored)
+        else:
+            width = get_terminal_size().columns if terminalreporter.isatty else None
+            lines = summary_lines(run, unstored=unstored, width=width)
+        if terminalreporter.verbosity > 1 and self._book_store is not None:
+            lines = [*sample_lines(self._book_store.cases(run.id)), *lines]
         if lines:
             terminalreporter.section("kaizen")
-            for line in lines:
-                terminalreporter.write_line(line)
+        for line in lines:
+            terminalreporter.write_line(line.text, **_COLOURS.get(line.outcome, {}))
 
     @property
     def _reporter(self) -> pytest.TerminalReporter | None:

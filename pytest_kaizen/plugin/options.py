@@ -57,7 +57,7 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "report",
         {"action": "append", "metavar": "PATH"},
-        "Write a report of the run: Markdown (PATH ends in .md) or JSON (.json) (repeatable).",
+        "Write a report of the run: HTML (PATH ends in .html), Markdown (.md) or JSON (.json) (repeatable).",
     ),
     (
         "backend",

@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
@@ -18,9 +18,11 @@ from ..gate import parse_requirement
 from ..models import GateSpec, Scope
 from ..pipeline import NO_TASK, CasePlan, PromptRule
 from ..prompts import PromptLibrary
-from ..score import Rubric, load_rubric
 from . import markers
 from .sample_plan import SamplePlan, sample_plan
+
+if TYPE_CHECKING:
+    from ..score import Rubric
 
 
 class Planner:
@@ -160,6 +162,9 @@ class Planner:
     def _load(self, path: Path) -> Rubric:
         path = path.resolve()
         if path not in self._rubrics:
+            # Not above: a suite without rubrics need not wait for it.
+            from ..score import load_rubric
+
             self._rubrics[path] = load_rubric(path)
         return self._rubrics[path]
 

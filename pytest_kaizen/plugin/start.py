@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,9 +45,26 @@ class FirstTest:
 
     def open(self) -> None:
         """Load the rest of the package and register the session."""
-        from .session import open_session
+        with _uncollected():
+            from .session import open_session
 
-        open_session(self._config, self._settings)
+            open_session(self._config, self._settings)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold off Python's garbage collector for the length of the block.
+
+    Modules make thousands of objects that stay. The collector would look at all of them and, as the tests'
+    own modules are loaded by now, at all of theirs, which takes as long as to load this package.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def start(config: pytest.Config) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from pytest_kaizen.errors import PromptError
@@ -20,7 +19,7 @@ _FENCE = "---"
 _NUMBER = re.compile("[0-9]+")
 
 
-class FrontMatter(BaseModel):
+class FrontMatter(BaseModel, defer_build=True):
     """What may stand between the ``---`` lines of a prompt file.
 
     Attributes:
@@ -96,6 +95,8 @@ def compose(front: FrontMatter, text: str) -> str:
 def _yaml_line(key: str, value: object) -> str:
     if isinstance(value, list):
         return f"{key}: [{', '.join(value)}]\n"
+    import yaml
+
     return yaml.safe_dump({key: value}, allow_unicode=True, width=10_000)
 
 

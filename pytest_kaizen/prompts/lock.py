@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_kaizen.errors import PromptError
@@ -25,14 +24,14 @@ _HEADER = """\
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
-class _TaskDocument(BaseModel):
+class _TaskDocument(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     active: int = Field(ge=1, strict=True)
     versions: dict[int, str] = Field(default_factory=dict)
 
 
-class _LockDocument(BaseModel):
+class _LockDocument(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tasks: dict[str, _TaskDocument] = Field(default_factory=dict)
@@ -113,6 +112,8 @@ class Lock:
         tasks = {
             task: {"active": self.active[task], "versions": self.hashes.get(task, {})} for task in self.active
         }
+        import yaml
+
         content = _HEADER + yaml.safe_dump({"tasks": tasks}, allow_unicode=True, default_flow_style=False)
         try:
             replace_text(self.path, content)

@@ -2,6 +2,6 @@
 
 from .plain import plain
 from .table import table
-from .terminal import closing_line, summary_lines
+from .terminal import closing_line, sample_lines, summary_lines, terse_lines
 
-__all__ = ["closing_line", "plain", "summary_lines", "table"]
+__all__ = ["closing_line", "plain", "sample_lines", "summary_lines", "table", "terse_lines"]

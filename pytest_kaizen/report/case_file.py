@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..models import Case, Message, Run, Sample, Score, Span, SpanKind
-from .content import part_text, value_text
+from ..models import Case, Message, Run, Sample, Span, SpanKind
+from .content import part_text, score_text, value_text
 from .markdown import code, fenced
 from .text import safe_text
 
@@ -60,7 +60,7 @@ def _sample(sample: Sample, number: int, count: int) -> str:
     verdict = {True: "passed", False: "failed", None: "undecided"}[sample.passed]
     lines = [f"## Sample {number} of {count}: {verdict}", "", f"- trace: {code(trace.id)}", ""]
     lines += _section("### Error", sample.error or trace.error)
-    lines += _section("### Scores", "\n".join(_score(score) for score in trace.scores))
+    lines += _section("### Scores", "\n".join(score_text(score) for score in trace.scores))
     for title, value in (("Input", trace.input), ("Output", trace.output), ("Reference", trace.reference)):
         lines += _section(f"### {title}", None if value is None else value_text(value))
     steps = [span for span in trace.spans if span.kind is not SpanKind.JUDGE]
@@ -69,13 +69,6 @@ def _sample(sample: Sample, number: int, count: int) -> str:
         lines += _step(span, place, said)
         said = [*span.input, *span.output] or said
     return "\n".join(lines)
-
-
-def _score(score: Score) -> str:
-    value = "no score" if score.value is None else f"{score.value:.2f}{score.votes_text}"
-    why = score.error or score.reason
-    expected = f" (expected {score.expected})" if score.expected else ""
-    return f"{score.name}: {value} ({score.source})" + (f": {why}" if why else "") + expected
 
 
 def _step(span: Span, place: int, said: Sequence[Message]) -> list[str]:

@@ -15,6 +15,8 @@ def checkup_text(found: Mapping[str, Any]) -> str:
     if "target" in found:
         store = found["store"]
         there = f"{store['bytes']:,} bytes" if store["exists"] else "not there yet; a run makes it"
+        if "server" in found:
+            there = f"key: {found['server']['key_from']}"
         lines += ["", f"commands work on {found['target']} ({there})"]
         lines += [
             f"owed to {each['backend']}: {each['owed']} (`kaizen sync`)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..models import Part
+from ..models import Part, Score
 
 
 def value_text(value: Any) -> str:
@@ -25,3 +25,11 @@ def part_text(part: Part) -> str:
     if part.type == "blob":
         return f"[{extra.get('mime_type')}, {extra.get('size')} bytes]"
     return f"[{part.type}] {part.content if part.content is not None else value_text(extra)}"
+
+
+def score_text(score: Score) -> str:
+    """Write a score with its source and reason; a scorer that failed, with its error."""
+    value = "no score" if score.value is None else f"{score.value:.2f}{score.votes_text}"
+    why = score.error or score.reason
+    expected = f" (expected {score.expected})" if score.expected else ""
+    return f"{score.name}: {value} ({score.source})" + (f": {why}" if why else "") + expected

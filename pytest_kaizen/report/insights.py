@@ -1,4 +1,7 @@
-"""Insights and jobs as text; both as the JSON that the commands share with the API."""
+"""Insights, jobs and files as text; all of them as the JSON that the commands share with Kayba's API.
+
+Our store says more of them than a server does.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ def insights_table(insights: Sequence[dict[str, Any]]) -> str:
         (
             insight["id"],
             insight["status"],
-            insight["task"],
-            insight["section"],
+            insight.get("task"),
+            insight.get("section"),
             insight["content"],
-            insight["votes"],
-            len(insight["evidence"]),
-            ", ".join(insight["contradicts"]),
-            insight["note"],
+            insight.get("votes"),
+            _size(insight.get("evidence")),
+            ", ".join(insight.get("contradicts") or ()),
+            insight.get("note"),
         )
         for insight in insights
     ]
@@ -35,21 +38,44 @@ def insights_table(insights: Sequence[dict[str, Any]]) -> str:
 
 def job_text(job: dict[str, Any]) -> str:
     """Show how a job stands."""
-    spend, result = job["spend"], job.get("result") or {}
-    rollouts = f", {_many(spend['rollouts'], 'rollout')}" if spend["rollouts"] else ""
+    ours, result = "kind" in job, job.get("result") or {}
     facts = {
         "job": job["jobId"],
-        "kind": f"{job['kind']} for {job['task']}",
+        "kind": f"{job['kind']} for {job['task']}" if ours else None,
         "status": job["status"],
-        "step": job["step"] if job["status"] == "running" else None,
+        "step": job.get("step") if job["status"] == "running" else None,
         "started": job.get("startedAt"),
         "ended": job.get("completedAt"),
-        "spent": f"${spend['usd']:.4f}, {_many(spend['calls'], 'call')}{rollouts}",
+        "spent": _spent(job["spend"]) if ours else None,
         "result": result.get("summary") or result.get("sentence"),
         "error": job.get("error"),
-        "go on": _go_on(job) if job["status"] in ("failed", "stopped") else None,
+        "go on": _go_on(job) if ours and job["status"] in ("failed", "stopped") else None,
     }
     return safe_text("\n".join(f"{name:7}  {value}" for name, value in facts.items() if value))
+
+
+def files_table(traces: Sequence[dict[str, Any]]) -> str:
+    """List traces as the files that they are, one a line."""
+    if not traces:
+        return "no traces"
+    rows = [[trace[key] for key in ("id", "filename", "fileType", "size")] for trace in traces]
+    return safe_text(table(("trace", "file", "type", "bytes"), rows))
+
+
+def file_text(trace: dict[str, Any], *, meta: bool) -> str:
+    """Show a trace as the file that it is; only what is known of it, where ``meta`` says so."""
+    names = {"trace": "id", "file": "filename", "type": "fileType", "bytes": "size", "created": "uploadedAt"}
+    facts = "\n".join(f"{name:7}  {trace.get(key)}" for name, key in names.items())
+    return safe_text(facts if meta else f"{facts}\n\n{trace['content']}")
+
+
+def _spent(spend: dict[str, Any]) -> str:
+    rollouts = f", {_many(spend['rollouts'], 'rollout')}" if spend["rollouts"] else ""
+    return f"${spend['usd']:.4f}, {_many(spend['calls'], 'call')}{rollouts}"
+
+
+def _size(evidence: Any) -> int | None:
+    return len(evidence) if isinstance(evidence, list) else None
 
 
 def _go_on(job: dict[str, Any]) -> str:

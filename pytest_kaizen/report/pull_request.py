@@ -27,11 +27,16 @@ def pull_request_title(proposal: Proposal) -> str:
     return quiet(safe_text(f"A better prompt for {' '.join(proposal.task.split())}"))[:200]
 
 
-def pull_request_text(proposal: Proposal) -> str:
-    """Write the evidence for a proposal; the prompt itself is among the changed files."""
+def pull_request_text(proposal: Proposal, advice: str = _ADVICE) -> str:
+    """Write the evidence for a proposal; the prompt itself is among the changed files.
+
+    Args:
+        proposal: The proposal.
+        advice: What stands above it: what merging does.
+    """
     text = proposal_markdown(proposal, longest=_LONGEST, prompt=False)
     head, _, evidence = text.partition("\n")
-    return f"{_ADVICE}\n\n{head}\n{quiet(evidence)}"
+    return f"{advice}\n\n{head}\n{quiet(evidence)}"
 
 
 def quiet(text: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from ..models import GateResult, Interval, Outcome, Run, TaskSummary
+from ..models import Case, GateResult, Interval, Outcome, Run, Sample, TaskSummary
 from .changes import changes_lines
+from .content import score_text
 from .plain import plain
 from .table import table
+from .text import safe_text
 
 #: The columns of a row of ``task_row``.
 HEADERS = (
@@ -26,23 +30,47 @@ HEADERS = (
 _RANK = (Outcome.FAIL, Outcome.UNDECIDED, Outcome.NOT_RUN, Outcome.PASS)
 
 
-def summary_lines(run: Run, *, unstored: str | None) -> list[str]:
+#: What goes first where the table is wider than the terminal: each of it is also in `kaizen runs show`.
+_LEAST_NEEDED = ("tokens", "calls", "p50/p95", "samples", "cost", "pass", "prompt")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line for the terminal, and the outcome that it tells of, which gives it its colour."""
+
+    text: str
+    outcome: Outcome | None = None
+
+
+def summary_lines(run: Run, *, unstored: str | None, width: int | None = None) -> list[Line]:
     """Lay out a run: a row per task, then the sentence of every gate on a whole task.
 
     Args:
         run: The finished run.
         unstored: Why something of it is not in the store; None when everything is.
+        width: The terminal's columns, for which those of the table make room; None for no limit.
     """
-    lines: list[str] = []
-    if run.tasks:
-        lines += table(HEADERS, [task_row(task) for task in run.tasks]).splitlines()
-    lines += [f"{task.task}: {plain(gate.sentence)}" for task in run.tasks for gate in task.gates]
+    lines = [Line(text) for text in _task_table(run.tasks, width)]
+    lines += _gate_lines(run)
     for task in run.tasks:
-        lines += changes_lines(task.task, task.changes) if task.changes else []
-    lines += notes_of(run)
-    if unstored is not None:
-        lines.append(f"NOT STORED: some samples of this run could not be written: {unstored}")
-    return lines
+        lines += [Line(text) for text in changes_lines(task.task, task.changes)] if task.changes else []
+    lines += [Line(text) for text in notes_of(run)]
+    return lines + _unstored(unstored)
+
+
+def terse_lines(run: Run, *, unstored: str | None) -> list[Line]:
+    """Keep of ``summary_lines`` what cannot wait: the gates that do not hold, and what was not stored."""
+    return [line for line in _gate_lines(run) if line.outcome is not Outcome.PASS] + _unstored(unstored)
+
+
+def sample_lines(cases: Iterable[Case]) -> Iterator[Line]:
+    """Lay out every sample of a run: its figures, every score with its reason, what went wrong."""
+    for case in cases:
+        ended = case.outcome if case.complete else "incomplete"
+        yield Line(safe_text(f"{case.task}: {case.id} {ended}"))
+        for sample in case.samples:
+            yield from (Line(safe_text(text)) for text in _sample(sample))
+        yield from (Line(f"  {safe_text(gate.sentence)}", gate.outcome) for gate in case.gates)
 
 
 def closing_line(run: Run, decided: Sequence[GateResult], failed_tasks: Sequence[GateResult]) -> str:
@@ -92,6 +120,62 @@ def task_row(task: TaskSummary) -> tuple[str, ...]:
         _latency(task),
         _gates(task),
     )
+
+
+def _task_table(tasks: Sequence[TaskSummary], width: int | None) -> list[str]:
+    if not tasks:
+        return []
+    rows = [dict(zip(HEADERS, task_row(task), strict=True)) for task in tasks]
+    shown, left_out = list(HEADERS), list[str]()
+    while True:
+        lines = table(shown, [[row[name] for name in shown] for row in rows]).splitlines()
+        if width is None or len(lines[1]) <= width or len(left_out) == len(_LEAST_NEEDED):
+            break
+        left_out.append(_LEAST_NEEDED[len(left_out)])
+        shown.remove(left_out[-1])
+    if left_out:
+        lines.append(f"(no room for: {', '.join(left_out)})")
+    return lines
+
+
+def _gate_lines(run: Run) -> list[Line]:
+    return [
+        Line(f"{task.task}: {plain(gate.sentence)}", gate.outcome)
+        for task in run.tasks
+        for gate in task.gates
+    ]
+
+
+def _unstored(why: str | None) -> list[Line]:
+    if why is None:
+        return []
+    return [Line(f"NOT STORED: some samples of this run could not be written: {why}", Outcome.FAIL)]
+
+
+def _sample(sample: Sample) -> Iterator[str]:
+    trace = sample.trace
+    spans = trace.llm_spans
+    verdict = {True: "passed", False: "failed", None: "undecided"}[sample.passed]
+    facts = [f"sample {trace.sample} {verdict}", f"trace {trace.id}"]
+    facts += [f"score {sample.metrics['score']:.2f}"] if "score" in sample.metrics else []
+    facts += [f"{task} v{version}" for task, (version, _) in sample.prompts.items()]
+    if spans:
+        usages = [span.usage for span in spans if span.usage]
+        costs = [span.cost_usd for span in spans if span.cost_usd is not None]
+        facts += [
+            f"{len(spans)} call{'s' * (len(spans) != 1)}",
+            f"{sum(u.input_tokens or 0 for u in usages)}/{sum(u.output_tokens or 0 for u in usages)} tokens",
+            _money(math.fsum(costs) if costs else None, len(spans) - len(costs)),
+            f"{math.fsum(span.latency_ms or 0 for span in spans):.0f} ms",
+        ]
+    yield "  " + ", ".join(facts)
+    yield from (f"    {_one_line(score_text(score))}" for score in trace.scores)
+    yield from (f"    no {name}: {_one_line(why)}" for name, why in sample.missing.items())
+    yield from (f"    error: {_one_line(error)}" for error in (sample.error, trace.error) if error)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _score(score: float | None, interval: Interval | None) -> str:

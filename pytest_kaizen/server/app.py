@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..capture import Redactor
 from ..config import Config
@@ -20,12 +20,15 @@ from .metrics import Metrics
 from .openapi import openapi
 from .operation import Operation
 from .outermost import Outermost
+from .problem import Refusal, problem_response
 from .proxy.keeper import Keeper
 from .proxy.proxy import Proxy
 from .proxy.record import Recording
 from .routes import OPERATIONS
 from .state import State
 from .table import Table
+from .ui import PAGES
+from .ui.site import Site, is_page, refused_page
 from .work.worker import Worker
 
 #: The longest bodies that may be taken in at one time.
@@ -33,7 +36,7 @@ _MOST_UNDER_WAY = 8
 
 
 class App:
-    """Answers HTTP requests by the table of operations.
+    """Answers HTTP requests by the table of operations, and those for pages by that of the pages.
 
     Args:
         state: What is kept for all requests; closed when the server stops.
@@ -46,7 +49,9 @@ class App:
     def __init__(self, state: State, operations: Iterable[Operation]) -> None:
         table = Table(operations)
         self.state = state
-        self._http = Outermost(Dispatch(table, state), state.metrics)
+        self._programs = Dispatch(table, state)
+        self._people = Site(PAGES, state)
+        self._http = Outermost(self._answer, state.metrics, _refused)
         state.openapi = json.dumps(openapi(table.operations)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,12 +63,19 @@ class App:
         else:
             await send({"type": "websocket.close", "code": 1008})
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._people if is_page(scope) else self._programs)(scope, receive, send)
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.state.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _refused(refusal: Refusal, scope: Scope) -> ASGIApp:
+    return refused_page(refusal) if is_page(scope) else problem_response(refusal, scope)
 
 
 def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Operation] = OPERATIONS) -> App:

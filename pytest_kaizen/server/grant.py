@@ -49,25 +49,25 @@ class Grants:
     def __init__(self, workspaces: Workspaces, clock: Callable[[], float] = time.monotonic) -> None:
         self._workspaces = workspaces
         self._clock = clock
-        self._known: dict[bytes, tuple[Grant, float]] = {}
+        self._known: dict[tuple[bool, bytes], tuple[Grant, float]] = {}
 
-    def known(self, secret: str) -> Grant | None:
-        """Return what a key allows that was checked just now; None for any other."""
-        grant, until = self._known.get(_hash(secret), (None, 0.0))
+    def known(self, secret: str, *, session: bool = False) -> Grant | None:
+        """Return what a key, or a session, allows that was checked just now; None for any other."""
+        grant, until = self._known.get((session, _hash(secret)), (None, 0.0))
         return grant if self._clock() < until else None
 
-    def check(self, secret: str) -> Grant:
-        """Return what a key allows.
+    def check(self, secret: str, *, session: bool = False) -> Grant:
+        """Return what a key allows, or the key of a session.
 
         Raises:
             KeyRefusedError: It is unknown, has expired or was revoked.
             StoreError: The keys cannot be read.
         """
         now = datetime.now(UTC)
-        keys = self._workspaces.central.keys
-        found = keys.find(secret)
+        central = self._workspaces.central
+        found = central.sessions.find(secret, now) if session else central.keys.find(secret)
         if found is None:
-            raise KeyRefusedError("the key is not known here")
+            raise KeyRefusedError("the session has ended" if session else "the key is not known here")
         state = found.state(now)
         if state is KeyState.EXPIRED:
             raise KeyRefusedError("the key has expired")
@@ -75,16 +75,16 @@ class Grants:
             raise KeyRefusedError("the key was revoked")
         # Once a minute. What only reads works also while nothing can be written.
         with suppress(StoreError):
-            keys.note_use(found, now)
+            central.keys.note_use(found, now)
         grant = Grant(found, self._workspaces.get(found.workspace))
         moment = self._clock()
         # A workspace stays open while somebody knows it.
         known = {key: entry for key, entry in self._known.items() if moment < entry[1]}
-        self._known = {**known, _hash(secret): (grant, moment + _KNOWN_S)}
+        self._known = {**known, (session, _hash(secret)): (grant, moment + _KNOWN_S)}
         return grant
 
     def forget(self) -> None:
-        """Check every key anew: one was revoked here."""
+        """Check every key anew: one was revoked here, or a session closed."""
         self._known = {}
 
 

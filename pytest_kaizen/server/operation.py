@@ -21,6 +21,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
+from ..errors import ConfigError
 from ..platforms.base.wire import WireList, WireModel
 from ..store import Store
 from ..store.idempotency import Answered, KeyReused
@@ -97,8 +98,15 @@ class Call:
         return self.workspace.store
 
     async def write(self, work: Callable[[Store], T]) -> T:
-        """Do work on the store of its workspace; see ``GroupWriter.submit``."""
-        return await self.workspace.writer.submit(work)
+        """Do work on the store of its workspace; see ``GroupWriter.submit``.
+
+        Raises:
+            Refusal: It is given a secret, and this server has no key to encrypt it with (409).
+        """
+        try:
+            return await self.workspace.writer.submit(work)
+        except ConfigError as exc:
+            raise Refusal(409, str(exc), code="NO_SECRET_KEY") from None
 
     async def once(self, work: Callable[[Store], A]) -> A | ASGIApp:
         """Do work as ``write`` does; of a request with an ``Idempotency-Key`` that was done, give the answer.

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,11 +30,18 @@ class Outermost:
     Args:
         app: What answers them.
         metrics: Where they are counted.
+        refused: Makes the answer to a request that is not done.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        refused: Callable[[Refusal, Scope], ASGIApp] = problem_response,
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -56,7 +64,7 @@ class Outermost:
         try:
             refusal = await self._tried(scope, receive, send_with_id, request_id)
             if refusal is not None and not status:
-                await problem_response(refusal, scope["path"])(scope, receive, send_with_id)
+                await self._refused(refusal, scope)(scope, receive, send_with_id)
         finally:
             self._metrics.open.dec()
             self._count(scope, status, time.perf_counter() - began)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from pydantic import ValidationError
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ..platforms.base.wire import ErrorCode, Problem
 
@@ -51,18 +52,18 @@ class Refusal(Exception):  # noqa: N818 - most are no errors of the server
         return cls(422, detail, code="INVALID")
 
 
-def problem_response(refusal: Refusal, path: str) -> Response:
+def problem_response(refusal: Refusal, scope: Scope) -> Response:
     """Return the answer to a request that is not done.
 
     Args:
         refusal: Why.
-        path: The request's path.
+        scope: The request's ASGI scope.
     """
     body = Problem(
         title=HTTPStatus(refusal.status).phrase,
         status=refusal.status,
         detail=refusal.detail,
-        instance=path,
+        instance=scope["path"],
         error=ErrorCode(code=refusal.code, message=refusal.detail),
     )
     return Response(body.to_bytes(), refusal.status, headers=refusal.headers, media_type=MEDIA_TYPE)

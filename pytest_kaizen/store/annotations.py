@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..models import Annotation, Behavior
 from .database import Database
 from .table import Table, key
@@ -12,6 +14,7 @@ ANNOTATIONS = Table(
     "annotations", Annotation, keys=("trace",), columns=("id", "label"), elsewhere=("trace_id",)
 )
 NEWEST_BEHAVIORS = f"SELECT {BEHAVIORS.fields} FROM behaviors ORDER BY number DESC"
+PUT = f"{ANNOTATIONS.insert} ON CONFLICT (id) DO UPDATE SET data = excluded.data"
 _FILTERS = {"trace_id": "traces.id = ?", "label": "annotations.label = ?"}
 
 
@@ -44,6 +47,17 @@ class Annotations:
                 return False
             connection.execute(ANNOTATIONS.insert, (trace, *ANNOTATIONS.row(annotation)))
             return True
+
+    def put(self, annotations: Iterable[Annotation]) -> list[Annotation]:
+        """Store annotations, or what they have become, by their ids; return those whose trace is there."""
+        with self._database.write() as connection:
+            kept = []
+            for annotation in annotations:
+                trace = number_of(connection, annotation.trace_id)
+                if trace is not None:
+                    connection.execute(PUT, (trace, *ANNOTATIONS.row(annotation)))
+                    kept.append(annotation)
+            return kept
 
     def newest(self, *, trace_id: str | None = None, label: str | None = None) -> list[Annotation]:
         """Return annotations, the newest first.

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ..errors import StoreError
 from .database import Connection, Database
-from .keys import Keys
+from .keys import Keys, Sessions
 from .schema import Schema
 from .table import Table, key
 
@@ -40,9 +40,19 @@ def _first_tables(connection: Connection) -> None:
     connection.execute("CREATE INDEX api_keys_by_workspace ON api_keys (workspace)")
 
 
+def _sessions(connection: Connection) -> None:
+    connection.execute(
+        """CREATE TABLE sessions (
+            sha256 TEXT NOT NULL PRIMARY KEY,
+            key_id TEXT NOT NULL REFERENCES api_keys (id),
+            expires_at TEXT NOT NULL
+        )"""
+    )
+
+
 #: The name of the database, and what it holds. Its mark is "KAIC".
 NAME = "central"
-CENTRAL = Schema(0x4B414943, (_first_tables,))
+CENTRAL = Schema(0x4B414943, (_first_tables, _sessions))
 
 
 class Workspace(BaseModel):
@@ -73,11 +83,13 @@ class Central:
 
     Attributes:
         keys: The API keys of all workspaces.
+        sessions: What people opened with them.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.keys = Keys(database)
+        self.sessions = Sessions(database)
 
     def create_workspace(self, name: str) -> Workspace:
         """Make a workspace.

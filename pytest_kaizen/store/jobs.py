@@ -16,6 +16,9 @@ _JOBS = Table(
     Job,
     columns=("id", "kind", "task", "status", "created_at", "owner", "heartbeat_at"),
 )
+#: The owner's kind of the secrets that were given for a job.
+SEALED_KIND = "job"
+RECENT = f"SELECT {_JOBS.fields} FROM jobs ORDER BY number DESC LIMIT ?"
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -82,6 +85,9 @@ class Jobs:
                 "started_at": job.started_at or now,
                 "finished_at": None,
                 "error": None,
+                "not_before": None,
+                # Who goes on with one that has ended waits for it, and is told at once what fails.
+                "retries": 0 if job.status.final else job.retries,
             }
             claimed = job.model_copy(update=update)
             other = _active(connection, job.kind, job.task)
@@ -102,15 +108,19 @@ class Jobs:
             if not _store(connection, alive, JobStatus.RUNNING, job.owner):
                 raise JobError(f"job {job.id} was stopped, or another process has gone on with it")
 
-    def amend(self, job: Job) -> None:
+    def amend(self, job: Job, owner: str | None = None) -> None:
         """Store what a completed job has become.
 
+        Args:
+            job: The job.
+            owner: Its owner so far, where the job names another.
+
         Raises:
-            JobError: It is not completed.
+            JobError: It is not completed, or no longer that owner's.
         """
         with self._database.write() as connection:
-            if not _store(connection, job, JobStatus.COMPLETED, job.owner):
-                raise JobError(f"job {job.id} is not completed")
+            if not _store(connection, job, JobStatus.COMPLETED, owner or job.owner):
+                raise JobError(f"job {job.id} is not completed, or is another process's")
 
     def beat(self, job_id: str, owner: str, now: datetime) -> bool:
         """Note that the process of a running job lives; return whether the job is still its own."""
@@ -118,6 +128,11 @@ class Jobs:
         values = (utc_text(now), job_id, owner, JobStatus.RUNNING.value)
         with self._database.write() as connection:
             return connection.execute(query, values).rowcount > 0
+
+    def recent(self, limit: int) -> list[Job]:
+        """Return jobs of all kinds, the newest first, at most so many."""
+        with self._database.read() as connection:
+            return [_JOBS.read(row) for row in connection.execute(RECENT, (limit,)).fetchall()]
 
     def stop(self, job_id: str, now: datetime) -> Job:
         """Stop a job from outside; its process learns of it with the next thing it writes.
@@ -141,23 +156,29 @@ class Jobs:
             return self._one(connection, job_id)
 
     def newest(
-        self, task: str | None = None, *, kind: str | None = None, status: str | None = None
+        self,
+        task: str | None = None,
+        *,
+        kind: str | None = None,
+        status: str | None = None,
+        limit: int | None = None,
     ) -> list[Job]:
-        """Return jobs, the newest first; of one task, kind or status only, where given."""
+        """Return jobs, the newest first; of one task, kind or status only, and so many, where given."""
         filters = {"task": task, "kind": kind, "status": status}
         given = {column: (value,) for column, value in filters.items() if value is not None}
         with self._database.read() as connection:
-            return _select(connection, given)
+            return _select(connection, given, limit)
 
-    def waiting(self, *, silent_since: datetime) -> list[Job]:
-        """Return the jobs that a process may claim to do them, the oldest first: queued, or dead.
+    def waiting(self, now: datetime, *, silent_since: datetime) -> list[Job]:
+        """Return the jobs that a worker is to do, the oldest first: queued and not put off, or dead.
 
         Args:
+            now: The time.
             silent_since: A running job without a sign of life since then is dead.
         """
         with self._database.read() as connection:
             active = _select(connection, {"status": _ACTIVE})
-        return [job for job in active[::-1] if job.status is JobStatus.QUEUED or job.is_dead(silent_since)]
+        return [job for job in active[::-1] if job.is_waiting(now, silent_since)]
 
     def _one(self, connection: Connection, job_id: str) -> Job:
         number = find(connection, self._database.path, "jobs", job_id)
@@ -179,12 +200,16 @@ def add_job(connection: Connection, job: Job, silent_since: datetime) -> None:
         raise _under_way(job) from None
 
 
-def _select(connection: Connection, filters: Mapping[str, Sequence[str]]) -> list[Job]:
+def _select(
+    connection: Connection, filters: Mapping[str, Sequence[str]], limit: int | None = None
+) -> list[Job]:
     where = " AND ".join(
         f"{column} IN ({', '.join('?' * len(values))})" for column, values in filters.items()
     )
     query = f"SELECT {_JOBS.fields} FROM jobs WHERE {where or 'TRUE'} ORDER BY number DESC"
-    wanted = [key(str(value)) for values in filters.values() for value in values]
+    wanted: list[str | int] = [key(str(value)) for values in filters.values() for value in values]
+    if limit is not None:
+        query, wanted = f"{query} LIMIT ?", [*wanted, limit]
     return [_JOBS.read(row) for row in connection.execute(query, wanted).fetchall()]
 
 
@@ -197,7 +222,11 @@ def _store(connection: Connection, job: Job, status: JobStatus, owner: str | Non
     """Store what a job has become, if its row still has this status and this owner."""
     query = f"{_JOBS.update} WHERE id = ? AND status = ? AND COALESCE(owner, '') = ?"
     held = (job.id, status.value, owner or "")
-    return connection.execute(query, (*_JOBS.changes(job), *held)).rowcount > 0
+    stored = connection.execute(query, (*_JOBS.changes(job), *held)).rowcount > 0
+    if stored and job.status.final:
+        # What was confided for the job goes with its end, whoever ends it.
+        connection.execute("DELETE FROM sealed WHERE kind = ? AND owner = ?", (SEALED_KIND, job.id))
+    return stored
 
 
 def _under_way(job: Job) -> JobError:

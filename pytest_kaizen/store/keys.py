@@ -173,6 +173,41 @@ class Keys:
         return True
 
 
+class Sessions:
+    """What people opened with their keys, in the central database.
+
+    A session ends when it expires, when it is closed, and with its key. All methods raise ``StoreError``
+    when the database cannot be read or written.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, key_id: str, *, now: datetime, expires_at: datetime) -> str:
+        """Open a session with a key and return its secret, 256 random bits; drop those that expired."""
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        row = (_hash(secret), key(key_id), utc_text(expires_at))
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM sessions WHERE expires_at <= ?", (utc_text(now),))
+            connection.execute("INSERT INTO sessions (sha256, key_id, expires_at) VALUES (?, ?, ?)", row)
+        return secret
+
+    def find(self, secret: str, now: datetime) -> ApiKey | None:
+        """Return the key of a session, whatever its state; None for one that has ended."""
+        query = (
+            f"SELECT {_KEYS.fields} FROM sessions JOIN api_keys ON api_keys.id = sessions.key_id "
+            "WHERE sessions.sha256 = ? AND sessions.expires_at > ?"
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query, (_hash(secret), utc_text(now))).fetchone()
+        return None if row is None else _KEYS.read(row)
+
+    def close(self, secret: str) -> None:
+        """End a session."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM sessions WHERE sha256 = ?", (_hash(secret),))
+
+
 def _hash(secret: str) -> str:
     # Without salt or rounds: nobody guesses 256 random bits.
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -13,12 +13,14 @@ from typing import NamedTuple, Protocol
 from ..models import Trace
 from . import traces
 from .database import Connection
-from .words import MOST_CHARACTERS, Query, finder, gather, parse_query, score, snippet
+from .words import MOST_CHARACTERS, Query, finder, fits, gather, parse_query, score, snippet
 
 _TRACES = "SELECT number, name, task, case_id, error, data FROM traces WHERE number IN {}"
 _SPANS = "SELECT trace, name, model, error, data FROM spans WHERE trace IN {} ORDER BY trace, position"
 #: Hits are counted up to this many.
 MOST_COUNTED = 1000
+#: Traces whose texts are in memory at once where there is no index.
+_READ_AT_ONCE = 100
 
 
 class Search(Protocol):
@@ -96,6 +98,29 @@ def find(connection: Connection, search: Search, text: str, task: str | None, li
         trace = traces.one(connection, number)
         hits.append(Hit(trace, score(found, query, pattern), snippet(found, pattern)))
     return Hits(hits, len(numbers))
+
+
+def scan(connection: Connection, text: str, limit: int) -> Hits:
+    """Find traces as ``find`` does, without an index: by reading all of them but those of jobs."""
+    query = parse_query(text)
+    if not query.wanted:
+        return Hits([], 0)
+    pattern = finder(query)
+    hits: list[Hit] = []
+    total = 0
+    rows = connection.execute(f"SELECT number FROM traces WHERE {traces.NOT_OF_JOB} ORDER BY number DESC")
+    numbers = [row[0] for row in rows.fetchall()]
+    for start in range(0, len(numbers), _READ_AT_ONCE):
+        for number, found in _texts(connection, numbers[start : start + _READ_AT_ONCE]).items():
+            if not fits(found, query):
+                continue
+            total += 1
+            if len(hits) < limit:
+                trace = traces.one(connection, number)
+                hits.append(Hit(trace, score(found, query, pattern), snippet(found, pattern)))
+            if total == MOST_COUNTED:
+                return Hits(hits, total)
+    return Hits(hits, total)
 
 
 def _texts(connection: Connection, numbers: list[int]) -> dict[int, str]:

@@ -8,6 +8,7 @@ from ..models import Trace
 from . import traces
 from .database import Database
 from .lookup import find
+from .search import Hits, scan
 from .table import key
 
 
@@ -53,3 +54,13 @@ class Shelf:
         )
         with self._database.read() as connection:
             return [row[0] for row in connection.execute(query, values).fetchall()]
+
+    def search(self, text: str, *, limit: int = 50) -> Hits:
+        """Find traces as ``OpenWorkspace.search`` does, in a store that keeps no index.
+
+        Args:
+            text: What a person types: words, ``"phrases"`` and ``-words``.
+            limit: At most so many hits.
+        """
+        with self._database.read() as connection:
+            return scan(connection, text, limit)

@@ -4,50 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import StoreError
-from ..models import (
-    AnswerKey,
-    Calibration,
-    Case,
-    Insight,
-    ParcelKind,
-    PromptVersion,
-    Proposal,
-    RolloutKey,
-    Run,
-    Sample,
-    Score,
-    Scored,
-    Trace,
-)
-from . import answers, calibrations, cases, ledger, migrations, optimisation, prompts, runs, table, traces
-from .activations import Activations
-from .agents import Agents
-from .annotations import Annotations
+from ..models import ParcelKind
+from . import cases, migrations, runs, traces
 from .database import Connection, Database
-from .experiments import Experiments
-from .feedback import FeedbackLog
-from .idempotency import Idempotency
-from .intake import Intake
-from .integrations import Integrations
-from .jobs import Jobs
+from .groups import Groups, LateModule
 from .lookup import find
 from .opening import open_database
 from .outbox import Outbox
-from .ratings import Ratings
-from .retention import Retention
-from .sealed import Sealed
-from .shelf import Shelf
-from .tasks import Tasks
+from .table import key
 from .traces import Place
+
+if TYPE_CHECKING:
+    from ..models import (
+        AnswerKey,
+        Calibration,
+        Case,
+        Insight,
+        PromptVersion,
+        Proposal,
+        RolloutKey,
+        Run,
+        Sample,
+        Score,
+        Scored,
+        Trace,
+    )
+    from . import answers, calibrations, ledger, optimisation, prompts
+else:
+    answers, calibrations, ledger = map(LateModule, ("answers", "calibrations", "ledger"))
+    optimisation, prompts = map(LateModule, ("optimisation", "prompts"))
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
 LOCK_TIMEOUT_S = 30.0
 
 
-class Store:
+class Store(Groups):
     """Runs, cases, traces, prompt versions and gates in one database.
 
     Every method that writes is one transaction: when it returns, what it stored survives the death
@@ -59,42 +53,14 @@ class Store:
     All methods raise ``StoreError`` when it cannot be read or written.
 
     Attributes:
-        feedback: What programs logged about tasks.
-        tasks: The tasks that are known by their feedback.
-        jobs: Long pieces of work.
         outbox: What the backends are owed.
-        shelf: Traces as people handle them.
-        idempotency: Answers that were given under an ``Idempotency-Key``.
-        retention: Deletes what is old.
-        intake: Traces that come from outside.
-        ratings: What people think of traces.
-        activations: Which prompt versions are active on a server.
-        agents: Programs of which runs are reported, and these.
-        experiments: Groups of traces.
-        annotations: Behaviours, and which traces show them.
-        sealed: Secrets, encrypted.
-        integrations: What is set of the connections to other platforms.
     """
 
     def __init__(
         self, database: Database, recipients: Mapping[str, Collection[ParcelKind]] | None = None
     ) -> None:
-        self._database = database
-        self.feedback = FeedbackLog(database)
-        self.tasks = Tasks(database)
-        self.jobs = Jobs(database)
+        super().__init__(database)
         self.outbox = Outbox(database, recipients or {})
-        self.shelf = Shelf(database)
-        self.idempotency = Idempotency(database)
-        self.retention = Retention(database)
-        self.intake = Intake(database)
-        self.ratings = Ratings(database)
-        self.activations = Activations(database)
-        self.agents = Agents(database)
-        self.experiments = Experiments(database)
-        self.annotations = Annotations(database)
-        self.sealed = Sealed(database)
-        self.integrations = Integrations(database)
 
     @classmethod
     def open(
@@ -269,7 +235,7 @@ class Store:
             limit: At most so many.
         """
         wanted = {"run_id": run_id, "task": task, "case_id": case_id}
-        filters = {column: table.key(value) for column, value in wanted.items() if value is not None}
+        filters = {column: key(value) for column, value in wanted.items() if value is not None}
         with self._database.read() as connection:
             return traces.newest(connection, filters, limit)
 

@@ -61,6 +61,11 @@ SAMPLES = (
     f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces "
     "WHERE case_number = ? AND attempt = ? ORDER BY number"
 )
+OUTLINES = (
+    f"SELECT case_number, {_SAMPLES.fields}, {_TRACES.fields} FROM traces JOIN cases "
+    "ON cases.number = case_number AND cases.attempt = traces.attempt "
+    "WHERE cases.run = ? AND cases.task = ? ORDER BY traces.sample, traces.number"
+)
 SAMPLE = f"SELECT {_SAMPLES.fields}, traces.number, {_TRACES.fields} FROM traces WHERE id = ?"
 ONE = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number = ?"
 _PARTS = "SELECT trace, {} FROM {} WHERE trace IN ({}) ORDER BY trace, position"
@@ -153,6 +158,16 @@ def samples(connection: Connection, place: Place) -> list[Sample]:
     found = [_sample(connection, row) for row in connection.execute(SAMPLES, place).fetchall()]
     # They were stored in the order in which they ended.
     return sorted(found, key=lambda sample: sample.trace.sample)
+
+
+def outlines(connection: Connection, run: int, task: str) -> dict[int, list[Sample]]:
+    """Return the samples of a task's cases in a run, by the case's row number, without spans and scores."""
+    split = len(_SAMPLES.columns)
+    found: dict[int, list[Sample]] = {}
+    for case, *values in connection.execute(OUTLINES, (run, key(task))).fetchall():
+        trace = _TRACES.read(tuple(values[split:]), spans=[], scores=[])
+        found.setdefault(case, []).append(_SAMPLES.read(tuple(values[:split]), trace=trace))
+    return found
 
 
 def sample(connection: Connection, trace_id: str) -> Sample | None:

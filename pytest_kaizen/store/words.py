@@ -56,6 +56,16 @@ def parse_query(text: str) -> Query:
     return query
 
 
+def fits(text: str, query: Query) -> bool:
+    """Say whether a text has all that is wanted and nothing that is not."""
+    found = f" {' '.join(words(text))} "
+
+    def holds(phrase: list[str]) -> bool:
+        return f" {' '.join(phrase)} " in found
+
+    return all(map(holds, query.wanted)) and not any(map(holds, query.unwanted))
+
+
 def finder(query: Query) -> re.Pattern[str]:
     """Return what finds the wanted words of a query in a text in lower case."""
     wanted = sorted({word for phrase in query.wanted for word in phrase})

@@ -13,6 +13,7 @@ from typing import Self
 
 from ..errors import StoreError
 from . import migrations, search
+from .archive import Archive
 from .central import CENTRAL, NAME, Central, Workspace
 from .database import Database
 from .group import GroupWriter
@@ -36,11 +37,13 @@ class OpenWorkspace:
         id: The workspace's.
         store: Reads at once; each write through it is a transaction of its own, synced to the disk.
         writer: Writes in groups: what a request writes goes through it.
+        archive: Reads what test sessions left.
     """
 
     def __init__(self, workspace_id: str, database: Database, engine: Search) -> None:
         self.id = workspace_id
         self.store = Store(database)
+        self.archive = Archive(database)
         self._changed = threading.Event()
         self._changed.set()
         self.writer = GroupWriter(database, after_commit=self._changed.set)

@@ -14,6 +14,7 @@ import pytest
 from pytest_kaizen.cli import GROUPS, build_parser
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "help"
+README = Path(__file__).parents[2] / "README.md"
 UPDATE = bool(os.environ.get("KAIZEN_UPDATE_GOLDEN"))
 #: Later releases lay the same help out otherwise.
 SAME_LAYOUT = sys.version_info < (3, 13)
@@ -44,6 +45,21 @@ def test_help_is_as_written_down(command: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_file_is_left_of_a_command_that_has_gone() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == {command.replace(" ", "_") for command in COMMANDS}
+
+
+def test_readme_lists_every_command() -> None:
+    text = README.read_text(encoding="utf-8")
+    table = text.partition("| `kaizen …` | commands | |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
+    listed = {}
+    for row in table.splitlines():
+        name, commands, what = (cell.strip() for cell in row.strip("|").split("|"))
+        listed[name] = (what, [inner.strip().strip("`") for inner in commands.split(",") if inner])
+    expected = {}
+    for group in GROUPS:
+        prefix = f"kaizen {group.name} "
+        within = [command.removeprefix(prefix) for command in COMMANDS if command.startswith(prefix)]
+        expected[f"`{group.name}`"] = (group.help, within)
+    assert listed == expected
 
 
 def test_help_loads_nothing_heavy() -> None:

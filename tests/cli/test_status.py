@@ -68,6 +68,7 @@ def test_a_job_that_is_done(cli: Cli, store: Store) -> None:
         "status": "completed",
         "startedAt": "2026-03-01T12:00:00Z",
         "completedAt": "2026-03-01T12:01:00Z",
+        "createdAt": "2026-03-01T12:00:00Z",
         "kind": "insights",
         "task": "default",
         "step": "",
@@ -130,7 +131,7 @@ def test_waiting_ends_with_the_job(cli: Cli, store: Store, monkeypatch: pytest.M
         if len(waits) == 3:
             jobs.fail(store, job, "no key")
 
-    monkeypatch.setattr("pytest_kaizen.cli.status.time.sleep", wait)
+    monkeypatch.setattr("pytest_kaizen.cli.desk.time.sleep", wait)
     status, out, err = cli("status", job.id, "--wait", "--interval", "0.5", "--json")
     assert (status, json.loads(out)["error"], err, waits) == (1, "no key", "", [0.5, 0.5, 0.5])
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.scripted import ScriptedLLM
 
+if TYPE_CHECKING:
+    from tests.cli.conftest import Terminal
+
 Cli = Callable[..., tuple[int, str, str]]
+needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 KEY = "sk-ant-api03-only-for-this-test-0123456789"
 
 
@@ -79,61 +84,13 @@ def test_by_script(cli: Cli, project: Path, reflecting: ScriptedLLM, monkeypatch
     assert cli("traces", "list", "--json")[1] == "[]\n"
 
 
-class Terminal:
-    """A command that runs on a pseudo-terminal."""
-
-    def __init__(self, *arguments: str) -> None:
-        import pty
-
-        self._ours, theirs = pty.openpty()
-        self.text = ""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest_kaizen.cli", *arguments],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, "TERM": "xterm"},
-            start_new_session=True,
-        )
-        os.close(theirs)
-
-    def wait_for(self, wanted: str) -> None:
-        """Read on until something is shown; the time is for a machine that is very busy."""
-        while wanted not in self.text:
-            ready, _, _ = select.select([self._ours], [], [], 300)
-            assert ready, self.text
-            shown = self._read()
-            assert shown, self.text
-            self._answer(shown)
-
-    def type(self, keys: str) -> None:
-        os.write(self._ours, keys.encode())
-
-    def end(self) -> int:
-        while shown := self._read():
-            self._answer(shown)
-        os.close(self._ours)
-        return self._process.wait(300)
-
-    def _answer(self, shown: str) -> None:
-        # What a terminal does when it is asked where the cursor is.
-        if "\x1b[6n" in shown:
-            self.type("\x1b[1;1R")
-
-    def _read(self) -> str:
-        try:
-            shown = os.read(self._ours, 65536).decode("utf-8", "replace")
-        except OSError:
-            return ""
-        self.text += shown
-        return shown
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-def test_by_hand(cli: Cli, project: Path, reflecting: ScriptedLLM) -> None:
+@needs_terminals
+def test_by_hand(
+    cli: Cli, project: Path, reflecting: ScriptedLLM, at: list[str], start: Callable[..., Terminal]
+) -> None:
     (project / "logs" / "\x1b]0;owned\x07 evil.txt").write_text("\x1b[2Jgone")
-    cli("upload", "logs")
-    terminal = Terminal("run")
+    cli("traces", "upload", "logs", *at)
+    terminal = start("run", "--wait", *at)
     terminal.wait_for("two.json")
     # The newest is first: down to the last one, chosen, done.
     terminal.type("\x1b[B\x1b[B \r")
@@ -141,27 +98,68 @@ def test_by_hand(cli: Cli, project: Path, reflecting: ScriptedLLM) -> None:
     assert terminal.end() == 0
     assert "\x1b]0;" not in terminal.text
     assert "\\x1b]0;owned\\x07 evil.txt" in terminal.text
-    assert "pass 1, chunk 1: 0 insights (0 calls, $0.0000)" in terminal.text
     [asked] = reflecting.record
     assert "(the file" in asked.last_user_text
-    assert cli("insights", "triage", "--accept-all")[1] == "accepted 1, rejected 0\n"
-    assert cli("prompts", "generate")[1] == "Follow these rules:\n- Name a date.\n"
+    assert "Name a date." in cli("insights", "list", "--status", "pending", *at)[1]
+    assert cli("insights", "triage", "--accept-all", *at)[1] == "accepted 1, rejected 0\n"
+    assert cli("prompts", "generate", "-o", "prompt.md", *at)[0] == 0
+    assert (project / "prompt.md").read_text() == "Follow these rules:\n- Name a date.\n"
+    newest = json.loads(cli("traces", "list", "--json", *at)[1])[0]["id"]
 
-    shown = Terminal("traces", "show", "last", "--meta")
+    shown = start("traces", "show", newest, "--meta", *at)
     assert (shown.end(), "\x1b" in shown.text) == (0, False)
-    deleting = Terminal("traces", "delete", "last")
+    deleting = start("traces", "delete", newest, *at)
     deleting.wait_for("delete 1 trace? [y/N]")
     deleting.type("n\n")
     assert deleting.end() == 1
-    assert len(json.loads(cli("traces", "list", "--json")[1])) == 3
+    assert len(json.loads(cli("traces", "list", "--json", *at)[1])) == 3
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+SCRIPT = """
+set -euo pipefail
+at="$*"
+kaizen traces upload logs/ $at
+TRACES=$(kaizen traces list --json $at | jq -r '.[].id')
+JOB_ID=$(kaizen run --all --json $at | jq -r '.jobId')
+kaizen status $JOB_ID --wait --interval 0.1 $at
+kaizen insights triage --accept-all $at
+kaizen prompts generate -o prompt.md $at
+echo $JOB_ID $TRACES
+"""
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_by_script_of_a_shell(cli: Cli, project: Path, reflecting: ScriptedLLM, at: list[str]) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", SCRIPT, "script", *at],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path},
+    )
+    assert done.returncode == 0, done.stderr
+    job, *traces = done.stdout.splitlines()[-1].split()
+    assert traces == [trace["id"] for trace in json.loads(cli("traces", "list", "--json", *at)[1])]
+    assert len(traces) == 2
+    found = json.loads(cli("status", job, "--json", *at)[1])
+    assert (found["status"], found["result"]["skillsGenerated"]) == ("completed", 1)
+    assert (project / "prompt.md").read_text() == "Follow these rules:\n- Name a date.\n"
+    assert json.loads(cli("prompts", "pull", "--pretty", *at)[1])["version"] == 1
+    assert len(reflecting.record) == 1
+    # Over a server nothing is kept here.
+    assert (project / ".kaizen").exists() is not bool(at)
+
+
+@needs_terminals
 @pytest.mark.parametrize("no_color", ["", "1"])
-def test_no_color(no_color: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color(
+    no_color: str, cli: Cli, start: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     cli("upload", "logs")
-    terminal = Terminal("run")
+    terminal = start("run")
     terminal.wait_for("two.json")
     terminal.type("\x03")
     assert terminal.end() == 130
@@ -169,15 +167,17 @@ def test_no_color(no_color: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     assert bool(colours) is not bool(no_color)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-def test_nothing_chosen_and_giving_up(cli: Cli, reflecting: ScriptedLLM) -> None:
+@needs_terminals
+def test_nothing_chosen_and_giving_up(
+    cli: Cli, reflecting: ScriptedLLM, start: Callable[..., Terminal]
+) -> None:
     cli("upload", "logs")
-    terminal = Terminal("run")
+    terminal = start("run")
     terminal.wait_for("two.json")
     terminal.type("\r")
     assert terminal.end() == 2
     assert "kaizen: no trace was chosen" in terminal.text
-    terminal = Terminal("run")
+    terminal = start("run")
     terminal.wait_for("two.json")
     terminal.type("\x03")
     assert terminal.end() == 130

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.server.app import create_app
 from pytest_kaizen.server.operation import Operation
 from pytest_kaizen.server.routes import OPERATIONS
-from pytest_kaizen.store import Store
+from pytest_kaizen.store import Store, secret_key
 from pytest_kaizen.store.keys import Scope
 from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
 
@@ -100,9 +101,11 @@ class Live:
 class Site:
     """A server, and clients that ask it without a socket."""
 
-    def __init__(self, book: Book, settings: ServerConfig, operations: Iterable[Operation]) -> None:
+    def __init__(
+        self, book: Book, settings: ServerConfig, operations: Iterable[Operation], **more: Any
+    ) -> None:
         self.book = book
-        config = Config(root=Path(), store=Path("unused.db"), server=settings)
+        config = Config(**{"root": Path(), "store": Path("unused.db"), "server": settings, **more})
         self.app = create_app(config, book.workspaces, operations)
         self.state = self.app.state
 
@@ -137,6 +140,8 @@ def place(home: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path | s
 
 @pytest.fixture
 def book(place: Path | str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
+    if isinstance(place, str):
+        monkeypatch.setenv(secret_key.VARIABLE, base64.b64encode(bytes(32)).decode())
     workspaces = Workspaces.open(place)
     made = Book(workspaces, monkeypatch)
     made.add("reads", "ours", "read")
@@ -162,10 +167,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLLM]:
 
 @pytest.fixture
 def make_site(book: Book) -> MakeSite:
-    def make(*operations: Operation, **settings: object) -> Site:
+    def make(*operations: Operation, config: dict[str, Any] | None = None, **settings: object) -> Site:
         # No test asks a provider.
         settings = {"anthropic_url": NOWHERE, "openai_url": NOWHERE, **settings}
-        return Site(book, ServerConfig.model_validate(settings), operations or OPERATIONS)
+        return Site(book, ServerConfig.model_validate(settings), operations or OPERATIONS, **config or {})
 
     return make
 

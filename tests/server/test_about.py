@@ -6,6 +6,7 @@ from .conftest import Book, Site
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kaizen-ct: GET /health")
 async def test_health(site: Site) -> None:
     async with site.client() as client:
         answer = await client.get("/health")

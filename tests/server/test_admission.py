@@ -35,14 +35,19 @@ RULES = {
     "POST /api/insights/generate": "write",
     "GET /api/insights": "read",
     "PATCH /api/insights/{insight_id}": "write",
+    "GET /api/jobs": "read",
     "GET /api/jobs/{job_id}": "read",
     "POST /api/jobs/{job_id}": "write",
+    "POST /api/jobs/{job_id}/cancel": "write",
     "POST /api/prompts/generate": "write",
     "GET /api/prompts": "read",
     "GET /api/prompts/{prompt_id}": "read",
     "POST /api/v1/optimize/{task_id}": "write",
     "GET /api/v1/jobs": "read",
     "GET /api/v1/jobs/{job_id}": "read",
+    "POST /api/v1/jobs/{job_id}/retry-pr": "write",
+    "POST /api/v1/jobs/{job_id}/create-pr": "write",
+    "POST /api/v1/tasks/{task_id}/seed": "write",
     "POST /api/v1/tasks": "write",
     "GET /api/v1/tasks": "read",
     "GET /api/v1/tasks/{task_id}": "read",
@@ -72,7 +77,9 @@ RULES = {
     "POST /api/experiments": "write",
     "GET /api/experiments": "read",
     "GET /api/experiments/{experiment_id}": "read",
+    "POST /api/experiments/{experiment_id}/analysis": "write",
     "POST /api/behaviors": "write",
+    "POST /api/behaviors/detect": "write",
     "GET /api/behaviors": "read",
     "POST /api/annotations": "write",
     "GET /api/annotations": "read",
@@ -118,6 +125,7 @@ async def ask(site: Site, operation: Operation, headers: dict[str, str], at: str
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 @pytest.mark.asyncio
+@pytest.mark.wire("shared: a key in either header")
 async def test_every_operation_with_every_key(site: Site, operation: Operation) -> None:
     assert operation.name in RULES, f"{operation.name} has no rule: say in RULES who may use it"
     need = NEEDS.index(RULES[operation.name])

@@ -104,6 +104,7 @@ async def test_a_wrong_request(
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("shared: one error body")
 async def test_the_error_body_is_what_all_clients_read(make_site: MakeSite) -> None:
     async with make_site(*ORDERS).client("both") as client:
         answer = await client.get("/refused/")

@@ -112,3 +112,26 @@ def test_the_last_use_is_noted_to_the_minute(central: Central) -> None:
     assert known().last_used_at == NOW
     assert central.keys.note_use(known(), NOW + timedelta(seconds=60))
     assert known().last_used_at == NOW + timedelta(seconds=60)
+
+
+def test_a_session_is_found_by_its_secret_until_it_ends(central: Central) -> None:
+    made, _ = central.keys.create(central.create_workspace("one").id, label="CI", scopes=[Scope.READ])
+    end = NOW + timedelta(hours=1)
+    short = central.sessions.open(made.id, now=NOW, expires_at=end)
+    long = central.sessions.open(made.id, now=NOW, expires_at=end + timedelta(hours=1))
+    assert central.sessions.find(short, NOW) == made
+    assert central.sessions.find(short, end) is None
+    assert central.sessions.find(long, end) == made
+    assert central.sessions.find("", NOW) is central.sessions.find("\ud800", NOW) is None
+    central.keys.revoke(made.id)
+    found = central.sessions.find(long, NOW)
+    assert found is not None
+    assert found.state(NOW) is KeyState.REVOKED
+    # What has expired is dropped when another one is opened.
+    central.sessions.open(made.id, now=end, expires_at=end + timedelta(hours=1))
+    with central._database.read() as connection:
+        rows = connection.execute("SELECT * FROM sessions").fetchall()
+    assert len(rows) == 2
+    assert not any(secret in str(rows) for secret in (short, long))
+    central.sessions.close(long)
+    assert central.sessions.find(long, NOW) is None

@@ -14,6 +14,7 @@ from pytest_kaizen.store import (
     calibrations,
     cases,
     gates,
+    jobs,
     lookup,
     outbox,
     prompts,
@@ -62,7 +63,7 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         outbox.REASONS,
         agents.RUN,
         agents.NEWEST_RUNS,
-        agents.LAST_SCORED,
+        agents.SCORES,
         newest_annotations({"trace_id": "t"}),
         newest_annotations({"label": "l"}),
         newest_annotations({"trace_id": "t", "label": "l"}),
@@ -78,6 +79,7 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         calibrations.OF_RUBRIC,
         prompts.ALL,
         prompts.OF_TASK,
+        jobs.RECENT,
         lookup.newest_query("traces"),
         lookup.newest_query("runs"),
         lookup.beginning_query("traces"),
@@ -97,8 +99,17 @@ def test_the_last_whole_run_is_found_from_the_newest_on(raw: sqlite3.Connection)
     ]
 
 
-def test_the_cases_of_a_run_are_found_and_then_sorted(raw: sqlite3.Connection) -> None:
-    assert plan(raw, cases.OF_RUN) == [
+@pytest.mark.parametrize("query", [cases.OF_RUN, cases.OF_TASK])
+def test_the_cases_of_a_run_are_found_and_then_sorted(raw: sqlite3.Connection, query: str) -> None:
+    assert plan(raw, query) == [
         "SEARCH cases USING INDEX sqlite_autoindex_cases_1 (run=?)",
+        "USE TEMP B-TREE FOR ORDER BY",
+    ]
+
+
+def test_the_samples_of_a_task_are_found_by_their_cases(raw: sqlite3.Connection) -> None:
+    assert plan(raw, traces.OUTLINES) == [
+        "SEARCH cases USING INDEX sqlite_autoindex_cases_1 (run=?)",
+        "SEARCH traces USING INDEX traces_by_case (case_number=? AND attempt=?)",
         "USE TEMP B-TREE FOR ORDER BY",
     ]

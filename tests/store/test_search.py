@@ -24,7 +24,11 @@ def stored(workspace: OpenWorkspace, make: Any, **fields: Any) -> str:
 
 
 def found(workspace: OpenWorkspace, text: str, **options: Any) -> list[str]:
-    return [hit.trace.id for hit in workspace.search(text, **options).hits]
+    """What the index finds; reading all traces finds the same."""
+    hits = workspace.search(text, **options)
+    if not options:
+        assert workspace.store.shelf.search(text) == hits
+    return [hit.trace.id for hit in hits.hits]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,7 @@ def test_words_phrases_and_what_is_not_to_be_there(workspace: OpenWorkspace, mak
 def test_nothing_that_is_typed_is_an_error(workspace: OpenWorkspace, make: Any, text: str) -> None:
     stored(workspace, make, output="late parcel")
     assert workspace.search(text) == ([], 0)
+    assert workspace.store.shelf.search(text) == ([], 0)
 
 
 def test_the_last_stored_comes_first_and_all_are_counted(
@@ -87,8 +92,18 @@ def test_the_last_stored_comes_first_and_all_are_counted(
     assert hits.total == 3
     assert [hit.score for hit in hits.hits] == [3 / 4, 2 / 3]
     assert found(workspace, "parcel", task="t1") == [ids[2], ids[0]]
+    for at_once in (1, 2, 100):
+        monkeypatch.setattr(search, "_READ_AT_ONCE", at_once)
+        assert workspace.store.shelf.search("parcel", limit=2) == hits
     monkeypatch.setattr(search, "MOST_COUNTED", 2)
     assert workspace.search("parcel", limit=1).total == 2
+    assert workspace.store.shelf.search("parcel", limit=1).total == 2
+
+
+def test_reading_all_traces_leaves_those_of_jobs_out(workspace: OpenWorkspace, make: Any) -> None:
+    mine = stored(workspace, make, output="parcel")
+    workspace.store.add_rollout("job", make.trace(run_id=None, case_id=None, output="parcel"))
+    assert [hit.trace.id for hit in workspace.store.shelf.search("parcel").hits] == [mine]
 
 
 def test_what_changes_and_what_goes(workspace: OpenWorkspace, make: Any) -> None:
@@ -124,7 +139,7 @@ def test_an_index_is_made_for_what_is_there_already(workspaces: Workspaces, make
     with workspace._database.write() as connection:
         drop_index(connection)
         workspace._search.prepare(connection)
-    assert found(workspace, "parcel") == []
+    assert workspace.search("parcel").hits == []
     workspace.index(anyway=True)
     assert found(workspace, "parcel") == [trace_id]
 

@@ -70,6 +70,7 @@ class FeedbackEvaluator:
         self._judge = judge
         self._threads = threads
         self._scored = False
+        self._transient = False
 
     def evaluate(self, prompt: str, cases: Sequence[str], samples: Sequence[int]) -> Iterator[Scored]:
         """Run cases under a prompt; see ``optimize.Evaluator``.
@@ -90,7 +91,9 @@ class FeedbackEvaluator:
             # Whoever stops listening ends what has not begun.
             pool.shutdown(wait=False, cancel_futures=True)
         if error is not None and not self._scored:
-            raise ScoreError(f"no logged input of {len(cases)} could be scored: {error}")
+            raise ScoreError(
+                f"no logged input of {len(cases)} could be scored: {error}", transient=self._transient
+            )
 
     def _run(self, prompt: str, case: LoggedCase, sample: int) -> Scored:
         door = CountedLLM(self._llm)
@@ -100,6 +103,8 @@ class FeedbackEvaluator:
             # The door may be anyone's: what breaks in it is a missing score.
             error = str(exc) if isinstance(exc, LLMError) else f"{type(exc).__name__}: {exc}"
             return Scored(case_id=case.id, sample=sample, error=error, cost_usd=door.cost_usd)
+        finally:
+            self._transient = door.transient
 
     def _rollout(self, door: CountedLLM, prompt: str, case: LoggedCase, sample: int) -> Scored:
         try:
@@ -137,10 +142,12 @@ class CountedLLM:
 
     Attributes:
         calls: Calls made.
+        transient: Whether one of them failed in a way that may pass.
     """
 
     def __init__(self, llm: LLM) -> None:
         self.calls = 0
+        self.transient = False
         self._costs: list[float | None] = []
         self._llm = llm
         self._lock = threading.Lock()
@@ -155,7 +162,11 @@ class CountedLLM:
         """Ask the model behind the door; raises as it does."""
         with self._lock:
             self.calls += 1
-        completion = self._llm.complete(request)
+        try:
+            completion = self._llm.complete(request)
+        except LLMError as exc:
+            self.transient = self.transient or exc.transient
+            raise
         with self._lock:
             self._costs.append(completion.cost_usd)
         return completion

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import binascii
 from typing import Any
-
-import httpx
+from urllib.parse import quote
 
 from ...errors import ProposalError
-from ...platforms.base.failure import one_line
+from .rest import MakeClient, Rest, plain_client, segments
 
-_TIMEOUT_S = 30.0
-_SHOWN = 300
+#: What the API says to a branch or a pull request that is there already.
+_UNPROCESSABLE = 422
 
 
 class GitHub:
-    """Opens and finds pull requests of one repository; GitHub's own, or a server with its API.
+    """One repository at GitHub, or at a server with its API; see ``rest.Repository``.
 
     Args:
-        api_url: Its base address.
+        api_url: The API's base address.
         repository: ``owner/name``.
-        token: Who asks. It goes to this address and nowhere else: no redirect is followed.
+        token: Who asks.
+        client: Makes what sends.
+        state: Of the pull requests that keep a second one out: ``open`` or ``all``.
     """
 
-    def __init__(self, api_url: str, repository: str, token: str) -> None:
-        self._url = f"{api_url.rstrip('/')}/repos/{repository}/pulls"
+    def __init__(
+        self,
+        api_url: str,
+        repository: str,
+        token: str,
+        client: MakeClient = plain_client,
+        state: str = "open",
+    ) -> None:
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        self._rest = Rest(f"{api_url.rstrip('/')}/repos/{segments(repository)}", headers, token, client)
         self._owner = repository.partition("/")[0]
-        self._token = token
+        self._state = state
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._url!r})"
+        return f"{type(self).__name__}({self._rest.url!r})"
 
     def open(self, *, branch: str, base: str, title: str, text: str) -> str:
-        """Open a pull request and return the address of its page; one that is open already will do.
+        """Open a pull request and return the address of its page; one that is there already will do.
 
         Raises:
             ProposalError: It could not be opened; says what the server said, without the token.
@@ -41,67 +55,86 @@ class GitHub:
         if known is not None:
             return known
         asked = {"title": title, "body": text, "head": branch, "base": base}
-        return self._page(self._send("POST", json=asked))
+        try:
+            return self._page(self._rest.json("POST", "/pulls", json=asked))
+        except ProposalError as exc:
+            # Another process may have opened it just now.
+            known = self.find(branch) if exc.status == _UNPROCESSABLE else None
+            if known is None:
+                raise
+            return known
 
     def find(self, branch: str) -> str | None:
-        """Return the address of the open pull request from a branch; None when there is none.
+        """Return the address of the pull request from a branch; None when there is none.
 
         Raises:
             ProposalError: The server cannot be asked.
         """
-        found = self._send("GET", params={"head": f"{self._owner}:{branch}", "state": "open"})
+        asked = {"head": f"{self._owner}:{branch}", "state": self._state}
+        found = self._rest.json("GET", "/pulls", params=asked)
         if not isinstance(found, list):
-            raise ProposalError(f"GET {self._url}: the answer is no list of pull requests")
+            raise ProposalError(f"GET {self._rest.url}/pulls: the answer is no list of pull requests")
         # A server that does not know the filter returns them all.
         mine = [pull for pull in found if isinstance(pull, dict) and _head(pull) == branch]
         return self._page(mine[0]) if mine else None
 
+    def read(self, path: str, branch: str) -> bytes | None:
+        """Return a file as a branch has it; see ``rest.Repository``."""
+        found = self._file(path, branch)
+        return None if found is None else found[0]
+
+    def commit(self, path: str, content: bytes, *, branch: str, base: str, message: str) -> None:
+        """See to it that a file has this content on a branch; see ``rest.Repository``."""
+        if self._tip(branch) is None:
+            tip = self._tip(base)
+            if tip is None:
+                raise ProposalError(
+                    f"{self._rest.url}: there is no branch {base!r}, or the token may not see the repository"
+                )
+            try:
+                self._rest.json("POST", "/git/refs", json={"ref": f"refs/heads/{branch}", "sha": tip})
+            except ProposalError as exc:
+                if exc.status != _UNPROCESSABLE or self._tip(branch) is None:
+                    raise
+        there = self._file(path, branch)
+        if there is not None and there[0] == content:
+            return
+        asked = {"message": message, "content": base64.b64encode(content).decode(), "branch": branch}
+        if there is not None:
+            asked["sha"] = there[1]
+        self._rest.json("PUT", f"/contents/{segments(path)}", json=asked)
+
+    def _tip(self, branch: str) -> str | None:
+        found = self._rest.find_json(f"/git/ref/heads/{segments(branch)}")
+        try:
+            return None if found is None else str(found["object"]["sha"])
+        except (KeyError, TypeError):
+            raise ProposalError(f"{self._rest.url}: the branch {branch!r} has no commit") from None
+
+    def _file(self, path: str, branch: str) -> tuple[bytes, str] | None:
+        found = self._rest.find_json(f"/contents/{segments(path)}?ref={quote(branch, safe='')}")
+        if found is None:
+            return None
+        if not isinstance(found, dict) or found.get("type") != "file" or found.get("encoding") != "base64":
+            raise ProposalError(f"{self._rest.url}: {path!r} is no file that can be read")
+        return decoded(found.get("content"), path), str(found.get("sha"))
+
     def _page(self, pull: Any) -> str:
-        address = pull.get("html_url") if isinstance(pull, dict) else None
-        if not isinstance(address, str):
-            raise ProposalError(f"{self._url}: the answer is no pull request")
-        return one_line(self._hidden(address), _SHOWN)
+        return self._rest.page(pull.get("html_url") if isinstance(pull, dict) else None, "/pulls")
 
-    def _send(self, method: str, **what: Any) -> Any:
-        headers = {
-            "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {self._token}",
-            "X-GitHub-Api-Version": "2022-11-28",
-            "User-Agent": "pytest-kaizen",
-        }
-        try:
-            with httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False) as client:
-                response = client.request(method, self._url, headers=headers, **what)
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise ProposalError(f"{method} {self._url}: {self._hidden(str(exc) or repr(exc))}") from None
-        if not response.is_success:
-            said = one_line(self._hidden(_said(response)), _SHOWN)
-            raise ProposalError(f"{method} {self._url}: HTTP {response.status_code}: {said}")
-        try:
-            return response.json()
-        except ValueError:
-            raise ProposalError(f"{method} {self._url}: the answer is no JSON") from None
 
-    def _hidden(self, text: str) -> str:
-        return text.replace(self._token, "[token]")
+def decoded(content: object, path: str) -> bytes:
+    """Return what a file's text in base64 stands for.
+
+    Raises:
+        ProposalError: It is none.
+    """
+    try:
+        return base64.b64decode(str(content))
+    except binascii.Error:
+        raise ProposalError(f"the git host's answer for {path!r} is no file") from None
 
 
 def _head(pull: dict[str, Any]) -> Any:
     head = pull.get("head")
     return head.get("ref") if isinstance(head, dict) else None
-
-
-def _said(response: httpx.Response) -> str:
-    """Return what an error says: the message, and what is wrong with which field."""
-    try:
-        body = response.json()
-    except ValueError:
-        return response.text or response.reason_phrase
-    if not isinstance(body, dict):
-        return response.text
-    errors = body.get("errors")
-    listed = errors if isinstance(errors, list) else []
-    details = [
-        item.get("message") or json.dumps(item) if isinstance(item, dict) else str(item) for item in listed
-    ]
-    return "; ".join([str(body.get("message", response.reason_phrase)), *details])

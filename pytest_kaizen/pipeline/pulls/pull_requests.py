@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from ...capture import Redactor
@@ -17,21 +16,10 @@ from ..ci import ci_context
 from .branch import Remote, branch_name, commit_proposal
 from .git import Git
 from .github import GitHub
+from .rest import GitHost
 
 _GITHUB = "https://github.com"
 _API = "https://api.github.com"
-
-
-class GitHost(Protocol):
-    """Where pull requests are opened."""
-
-    def open(self, *, branch: str, base: str, title: str, text: str) -> str:
-        """Open a pull request and return the address of its page; one that is open already will do.
-
-        Raises:
-            ProposalError: It could not be opened.
-        """
-        ...
 
 
 class PullRequests:

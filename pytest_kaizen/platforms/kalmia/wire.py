@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from ... import models
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import RequestModel, Whole, WireList, WireModel, at_least_one
 from .trace_wire import KalmiaTrace as KalmiaTrace
 
 Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -65,7 +65,7 @@ class SearchRequest(RequestModel):
 
     query: Annotated[str, Field(min_length=1)]
     project: str | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(ge=1), Whole] | None = None
 
 
 class Hit(WireModel):
@@ -89,6 +89,8 @@ class SearchResults(WireModel):
 
 class FeedbackRequest(RequestModel):
     """``POST /api/v1/traces/{id}/feedback``; what is absent stays as it was."""
+
+    model_config = ConfigDict(json_schema_extra=at_least_one("rating", "comment"))
 
     rating: Literal["up", "down"] | None = None
     comment: str | None = None
@@ -266,8 +268,8 @@ class AnnotationList(_Listing):
 class DetectRequest(RequestModel):
     """``POST /api/behaviors/detect``; without ``labels``, all behaviours."""
 
-    trace_ids: list[str]
-    labels: list[str] | None = None
+    trace_ids: Annotated[list[str], Field(min_length=1)]
+    labels: Annotated[list[str], Field(min_length=1)] | None = None
     min_confidence: Confidence | None = None
 
 

@@ -196,6 +196,33 @@ class KaybaCalls(PlatformClient):
         return await self._json("GET", self._path("/jobs/{}", job_id), reads=wire.Job)
 
     @Twin
+    async def list_jobs(
+        self, task: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return jobs as ``get_job`` does, newest first; only `kaizen serve` lists them.
+
+        Args:
+            task: Those for this task.
+            kind: Those of this kind: ``insights``, ``optimize`` and others.
+            limit: The most to return.
+
+        Raises:
+            KaybaAPIError: The call failed.
+        """
+        params = {"task": task, "kind": kind, "limit": limit}
+        jobs: list[dict[str, Any]] = self._read(await self._send("GET", "/jobs", params=params), wire.Jobs)[1]
+        return jobs
+
+    @Twin
+    async def cancel_job(self, job_id: str) -> dict[str, Any]:
+        """Stop a job at its next step, and return it as ``get_job`` does; only `kaizen serve` does that.
+
+        Raises:
+            KaybaAPIError: The call failed.
+        """
+        return await self._json("POST", self._path("/jobs/{}/cancel", job_id), reads=wire.Job)
+
+    @Twin
     async def materialize_job(self, job_id: str) -> dict[str, Any]:
         """Write a job's skills into the skillbook and return ``{"jobId", "skillsGenerated"}``.
 
@@ -206,29 +233,40 @@ class KaybaCalls(PlatformClient):
 
     @Twin
     async def generate_prompt(
-        self, insight_ids: Sequence[str] | None = None, label: str | None = None
+        self, insight_ids: Sequence[str] | None = None, label: str | None = None, task: str | None = None
     ) -> dict[str, Any]:
         """Make a prompt from insights and return ``{"promptId", "version", "content": {"text"}, …}``.
 
         Args:
             insight_ids: The insights; None for all that are accepted.
             label: A name for the version.
+            task: The task that it is for; only `kaizen serve` knows tasks.
 
         Raises:
             KaybaAPIError: The call failed.
         """
         ids = None if insight_ids is None else list(insight_ids)
         body = self._body(wire.GeneratePrompt, insight_ids=ids, label=label)
-        return await self._json("POST", "/prompts/generate", body=body, reads=wire.GeneratedPrompt, once=True)
+        return await self._json(
+            "POST",
+            "/prompts/generate",
+            params={"task": task},
+            body=body,
+            reads=wire.GeneratedPrompt,
+            once=True,
+        )
 
     @Twin
-    async def list_prompts(self) -> list[dict[str, Any]]:
+    async def list_prompts(self, task: str | None = None) -> list[dict[str, Any]]:
         """Return the prompts without their texts, newest first.
+
+        Args:
+            task: Those of this task; only `kaizen serve` knows tasks.
 
         Raises:
             KaybaAPIError: The call failed.
         """
-        _, raw = self._read(await self._send("GET", "/prompts"), wire.Prompts)
+        _, raw = self._read(await self._send("GET", "/prompts", params={"task": task}), wire.Prompts)
         prompts: list[dict[str, Any]] = raw if isinstance(raw, list) else raw["prompts"]
         return prompts
 

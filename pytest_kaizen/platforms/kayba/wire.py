@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from ... import models
 from ...models import PromptVersion
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import RequestModel, Whole, WireList, WireModel
 
 FileType = Literal["md", "json", "txt"]
 JobState = Literal["queued", "running", "succeeded", "failed"]
@@ -109,7 +110,7 @@ class GenerateInsights(RequestModel):
 
     trace_ids: list[str] | None = Field(default=None, alias="traceIds")
     model: str | None = None
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[int, Field(ge=1), Whole] | None = None
     reflector_mode: Literal["recursive", "standard"] | None = Field(default=None, alias="reflectorMode")
     anthropic_api_key: str | None = Field(default=None, alias="anthropicApiKey", repr=False)
 
@@ -153,7 +154,9 @@ class Triage(RequestModel):
 
 
 class JobResult(WireModel):
-    """What a job that completed has made."""
+    """What a job that completed has made; one of another kind has other keys."""
+
+    model_config = ConfigDict(extra="allow")
 
     skills_generated: int | None = Field(default=None, alias="skillsGenerated")
     summary: Any = None
@@ -161,10 +164,12 @@ class JobResult(WireModel):
 
 
 class Job(WireModel):
-    """``GET /jobs/:id``; keys without a value are absent.
+    """``GET /jobs/:id``; keys without a value are absent. Those from ``created_at`` on only ours has.
 
     Attributes:
         status: ``completed`` and ``failed`` are final.
+        step: What it is doing, in a few words.
+        spend: What it has used: ``{"rollouts", "calls", "usd"}``.
     """
 
     leave_out = "none"
@@ -175,11 +180,34 @@ class Job(WireModel):
     completed_at: str | None = Field(default=None, alias="completedAt")
     error: str | None = None
     result: JobResult | None = None
+    created_at: str | None = Field(default=None, alias="createdAt")
+    kind: str | None = None
+    task: str | None = None
+    step: str | None = None
+    spend: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, job: models.Job) -> Self:
+        """Show a job of ours; what it stands at and why it failed is in our words."""
+        values = job.model_dump(mode="json")
+        return cls(
+            job_id=job.id,
+            started_at=values["started_at"],
+            completed_at=values["finished_at"],
+            result=JobResult.model_validate(job.result) if job.result else None,
+            **{
+                key: values[key] for key in ("status", "error", "created_at", "kind", "task", "step", "spend")
+            },
+        )
 
     @property
     def state(self) -> JobState:
         """The status in our words; one that we do not know counts as running."""
         return JOB_STATES.get(self.status, "running")
+
+
+class Jobs(WireList[Job]):
+    """``GET /jobs``, which only ours has: a bare array, newest first."""
 
 
 class Materialized(WireModel):

@@ -30,16 +30,26 @@ def run_data(
     """
     document = plain_values(run_document(run, cases))
     for task, values in zip(run.tasks, document["tasks"], strict=True):
-        values["criteria"] = _criteria([case for case in cases if case.task == task.task])
+        values["criteria"] = criteria_of([case for case in cases if case.task == task.task])
         for gate, shown in zip(task.gates, values["gates"], strict=True):
             shown["limit"] = limit(gate)
-        values["history"] = [
-            {"id": past.id, "at": past.created_at.isoformat(), "revision": past.revision, **_figures(summary)}
-            for past in (*history.get(task.task, ()), run)
-            for summary in past.tasks
-            if summary.task == task.task
-        ]
+        values["history"] = history_data(task.task, [*history.get(task.task, ()), run])
     return {"passed": passed, **_cut({**document, "verdict": verdict})}
+
+
+def history_data(task: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Gather a task's figures over runs, for a trend: the figures by name, each with its interval.
+
+    Args:
+        task: The task.
+        runs: The oldest first.
+    """
+    return [
+        {"id": past.id, "at": past.created_at.isoformat(), "revision": past.revision, **_figures(summary)}
+        for past in runs
+        for summary in past.tasks
+        if summary.task == task
+    ]
 
 
 def case_data(case: Case) -> list[dict[str, Any]]:
@@ -60,7 +70,7 @@ def _trace(trace: Trace) -> dict[str, Any]:
     return {"id": trace.id, **_cut(values)}
 
 
-def _criteria(cases: Sequence[Case]) -> list[str]:
+def criteria_of(cases: Sequence[Case]) -> list[str]:
     """Name the scores of a task's samples, as they come first."""
     names = dict.fromkeys(name for case in cases for sample in case.samples for name in sample.metrics)
     return [name for name in names if name not in BOUNDED_METRICS + BUDGET_METRICS]

@@ -29,7 +29,7 @@ function make(tag, attributes = {}, ...children) {
 
 // A name that may go on in the next line after its dots, slashes and the like.
 function name(text) {
-  return plain(text).split(/(?<=[./[]|::|_(?=.{6}))/).flatMap((piece) => [piece, document.createElement("wbr")]);
+  return plain(text).split(/(?<=[./[]|::|_(?=.{4}))/).flatMap((piece) => [piece, document.createElement("wbr")]);
 }
 
 function data(name) {

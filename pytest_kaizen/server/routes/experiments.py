@@ -8,10 +8,10 @@ from functools import partial
 from starlette.types import ASGIApp
 
 from ... import models
+from ...pipeline.figures import figures_of
 from ...platforms.kalmia.arrived import shown
 from ...platforms.kalmia.wire import Experiment, ExperimentCreate, ExperimentDetail, ExperimentList
 from ...store import Store
-from ..figures import figures_of
 from ..operation import Access, Call, Operation
 from ..problem import Refusal
 from .integrations import found_elsewhere

@@ -11,7 +11,8 @@ from pydantic import RootModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from ...capture.build import cost_of
-from ...models import Score, ScoreSource, SpanKind, Trace
+from ...models import SpanKind, Trace
+from ...pipeline.ratings import rate, rated
 from ...platforms.base.failure import validation_text
 from ...platforms.kalmia.arrived import arrived, project_of, shown
 from ...platforms.kalmia.wire import (
@@ -31,8 +32,6 @@ from ..operation import Access, Call, Operation
 from ..problem import Refusal
 from ..state import State
 
-#: The score that a rating is.
-RATING = "rating"
 _MOST_HITS = 200
 
 
@@ -61,7 +60,8 @@ async def feedback(call: Call, trace_id: str, body: FeedbackRequest) -> Acknowle
     """Rate a trace, also before it has arrived; what is not given stays as it was."""
     redactor = call.state.redactor.apart()
     comment = None if body.comment is None else redactor.text(body.comment)
-    await call.write(partial(_rate, trace_id, Rating(rating=body.rating, comment=comment)))
+    rating = Rating(rating=body.rating, comment=comment)
+    await call.write(lambda store: rate(store, trace_id, rating))
     return Acknowledged()
 
 
@@ -101,24 +101,7 @@ def _store(state: State, parts: Sequence[_Arrived], store: Store) -> None:
         if known is not None:
             trace = _priced(state, arrived(known, part, fresh.created_at))
         if trace != known:
-            store.intake.put([_rated(trace, store.ratings.one(trace.id))])
-
-
-def _rate(trace_id: str, given: Rating, store: Store) -> None:
-    rating = store.ratings.put(trace_id, given)
-    trace = store.intake.one(trace_id)
-    if trace is not None:
-        store.intake.put([_rated(trace, rating)])
-
-
-def _rated(trace: Trace, rating: Rating | None) -> Trace:
-    """Return a trace with its rating as a score; a comment alone is kept beside it."""
-    if rating is None or rating.rating is None:
-        return trace
-    others = [score for score in trace.scores if (score.name, score.source) != (RATING, ScoreSource.HUMAN)]
-    value = 1.0 if rating.rating == "up" else 0.0
-    score = Score(name=RATING, value=value, source=ScoreSource.HUMAN, reason=rating.comment)
-    return trace.model_copy(update={"scores": [*others, score]})
+            store.intake.put([rated(trace, store.ratings.one(trace.id))])
 
 
 def _priced(state: State, trace: Trace) -> Trace:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from operator import itemgetter
 from time import monotonic
 from typing import Self
 
@@ -19,19 +20,14 @@ from ...config import Config
 from ...errors import JobError, StoreError
 from ...models import Job
 from ...pipeline import jobs
-from ...store import Store
 from ...store.workspaces import OpenWorkspace, Workspaces
 from .kinds import KINDS, Assignment
 
 _log = logging.getLogger("pytest_kaizen.server")
-#: How often to look in all workspaces: for jobs of processes that died, and of those that are busy.
+#: How often to look in all workspaces: for jobs of processes that died or are busy, and that were put off.
 _SWEEP_S = 30.0
 #: What is under way when the worker is told to stop has so long to come to its next step.
 _STOP_S = 10.0
-_KEY_IS_GONE = (
-    "the key that came with the request was in the memory of a process that has ended; "
-    "ask again: what the model answered is not paid for twice"
-)
 
 
 class Worker:
@@ -60,7 +56,6 @@ class Worker:
         self._crowded = threading.Event()
         self._lock = threading.Lock()
         self._mine: dict[str, threading.Thread] = {}
-        self._keys: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="kaizen-worker", daemon=True)
 
     def __repr__(self) -> str:
@@ -81,22 +76,13 @@ class Worker:
         for thread in working:
             thread.join(max(until - monotonic(), 0))
 
-    def begin(self, workspace: str, job: Job | None = None, key: str | None = None) -> None:
-        """See to it that what a workspace has to do is begun soon.
-
-        Args:
-            workspace: The id of the workspace.
-            job: A job that was stored just now.
-            key: The key for its model. It is in memory alone, so only this process can do the job.
-        """
-        if job is not None and key is not None:
-            with self._lock:
-                self._keys[job.id] = key
+    def begin(self, workspace: str) -> None:
+        """See to it that what a workspace, given by its id, has to do is begun soon."""
         self._woken.put(workspace)
 
     def work_off(self, workspace: OpenWorkspace) -> None:
         """Do all that a workspace has to do, one job after the other, in this thread."""
-        for job in self._doable(workspace.store):
+        for job in jobs.waiting(workspace.store):
             self._do(workspace, job)
 
     def _run(self) -> None:
@@ -115,25 +101,20 @@ class Worker:
                 self._look([known.id for known in self._workspaces.central.workspaces()])
 
     def _look(self, places: list[str]) -> None:
+        found: list[tuple[datetime, OpenWorkspace, Job]] = []
         for place in places:
             try:
                 workspace = self._workspaces.get(place)
-                for job in self._doable(workspace.store):
-                    self._begin(workspace, job)
+                found += [(job.created_at, workspace, job) for job in jobs.waiting(workspace.store)]
             except StoreError as exc:
                 _log.warning("jobs of %s: %s", place, exc)
-
-    def _doable(self, store: Store) -> Iterator[Job]:
-        for job in jobs.waiting(store):
-            if not job.settings.get("own_key") or job.id in self._keys:
-                yield job
-            elif not _is_fresh(job):
-                jobs.give_up(store, job.id, _KEY_IS_GONE)
+        # Who came first is first, so that no workspace can keep the others waiting.
+        for _, workspace, job in sorted(found, key=itemgetter(0)):
+            self._begin(workspace, job)
 
     def _begin(self, workspace: OpenWorkspace, job: Job) -> None:
         with self._lock:
-            # What came with its own key begins at once: nobody else can do it.
-            full = len(self._mine) >= self._most and job.id not in self._keys
+            full = len(self._mine) >= self._most
             if full:
                 self._crowded.set()
             if self._stop.is_set() or full or job.id in self._mine:
@@ -145,23 +126,27 @@ class Worker:
         thread.start()
 
     def _do_and_look(self, workspace: OpenWorkspace, job: Job) -> None:
+        done = False
         try:
-            self._do(workspace, job)
+            done = self._do(workspace, job)
         finally:
             with self._lock:
                 del self._mine[job.id]
             if self._crowded.is_set():
                 self._crowded.clear()
                 self._woken.put(None)
+            elif done:
+                # It may have left something to be done after it.
+                self._woken.put(workspace.id)
 
-    def _do(self, workspace: OpenWorkspace, job: Job) -> None:
-        with self._lock:
-            key = self._keys.pop(job.id, None)
+    def _do(self, workspace: OpenWorkspace, job: Job) -> bool:
+        """Do a job; return whether it was done to its end."""
         store = workspace.store
         try:
+            key = jobs.own_key(store, job)
             self._kinds[job.kind](Assignment(self._config, store, job, key, self._pause))
-        except jobs.HandedBack:
-            _log.info("job %s is handed back", job.id)
+        except jobs.HandedBack as exc:
+            _log.info("job %s is handed back: %s", job.id, exc)
         except JobError as exc:
             # Another process has it, or it was stopped.
             _log.info("job %s: %s", job.id, exc)
@@ -169,12 +154,10 @@ class Worker:
             _log.warning("job %s failed: %s", job.id, jobs.reason_of(exc))
             with suppress(StoreError):
                 jobs.give_up(store, job.id, jobs.reason_of(exc))
+        else:
+            return True
+        return False
 
     def _pause(self) -> None:
         if self._stop.is_set():
-            raise jobs.HandedBack
-
-
-def _is_fresh(job: Job) -> bool:
-    """Whether the process that knows a queued job's key may not have come to it yet."""
-    return job.owner is None and datetime.now(UTC) - job.created_at < timedelta(seconds=jobs.LEASE_S)
+            raise jobs.HandedBack("the process ends")

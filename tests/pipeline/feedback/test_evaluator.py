@@ -132,15 +132,19 @@ def test_what_breaks_costs_its_case_alone(evaluate: Evaluate, failure: Exception
     assert found["lamp"].cost_usd is None
 
 
+@pytest.mark.parametrize("transient", [False, True])
 @pytest.mark.parametrize("judged", [False, True])
-def test_where_nothing_can_be_scored_the_reason_is_raised(evaluate: Evaluate, judged: bool) -> None:
+def test_where_nothing_can_be_scored_the_reason_is_raised(
+    evaluate: Evaluate, judged: bool, transient: bool
+) -> None:
     def breaks(request: LLMRequest) -> str:
         if judged is (request.schema is not None):
-            raise LLMError("no key for m")
+            raise LLMError("no answer of m", transient=transient)
         return answer(request)
 
-    with pytest.raises(ScoreError, match=r"no logged input of 2 could be scored: .*no key for m"):
+    with pytest.raises(ScoreError, match=r"no logged input of 2 could be scored: .*no answer of m") as caught:
         evaluate(FakeLLM(breaks), "urgent", "lamp", "kettle")
+    assert caught.value.transient is transient
 
 
 def test_a_judge_that_breaks_costs_the_case_and_its_answer_counts(evaluate: Evaluate) -> None:

@@ -185,7 +185,7 @@ def test_what_is_missing_is_said_before_anything_is_done(project: Project, githu
 def test_the_repository_is_read_from_the_remote(address: str, project: Project) -> None:
     git(project.top, "remote", "set-url", "origin", address)
     pulls = PullRequests.of(project.config, {"GITHUB_TOKEN": TOKEN})
-    assert repr(pulls._host) == "GitHub('https://api.github.com/repos/acme/the.shop/pulls')"
+    assert repr(pulls._host) == "GitHub('https://api.github.com/repos/acme/the.shop')"
 
 
 def test_where_nobody_searches() -> None:

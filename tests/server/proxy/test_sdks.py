@@ -40,6 +40,7 @@ def only(traces: list[Trace]) -> Trace:
     return trace
 
 
+@pytest.mark.wire("kalmia: POST /api/v1/messages")
 def test_anthropic_plain(llm: ScriptedLLM, serve: Serve, kept: Kept) -> None:
     llm.reply("Hello there")
     with serve(llm.url) as url, claude(url) as client:
@@ -108,6 +109,7 @@ def test_anthropic_errors(
     assert trace.error == trace.spans[0].error == f"{status} {name}: not today"
 
 
+@pytest.mark.wire("kalmia: POST /api/v1/chat/completions")
 def test_openai_plain(llm: ScriptedLLM, serve: Serve, kept: Kept) -> None:
     llm.reply("Hello there")
     with serve(llm.url) as url, gpt(url) as client:

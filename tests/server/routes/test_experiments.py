@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,23 +16,15 @@ from pytest_kaizen.models import Trace
 from pytest_kaizen.platforms.base.background import BACKGROUND
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from tests.server.conftest import Book, MakeSite
-from tests.server.routes.conftest import Way
+from tests.server.routes.conftest import Clients
 
 Connect = Callable[[str], KalmiaClient]
 
 
 @pytest.fixture
-def connect(way: Way, book: Book) -> Iterator[Connect]:
+def connect(clients: Clients) -> Connect:
     """Make clients by the name of a key."""
-    clients: list[KalmiaClient] = []
-
-    def make(name: str) -> KalmiaClient:
-        clients.append(KalmiaClient(book.keys[name], way.url, transport=way.transport))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        client.close()
+    return lambda name: clients.make(KalmiaClient, name)
 
 
 @pytest.fixture
@@ -66,6 +58,7 @@ def call_of(trace_id: str, **metrics: float) -> dict[str, Any]:
     }
 
 
+@pytest.mark.wire("kalmia: POST /api/experiments", "kalmia: GET /api/experiments")
 def test_post_get_experiments(client: KalmiaClient) -> None:
     assert client.list_experiments() == []
     made = client.create_experiment("one", ["a", "b"])
@@ -102,6 +95,7 @@ def test_post_experiments_with_too_many_ids(make_site: MakeSite, book: Book) -> 
         assert caught.value.status_code == 413
 
 
+@pytest.mark.wire("kalmia: GET /api/experiments/{experiment_id}")
 def test_get_an_experiment_whose_traces_arrive_before_and_after(client: KalmiaClient) -> None:
     before = a_trace("t1", "a", metrics={"start": 1.0, "end": 2.0}, scores={"polite": 0.5})
     other = a_trace("t0", "z")
@@ -168,6 +162,7 @@ def test_get_an_experiment_of_another_workspace(client: KalmiaClient, connect: C
     assert stranger.get_experiment(theirs.id).traces == []
 
 
+@pytest.mark.wire("kalmia: POST /api/behaviors", "kalmia: GET /api/behaviors")
 def test_get_post_behaviors(client: KalmiaClient) -> None:
     assert client.list_behaviors() == []
     made = client.create_behavior("loops", "Does the same again.")
@@ -186,6 +181,7 @@ def test_get_post_behaviors(client: KalmiaClient) -> None:
     assert ask(client, "POST", "/api/behaviors", {"label": "x"}).status_code == 422
 
 
+@pytest.mark.wire("kalmia: POST /api/annotations", "kalmia: GET /api/annotations")
 def test_get_post_annotations(client: KalmiaClient) -> None:
     client.ingest([a_trace("one", "a"), a_trace("two", "a")])
     made = [
@@ -222,8 +218,3 @@ def test_annotations_of_another_workspace(client: KalmiaClient, connect: Connect
         stranger.create_annotation("one", "loops", 0.5)
     assert caught.value.status_code == 404
     assert (stranger.list_annotations("one"), stranger.list_behaviors()) == ([], [])
-
-
-@pytest.mark.parametrize("path", ["/api/experiments/x/analysis", "/api/behaviors/detect"])
-def test_what_needs_a_model_is_not_served_yet(client: KalmiaClient, path: str) -> None:
-    assert ask(client, "POST", path, {}).status_code == 404

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,31 +14,17 @@ from pytest_kaizen.errors import CTAuthError, CTError, CTNotFoundError, CTValida
 from pytest_kaizen.models import PromptVersion
 from pytest_kaizen.platforms.base.background import BACKGROUND
 from pytest_kaizen.platforms.kaizen_ct.client import AsyncCTClient
-from tests.server.conftest import Book, Live, Site
+from tests.server.conftest import Book, Site
+from tests.server.routes.conftest import Clients
 
 NOBODY = "11111111-1111-4111-8111-111111111111"
 Connect = Callable[[str], CTClient]
 
 
-@pytest.fixture(params=["in process", "over a socket"])
-def connect(site: Site, book: Book, request: pytest.FixtureRequest) -> Iterator[Connect]:
+@pytest.fixture
+def connect(clients: Clients) -> Connect:
     """Make clients by the name of a key."""
-    clients: list[CTClient] = []
-
-    def make(url: str, transport: httpx.AsyncBaseTransport | None, name: str) -> CTClient:
-        clients.append(CTClient(book.keys.get(name, name), url, transport=transport))
-        return clients[-1]
-
-    if request.param == "in process":
-        transport = httpx.ASGITransport(app=site.app, raise_app_exceptions=False)
-        yield lambda name: make("http://127.0.0.1:8000", transport, name)
-    else:
-        with Live(site.app) as live:
-            yield lambda name: make(live.url, None, name)
-            for client in clients:
-                client.close()
-    for client in clients:
-        client.close()
+    return lambda name: clients.make(CTClient, name)
 
 
 @pytest.fixture
@@ -59,6 +45,7 @@ def ask(
     return BACKGROUND.run(asked())
 
 
+@pytest.mark.wire("kaizen-ct: POST /api/v1/tasks", "kaizen-ct: GET /api/v1/tasks")
 def test_create_task_list_tasks(client: CTClient) -> None:
     made = client.create_task(
         "summarize_ticket",
@@ -78,6 +65,7 @@ def test_create_task_list_tasks(client: CTClient) -> None:
     assert caught.value.status_code == 409
 
 
+@pytest.mark.wire("kaizen-ct: GET /api/v1/tasks/{task_id}", "kaizen-ct: DELETE /api/v1/tasks/{task_id}")
 def test_get_and_delete_task_by_id_or_name(client: CTClient) -> None:
     made = client.create_task("t")
     for given in (str(made.id), str(made.id).upper(), made.id.hex, "t"):
@@ -89,6 +77,7 @@ def test_get_and_delete_task_by_id_or_name(client: CTClient) -> None:
     assert ask(client, "DELETE", "/api/v1/tasks/t").status_code == 404
 
 
+@pytest.mark.wire("kaizen-ct: POST /api/v1/feedback", "kaizen-ct: GET /api/v1/feedback")
 def test_log_feedback_by_task_id(client: CTClient) -> None:
     made = client.create_task("t", feedback_threshold=2)
     for given in (str(made.id), "t"):
@@ -140,6 +129,11 @@ def test_feedback_is_kept_without_secrets(client: CTClient, book: Book) -> None:
     assert secret not in str(book.store("ours").feedback.newest(str(entry.task_id)))
 
 
+@pytest.mark.wire(
+    "kaizen-ct: GET /api/v1/prompts/{task_id}",
+    "kaizen-ct: GET /api/v1/prompts/{task_id}/versions",
+    "kaizen-ct: POST /api/v1/prompts/{task_id}/activate",
+)
 def test_get_prompt_and_activate_prompt(client: CTClient, book: Book) -> None:
     client.create_task("t")
     with pytest.raises(CTNotFoundError, match="no version of the prompt of 't' is active"):
@@ -167,6 +161,11 @@ def test_get_prompt_and_activate_prompt(client: CTClient, book: Book) -> None:
         client.activate_prompt("t", NOBODY)
 
 
+@pytest.mark.wire(
+    "kaizen-ct: POST /api/v1/traces",
+    "kaizen-ct: GET /api/v1/traces",
+    "kaizen-ct: POST /api/v1/traces/{trace_id}/score",
+)
 def test_log_trace_and_score(client: CTClient) -> None:
     task = client.create_task("t", feedback_source="traces")
     trace = client.log_trace(
@@ -195,6 +194,12 @@ def test_log_trace_and_score(client: CTClient) -> None:
         client.score(NOBODY, 1.0)
 
 
+@pytest.mark.wire(
+    "kaizen-ct: GET /api/v1/keys/status",
+    "kaizen-ct: GET /api/v1/keys",
+    "kaizen-ct: POST /api/v1/keys",
+    "kaizen-ct: DELETE /api/v1/keys/{key_id}",
+)
 def test_keys(client: CTClient, connect: Connect) -> None:
     admin = connect("rules")
     assert ask(admin, "GET", "/api/v1/keys/status").json() == {"has_keys": True, "count": 6}
@@ -213,6 +218,7 @@ def test_keys(client: CTClient, connect: Connect) -> None:
     assert ask(admin, "DELETE", f"/api/v1/keys/{made['id']}").status_code == 404
 
 
+@pytest.mark.wire("kaizen-ct: POST /api/v1/keys/bootstrap")
 def test_bootstrap_makes_the_first_key_only(connect: Connect) -> None:
     refused = ask(connect("all"), "POST", "/api/v1/keys/bootstrap", json={"label": "x"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN")
@@ -258,3 +264,18 @@ async def test_the_async_client(site: Site, book: Book) -> None:
     async with AsyncCTClient(book.keys["both"], "http://127.0.0.1:8000", transport=transport) as client:
         made = await client.create_task("t")
         assert await client.list_tasks() == [made]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "problem"),
+    [
+        ("/traces", {"task_id": "t", "latency_ms": 1e300}, "body.latency_ms: Input should be less"),
+        ("/traces", {"task_id": "t", "latency_ms": -1}, "body.latency_ms: Input should be greater"),
+        ("/feedback", {"task_id": ""}, "body: Value error, task_id or task_name is required"),
+        ("/tasks", {"name": "u", "feedback_source": "elsewhere"}, "body.feedback_source: Input should be"),
+        ("/tasks", {"name": "u", "cost_budget": 0}, "body.cost_budget: Input should be greater"),
+    ],
+)
+def test_values_that_are_none(client: CTClient, path: str, body: dict[str, object], problem: str) -> None:
+    answer = ask(client, "POST", f"/api/v1{path}", body)
+    assert (answer.status_code, answer.json()["detail"][: len(problem)]) == (422, problem)

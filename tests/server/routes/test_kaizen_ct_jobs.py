@@ -82,10 +82,10 @@ def make_task(client: CTClient, book: Book, entries: int, **fields: Any) -> str:
     return str(task.id)
 
 
-def give_prompt(client: CTClient, book: Book) -> None:
+def give_prompt(client: CTClient, book: Book, name: str = "triage") -> None:
     """Make the first version of the prompt, as an operator's other client does."""
     store = book.store("ours")
-    task = store.tasks.find("triage")
+    task = store.tasks.find(name)
     assert task is not None
     add_first(store, task, "Sort the ticket.", datetime.now(UTC))
 
@@ -101,6 +101,7 @@ async def ask(site: Site, path: str, key: str = "both") -> httpx.Response:
         return await http.get(path)
 
 
+@pytest.mark.wire("kaizen-ct: POST /api/v1/optimize/{task_id}", "kaizen-ct: GET /api/v1/jobs/{job_id}")
 def test_optimize_get_job_and_activate_what_it_found(
     client: CTClient, site: Site, book: Book, model: ScriptedLLM
 ) -> None:
@@ -139,6 +140,7 @@ def test_optimize_get_job_and_activate_what_it_found(
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kaizen-ct: GET /api/v1/jobs")
 async def test_list_jobs(site: Site, book: Book, transport: httpx.AsyncBaseTransport) -> None:
     """GET /jobs?task_id=: a bare array, the newest first."""
     store = book.store("ours")
@@ -231,6 +233,7 @@ def test_scores_of_traces_count_where_they_are_the_feedback(client: CTClient, bo
     assert job.triggered_by == "threshold"
 
 
+@pytest.mark.wire("shared: one job, in the words of each platform")
 def test_a_job_says_what_it_does(client: CTClient, book: Book) -> None:
     """The statuses of the table by step, and a job that was stopped."""
     make_task(client, book, 0)

@@ -17,6 +17,7 @@ from pytest_kaizen.platforms.base.background import BACKGROUND
 from pytest_kaizen.platforms.kalmia.arrived import shown
 from pytest_kaizen.platforms.kalmia.client import AsyncKalmiaClient
 from tests.server.conftest import Book, Live, MakeSite, Site
+from tests.server.routes.conftest import Clients
 
 GOLDEN = json.loads(
     (Path(__file__).parents[2] / "golden" / "kalmia" / "ingest.json").read_text(encoding="utf-8")
@@ -28,9 +29,8 @@ COSTLY: dict[str, Any] = {"start": 1.0, "end": None, "cost": 0.5}
 
 
 @pytest.fixture
-def client(site: Site, book: Book) -> KalmiaClient:
-    transport = httpx.ASGITransport(app=site.app, raise_app_exceptions=False)
-    return KalmiaClient(book.keys["both"], "http://127.0.0.1:8000", transport=transport)
+def client(clients: Clients) -> KalmiaClient:
+    return clients.make(KalmiaClient, "both")
 
 
 def send(client: KalmiaClient, body: Any, path: str = "/api/v1/traces/ingest") -> httpx.Response:
@@ -57,6 +57,7 @@ def part(**more: Any) -> dict[str, Any]:
     return {"id": "s", "spans": [span(**more)]}
 
 
+@pytest.mark.wire("kalmia: POST /api/v1/traces/ingest")
 def test_ingest_and_list_as_it_came(client: KalmiaClient, book: Book) -> None:
     assert send(client, [GOLDEN]).json() == {"rejected": []}
     (listed,) = client.list_traces().traces
@@ -173,6 +174,7 @@ def test_a_batch_that_is_refused(make_site: MakeSite, book: Book, body: Any, sta
     assert send(client, body).status_code == status
 
 
+@pytest.mark.wire("kalmia: GET /api/v1/traces")
 def test_list_by_project_and_provider_page_by_page(client: KalmiaClient) -> None:
     names = {"anthropic chat": None, "openai chat": None, "chat": "gpt-5-mini", "other": "claude-x"}
     for number in range(8):
@@ -216,6 +218,7 @@ def test_a_cursor_that_is_none(client: KalmiaClient, site: Site, book: Book) -> 
     assert [BACKGROUND.run(asked(cursor)) for cursor in ("x", "eA==", "ü", "fA==")] == [422] * 4
 
 
+@pytest.mark.wire("kalmia: POST /api/v1/traces/{trace_id}/feedback")
 def test_feedback(client: KalmiaClient, book: Book) -> None:
     send(client, GOLDEN)
     client.submit_feedback(ROOT, "down")
@@ -237,6 +240,7 @@ def test_feedback_before_its_trace_and_with_an_odd_id(client: KalmiaClient, book
     assert (rating.value, rating.reason) == (1.0, "nice")
 
 
+@pytest.mark.wire("kalmia: POST /api/traces/search")
 def test_search(client: KalmiaClient, book: Book) -> None:
     send(client, [GOLDEN, {"id": "other", "project_id": "p", "output": "Hi there, lamp"}])
     book.open("ours").index(anyway=True)

@@ -71,6 +71,7 @@ async def refused(call: Any) -> tuple[int | None, str]:
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: GET /agents", "kate: POST /agents")
 async def test_get_and_post_agents(client: KateClient, agent: Agent) -> None:
     assert str(UUID(agent.id)) == agent.id
     assert (agent.name, agent.domain, agent.objective) == ("Support bot", "support", "Answer tickets.")
@@ -89,6 +90,11 @@ async def test_get_and_post_agents(client: KateClient, agent: Agent) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire(
+    "kate: GET /agents/{agent_id}",
+    "kate: PATCH /agents/{agent_id}",
+    "kate: DELETE /agents/{agent_id}",
+)
 async def test_get_patch_and_delete_an_agent(client: KateClient, agent: Agent) -> None:
     assert await client.agents.get(agent.id) == agent
     changed = await client.agents.update(agent.id, objective="sk-ant-" + "q" * 40)
@@ -105,6 +111,7 @@ async def test_get_patch_and_delete_an_agent(client: KateClient, agent: Agent) -
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: GET /agents/{agent_id}/runs")
 async def test_get_runs_newest_first(client: KateClient, agent: Agent) -> None:
     assert await client.runs.list(agent.id) == []
     made = [await client.runs.create(agent.id) for _ in range(7)]
@@ -114,6 +121,7 @@ async def test_get_runs_newest_first(client: KateClient, agent: Agent) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: POST /agents/{agent_id}/runs", "kate: GET /agents/{agent_id}/runs/{run_id}")
 async def test_post_runs_with_and_without_an_id(client: KateClient, agent: Agent) -> None:
     answer = await ask(client, "POST", f"/agents/{agent.id}/runs", json={"trigger": "test", "run_id": RUN})
     assert answer.status_code == 201
@@ -152,6 +160,7 @@ async def test_an_agent_with_an_id_of_its_own_begins_with_its_first_run(client: 
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: POST /agents/{agent_id}/runs/{run_id}/complete")
 async def test_post_complete(client: KateClient, agent: Agent, book: Book) -> None:
     run = await client.runs.create(agent.id)
     done = await client.runs.complete(agent.id, run_id=run.id)
@@ -170,6 +179,10 @@ async def test_post_complete(client: KateClient, agent: Agent, book: Book) -> No
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire(
+    "kate: GET /agents/{agent_id}/runs/{run_id}/spans",
+    "kate: POST /agents/{agent_id}/runs/{run_id}/spans",
+)
 async def test_get_and_post_spans_in_both_vocabularies(client: KateClient, agent: Agent) -> None:
     run = await client.runs.create(agent.id)
     path = f"/agents/{agent.id}/runs/{run.id}/spans"
@@ -251,6 +264,7 @@ async def test_post_spans_at_most_60_times_a_minute(
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: POST /agents/{agent_id}/runs/enqueue")
 async def test_post_enqueue_of_an_agent_that_nobody_declared(client: KateClient, agent: Agent) -> None:
     status, text = await refused(client.runs.enqueue(agent.id, user_input="Go"))
     assert (status, "has not declared how to run agent" in text) == (409, True)
@@ -259,6 +273,7 @@ async def test_post_enqueue_of_an_agent_that_nobody_declared(client: KateClient,
 
 
 @pytest.mark.asyncio
+@pytest.mark.wire("kate: GET /agents/{agent_id}/eval/summary")
 async def test_get_eval_summary(client: KateClient, agent: Agent, book: Book) -> None:
     summary = await client.evals.summary(agent.id)
     assert (summary.intelligence_summary, summary.overall_score) == ("No runs yet.", None)

@@ -1,8 +1,8 @@
-"""The rows of Kayba's page about traces, asked by its own client: in this process and over a socket."""
+"""The rows of Kayba's page about traces, asked by its own client."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -11,6 +11,7 @@ from pytest_kaizen import KaybaClient
 from pytest_kaizen.errors import KaybaAPIError
 from pytest_kaizen.models import new_trace_id
 from tests.server.conftest import Book, Live, Site
+from tests.server.routes.conftest import Clients
 
 Connect = Callable[[str], KaybaClient]
 FILES = [
@@ -19,24 +20,19 @@ FILES = [
 ]
 
 
-@pytest.fixture(params=["in process", "over a socket"])
-def connect(site: Site, book: Book, request: pytest.FixtureRequest) -> Iterator[Connect]:
-    if request.param == "in process":
-        transport = httpx.ASGITransport(app=site.app, raise_app_exceptions=False)
-        yield lambda name: KaybaClient(book.keys[name], "http://127.0.0.1:8000/api", transport=transport)
-        return
-    clients: list[KaybaClient] = []
-
-    def make(name: str) -> KaybaClient:
-        clients.append(KaybaClient(book.keys[name], f"{live.url}/api"))
-        return clients[-1]
-
-    with Live(site.app) as live:
-        yield make
-        for client in clients:
-            client.close()
+@pytest.fixture
+def connect(clients: Clients) -> Connect:
+    """Make clients by the name of a key."""
+    return lambda name: clients.make(KaybaClient, name, "/api")
 
 
+@pytest.mark.wire(
+    "kayba: GET /api/traces",
+    "kayba: POST /api/traces",
+    "kayba: GET /api/traces/{trace_id}",
+    "kayba: DELETE /api/traces/{trace_id}",
+    "kayba: POST /api/traces/batch",
+)
 def test_upload_list_get_batch_delete(connect: Connect) -> None:
     client = connect("both")
     uploaded = client.upload_traces(FILES)
@@ -85,6 +81,7 @@ def test_another_workspace_has_none_of_it(connect: Connect) -> None:
             ask(meta["id"])
 
 
+@pytest.mark.wire("shared: one trace, whoever sent it")
 def test_one_trace_is_one_trace(connect: Connect, site: Site, book: Book) -> None:
     """Sent as Kalmia's, scored as Kaizen CT's, listed as Kayba's."""
     with Live(site.app) as live, httpx.Client(base_url=live.url) as http:

@@ -8,29 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from pytest_kaizen import KaybaClient
-from pytest_kaizen.errors import KaybaAPIError
-from pytest_kaizen.models import Insight, InsightStatus
+from pytest_kaizen.errors import JobError, KaybaAPIError
+from pytest_kaizen.models import Insight, InsightStatus, JobStatus, Spend
+from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.scripted import Request, ScriptedLLM
+from pytest_kaizen.store import secret_key
 from tests.server.conftest import Book, Site
+from tests.server.routes.conftest import Clients
 
+NOBODY = "11111111-1111-4111-8111-111111111111"
 OWN_KEY = "sk-ant-own-" + "k" * 40
 Connect = Callable[[str], KaybaClient]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def home(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
-def connect(site: Site, book: Book) -> Connect:
-    transport = httpx.ASGITransport(app=site.app, raise_app_exceptions=False)
-    return lambda name: KaybaClient(book.keys[name], "http://127.0.0.1:8000/api", transport=transport)
+def connect(clients: Clients) -> Connect:
+    """Make clients by the name of a key."""
+    return lambda name: clients.make(KaybaClient, name, "/api")
 
 
 @pytest.fixture
@@ -60,6 +57,16 @@ def refusal(ask: Callable[[], object]) -> tuple[str, int | None]:
     return caught.value.message, caught.value.status_code
 
 
+@pytest.mark.wire(
+    "kayba: POST /api/insights/generate",
+    "kayba: GET /api/insights",
+    "kayba: PATCH /api/insights/{insight_id}",
+    "kayba: GET /api/jobs/{job_id}",
+    "kayba: POST /api/jobs/{job_id}",
+    "kayba: POST /api/prompts/generate",
+    "kayba: GET /api/prompts",
+    "kayba: GET /api/prompts/{prompt_id}",
+)
 def test_from_traces_to_a_prompt(client: KaybaClient, site: Site, model: ScriptedLLM) -> None:
     """POST /insights/generate, GET and POST /jobs/:id, GET and PATCH /insights, and all of /prompts."""
     model.reply(answer)
@@ -67,7 +74,18 @@ def test_from_traces_to_a_prompt(client: KaybaClient, site: Site, model: Scripte
     job_id = client.generate_insights([first], model="claude-haiku-4-5", epochs=1, reflector_mode="standard")[
         "jobId"
     ]
-    assert client.get_job(job_id) == {"jobId": job_id, "status": "queued"}
+    queued = client.get_job(job_id)
+    assert {**queued, "createdAt": ""} == {
+        "jobId": job_id,
+        "status": "queued",
+        "createdAt": "",
+        "kind": "insights",
+        "task": "default",
+        "step": "",
+        "spend": {"rollouts": 0, "calls": 0, "usd": 0.0},
+    }
+    assert client.list_jobs() == client.list_jobs("default", "insights", 1) == [queued]
+    assert client.list_jobs("default", "optimize") == client.list_jobs("other") == []
     assert refusal(client.generate_insights) == (
         "insights of 'default' are being drawn already; wait for that job",
         409,
@@ -143,6 +161,7 @@ def test_what_is_not_there(client: KaybaClient, connect: Connect, book: Book) ->
         lambda: client.get_prompt("default"),
     ):
         assert refusal(ask)[1] == 404
+    assert stranger.list_jobs() == []
     assert stranger.list_insights() == {"insights": []}
     assert stranger.list_prompts() == []
 
@@ -195,6 +214,45 @@ def test_a_key_that_comes_with_the_request_is_kept_nowhere(
         kept = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
         assert job_id.encode() in kept
         assert OWN_KEY.encode() not in kept
+
+
+def test_a_key_that_cannot_be_kept_encrypted_is_refused(
+    client: KaybaClient, book: Book, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if home == "sqlite":
+        pytest.skip("beside a file there is room for a key")
+    monkeypatch.delenv(secret_key.VARIABLE)
+    upload(client, "one.md")
+    message, status = refusal(lambda: client.generate_insights(anthropic_key=OWN_KEY))
+    assert status == 409
+    assert message.startswith("set KAIZEN_SECRET_KEY")
+    assert book.store("ours").jobs.newest() == []
+
+
+@pytest.mark.asyncio
+async def test_cancel(site: Site, book: Book, client: KaybaClient) -> None:
+    """POST /jobs/{id}/cancel: queued and running jobs, of any kind; what has ended stays as it is."""
+    store = book.store("ours")
+    queued = jobs.create(store, "optimize", "a", {})
+    running = jobs.start(store, "insights", "a", {})
+    done = jobs.start(store, "insights", "b", {})
+    jobs.finish(store, done)
+    async with site.client("both") as http:
+        for job in (queued, running, done):
+            answer = await http.post(f"/api/jobs/{job.id}/cancel")
+            assert (answer.status_code, answer.json()["jobId"]) == (200, job.id)
+        assert (await http.post(f"/api/jobs/{NOBODY}/cancel")).status_code == 404
+    async with site.client("stranger") as http:
+        assert (await http.post(f"/api/jobs/{queued.id}/cancel")).status_code == 404
+    stopped = [store.jobs.one(job.id).status for job in (queued, running, done)]
+    assert stopped == [JobStatus.STOPPED, JobStatus.STOPPED, JobStatus.COMPLETED]
+    shown = client.get_job(queued.id)
+    assert (shown["status"], shown["error"]) == ("failed", "the job was stopped")
+    # The process that has it ends with the next thing it stores.
+    with pytest.raises(JobError, match="was stopped"):
+        jobs.progress(store, running, "more", Spend())
+    site.work_off()
+    assert store.jobs.one(queued.id).owner is None
 
 
 def test_without_any_key_the_job_fails_with_that_reason(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from pytest_kaizen.models import Job, JobStatus, Trace
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.insights import KIND, Study
 from pytest_kaizen.scripted import Request, ScriptedLLM
+from pytest_kaizen.server.work import worker as worker_module
 from pytest_kaizen.server.work.kinds import KINDS, Assignment
 from pytest_kaizen.server.work.worker import Worker
 from pytest_kaizen.store import Store
@@ -66,7 +69,7 @@ def test_jobs_of_all_workspaces_are_done(book: Book, ours: OpenWorkspace) -> Non
     with make_worker(book, complete) as worker:
         until(ours.store, before, JobStatus.COMPLETED)
         after = jobs.create(theirs.store, "odd", "b", {})
-        worker.begin(theirs.id, after)
+        worker.begin(theirs.id)
         assert until(theirs.store, after, JobStatus.COMPLETED).result == {"done": True}
 
 
@@ -93,6 +96,26 @@ def test_a_kind_that_nobody_knows_fails(book: Book, ours: OpenWorkspace) -> None
     assert ours.store.jobs.one(job.id).error == "KeyError: 'other'"
 
 
+def test_what_a_job_leaves_to_be_done_is_begun_at_once(
+    book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_SWEEP_S", 10.0 * PATIENCE_S)
+
+    def leaves(work: Assignment) -> None:
+        complete(work)
+        if work.job.task == "first":
+            jobs.create(work.store, "odd", "second", {})
+
+    job = jobs.create(ours.store, "odd", "first", {})
+    with make_worker(book, leaves) as worker:
+        worker.begin(ours.id)
+        until(ours.store, job, JobStatus.COMPLETED)
+        end = time.monotonic() + PATIENCE_S
+        while not ours.store.jobs.newest("second", status="completed"):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
 def test_no_more_at_once_than_allowed(book: Book, ours: OpenWorkspace) -> None:
     gate, lock = threading.Event(), threading.Lock()
     most = now = 0
@@ -115,6 +138,57 @@ def test_no_more_at_once_than_allowed(book: Book, ours: OpenWorkspace) -> None:
         for job in waiting:
             until(ours.store, job, JobStatus.COMPLETED)
     assert most == 2
+
+
+def test_who_came_first_is_first_in_all_workspaces(book: Book, ours: OpenWorkspace) -> None:
+    done: list[str] = []
+
+    def note(work: Assignment) -> None:
+        done.append(work.job.task)
+        complete(work)
+
+    places = [ours, book.open("theirs"), ours, book.open("theirs"), ours]
+    waiting = [jobs.create(place.store, "odd", str(n), {}) for n, place in enumerate(places)]
+    # What was stored before any worker was there is found by the first that is.
+    with make_worker(book, note, at_once=1):
+        for place, job in zip(places, waiting, strict=True):
+            until(place.store, job, JobStatus.COMPLETED)
+    assert done == ["0", "1", "2", "3", "4"]
+
+
+def test_a_failure_that_may_pass_puts_a_job_off(book: Book, ours: OpenWorkspace) -> None:
+    """Each time for longer, and not forever; any other failure ends it at once."""
+    failures: list[Exception] = [LLMError("overloaded", status=529, transient=True)] * (jobs.RETRIES + 1)
+
+    def breaks(work: Assignment) -> None:
+        with jobs.running(work.store, jobs.claim(work.store, work.job.id)):
+            raise failures.pop()
+
+    worker = make_worker(book, breaks)
+    job = jobs.create(ours.store, "odd", "a", {})
+    waits: list[float] = []
+    for _ in range(jobs.RETRIES):
+        began = datetime.now(UTC)
+        worker.work_off(ours)
+        known = ours.store.jobs.one(job.id)
+        assert (known.status, known.error) == (JobStatus.QUEUED, None)
+        assert known.step.endswith("UTC: overloaded")
+        assert known.not_before is not None
+        waits.append((known.not_before - began).total_seconds())
+        left = len(failures)
+        worker.work_off(ours)
+        assert len(failures) == left  # It is not its time.
+        claimed = jobs.claim(ours.store, job.id)
+        ours.store.jobs.write(claimed.model_copy(update={"status": JobStatus.QUEUED}), began)
+    assert [round(wait / 60) for wait in waits] == [0, 1, 4, 16]
+    worker.work_off(ours)
+    known = ours.store.jobs.one(job.id)
+    assert (known.status, known.error, failures) == (JobStatus.FAILED, "overloaded", [])
+
+    failures.append(LLMError("no key"))
+    other = jobs.create(ours.store, "odd", "b", {})
+    worker.work_off(ours)
+    assert ours.store.jobs.one(other.id).status is JobStatus.FAILED
 
 
 def test_a_server_that_stops_hands_its_jobs_back(book: Book, ours: OpenWorkspace) -> None:
@@ -144,29 +218,41 @@ def test_a_job_under_way_elsewhere_or_stopped_is_left_alone(book: Book, ours: Op
     assert ours.store.jobs.one(stopped.id).status is JobStatus.STOPPED
 
 
-def test_a_key_that_is_gone_fails_its_job(book: Book, ours: OpenWorkspace) -> None:
-    """Whoever does not know the key leaves a fresh job to the one who does, and ends an old one."""
-    given: list[str | None] = []
+def test_a_key_that_came_with_a_job_reaches_any_worker_and_goes_with_its_end(
+    book: Book, ours: OpenWorkspace
+) -> None:
+    given: list[str] = []
 
     def note(work: Assignment) -> None:
-        given.append(work.key)
+        assert work.key is not None
+        assert "secret-key" not in repr(work)
+        given.append(work.key.get_secret_value())
+        assert kept(ours.store, work.job)
         complete(work)
 
-    fresh = jobs.create(ours.store, "odd", "a", {"own_key": True})
-    make_worker(book, note).work_off(ours)
-    assert ours.store.jobs.one(fresh.id).status is JobStatus.QUEUED
-    knows = make_worker(book, note)
-    knows.begin(ours.id, fresh, "k")
-    knows.work_off(ours)
-    assert ours.store.jobs.one(fresh.id).status is JobStatus.COMPLETED
-    assert given == ["k"]
+    def kept(store: Store, job: Job) -> bool:
+        return bool(store.sealed.shown("job", job.id))
 
-    long_ago = datetime.now(UTC) - timedelta(seconds=2 * jobs.LEASE_S)
-    old = fresh.model_copy(update={"id": "old", "created_at": long_ago})
-    ours.store.jobs.add(old, silent_since=long_ago)
+    def ask(task: str) -> Job:
+        return jobs.create(ours.store, "odd", task, {"own_key": True}, key="secret-key")
+
+    done = ask("a")
     make_worker(book, note).work_off(ours)
-    assert "ask again" in (ours.store.jobs.one("old").error or "")
-    assert given == ["k"]
+    assert (ours.store.jobs.one(done.id).status, given) == (JobStatus.COMPLETED, ["secret-key"])
+    cancelled, dead = ask("b"), ask("c")
+    jobs.stop(ours.store, cancelled.id)
+    claimed = jobs.claim(ours.store, dead.id)
+    ours.store.jobs.write(claimed, datetime.now(UTC) - timedelta(seconds=2 * jobs.LEASE_S))
+    assert kept(ours.store, dead)
+    jobs.create(ours.store, "odd", "c", {})  # It takes the place of the dead one.
+    assert [kept(ours.store, job) for job in (done, cancelled, dead)] == [False] * 3
+
+    gone = ask("d")
+    ours.store.sealed.forget("job", gone.id)
+    make_worker(book, note).work_off(ours)
+    known = ours.store.jobs.one(gone.id)
+    assert known.status is JobStatus.FAILED
+    assert (known.error or "").endswith("is gone; ask anew, with the key")
 
 
 def lessons(request: Request) -> str:
@@ -177,12 +263,19 @@ def lessons(request: Request) -> str:
     return json.dumps({"lessons": [{**texts, "evidence": [1], "confidence": "high", "rule": rule}]})
 
 
-def test_a_killed_worker_is_taken_over_and_nothing_is_paid_twice(
-    book: Book,
-    ours: OpenWorkspace,
-    place: Path | str,
-    model: ScriptedLLM,
-    monkeypatch: pytest.MonkeyPatch,
+@contextmanager
+def worker_process(place: Path | str, *, lease_s: float) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process with a worker, which the end of the block kills."""
+    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(place), str(lease_s)]
+    with subprocess.Popen(command, env=dict(os.environ)) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_killed_worker_is_taken_over_by_another_and_nothing_is_paid_twice(
+    book: Book, ours: OpenWorkspace, place: Path | str, model: ScriptedLLM
 ) -> None:
     traces = [
         Trace(
@@ -203,31 +296,26 @@ def test_a_killed_worker_is_taken_over_and_nothing_is_paid_twice(
 
     model.reply(answer)
     job = jobs.create(ours.store, KIND, study.task, study.settings)
-    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(place)]
-    with subprocess.Popen(command, env=dict(os.environ)) as process:
-        try:
-            end = time.monotonic() + PATIENCE_S
-            while len(model.requests) < 3:
-                assert time.monotonic() < end
-                assert process.poll() is None
-                time.sleep(0.02)
-            first = ours.store.jobs.one(job.id)
-        finally:
-            process.kill()
+    with worker_process(place, lease_s=60) as process:
+        end = time.monotonic() + PATIENCE_S
+        while len(model.requests) < 3:
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.02)
+        first = ours.store.jobs.one(job.id)
+    assert process.returncode == -signal.SIGKILL
     killed.set()
     assert first.status is JobStatus.RUNNING
     assert first.spend.calls > 0
     paid = [json.dumps(request.body, sort_keys=True) for request in model.requests]
 
     config = Config(root=Path(), store=Path("unused.db"))
-    successor = Worker(config, book.workspaces, KINDS)
-    successor.work_off(ours)
+    Worker(config, book.workspaces, KINDS).work_off(ours)
     assert ours.store.jobs.one(job.id).owner == first.owner  # It may live: it showed so just now.
-    monkeypatch.setattr(jobs, "LEASE_S", 0.0)
-    successor.work_off(ours)
-    done = ours.store.jobs.one(job.id)
-    assert (done.status, done.error) == (JobStatus.COMPLETED, None)
-    assert done.owner != first.owner
+    with worker_process(place, lease_s=0.5) as successor:
+        done = until(ours.store, job, JobStatus.COMPLETED)
+    assert done.error is None
+    assert (done.owner or "").split(":")[1] == str(successor.pid) != str(process.pid)
     asked = Counter(json.dumps(request.body, sort_keys=True) for request in model.requests)
     # The one that was under way when the process was killed had no answer to keep.
     assert {text for text, times in asked.items() if times > 1} == {paid[2]}

@@ -34,7 +34,7 @@ async def search_if_due(call: Call, task: Task) -> None:
         _log.warning("no search for a better prompt of '%s': %s", task.name, exc)
         return
     if job is not None:
-        call.state.worker.begin(call.workspace.id, job)
+        call.state.worker.begin(call.workspace.id)
 
 
 def _due(task: Task, search: Search, store: Store) -> Job | None:

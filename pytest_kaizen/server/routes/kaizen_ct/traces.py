@@ -10,8 +10,6 @@ from starlette.types import ASGIApp
 from ....models import (
     Message,
     Part,
-    Score,
-    ScoreSource,
     Span,
     SpanKind,
     Task,
@@ -19,7 +17,7 @@ from ....models import (
     new_span_id,
     new_trace_id,
 )
-from ....pipeline.feedback.traced import entry_of_trace
+from ....pipeline.ratings import SCORE, score_trace
 from ....platforms.kaizen_ct.wire import ScoreRequest, TraceCreate, TraceResult
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -29,8 +27,6 @@ from .threshold import is_reached, search_if_due
 #: What of a trace of theirs ours has no place for, in its metadata.
 _THEIRS = "kaizen_ct"
 _ONLY_THEIRS = ("model", "tokens", "latency_ms", "source_file", "source_variable")
-#: The name of the one score that a trace of theirs has.
-SCORE = "score"
 
 
 async def create(call: Call, body: TraceCreate) -> TraceResult | ASGIApp:
@@ -105,17 +101,9 @@ def _add(task_id: str, trace: Trace, store: Store) -> TraceResult:
 
 
 def _score(trace_id: str, body: ScoreRequest, reached: list[Task], store: Store) -> TraceResult:
-    trace = trace_of(store, trace_id)
-    given = Score(name=SCORE, value=body.score, source=ScoreSource.SDK)
-    others = [item for item in trace.scores if (item.name, item.source) != (SCORE, ScoreSource.SDK)]
-    metadata = {**trace.metadata, "scored_by": body.scored_by}
-    scored = trace.model_copy(update={"scores": [*others, given], "metadata": metadata})
-    store.intake.put([scored])
-    task = None if trace.task is None else store.tasks.find(trace.task)
-    if task is not None and task.feedback_source == "traces":
-        store.feedback.add(task, entry_of_trace(scored, given, task))
-        if is_reached(store, task):
-            reached.append(task)
+    scored, task = score_trace(store, trace_of(store, trace_id), body.score, body.scored_by)
+    if task is not None and is_reached(store, task):
+        reached.append(task)
     return shown(store, scored)
 
 

@@ -1,8 +1,8 @@
-"""The agent, the run and the trace that a path means."""
+"""The agent and the run that a path means."""
 
 from __future__ import annotations
 
-from ....models import Agent, AgentRun, Trace
+from ....models import Agent, AgentRun
 from ....store import Store
 from ...problem import Refusal
 from ..kaizen_ct.ids import as_uuid
@@ -31,13 +31,3 @@ def run_of(store: Store, agent_id: str, run_id: str) -> AgentRun:
     if run is None:
         raise Refusal(404, f"agent {agent_id!r} has no run {run_id!r}")
     return run
-
-
-def trace_id_of(run: AgentRun) -> str:
-    """Return the id of the trace that a run is: its UUID without hyphens, as OpenTelemetry has ids."""
-    return run.id.replace("-", "")
-
-
-def trace_of(store: Store, run: AgentRun) -> Trace | None:
-    """Return the trace that a run is, whoever sent it; None before anything was sent."""
-    return store.intake.one(trace_id_of(run)) or store.intake.one(run.id)

@@ -7,15 +7,15 @@ from functools import partial
 
 from starlette.types import ASGIApp
 
-from ....models import AgentRun, AgentRunStatus, Span, Trace
-from ....pipeline.live import content_of
+from ....models import AgentRunStatus, Span
+from ....pipeline.agent_runs import add_spans, trace_of
 from ....platforms.kate.wire import SpanList, SpansUploaded, SpanUpload
 from ....store import Store
 from ...metrics import Metrics
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from ..kaizen_ct.ids import as_uuid
-from .known import agent_of, run_of, trace_id_of, trace_of
+from .known import agent_of, run_of
 
 
 def list_spans(call: Call, agent_id: str, run_id: str) -> SpanList:
@@ -40,30 +40,9 @@ def _add(metrics: Metrics, agent_id: str, run_id: str, spans: list[Span], store:
     run = run_of(store, agent_id, run_id)
     if run.status is not AgentRunStatus.RUNNING:
         raise Refusal(409, f"run {run.id!r} is {run.status}; only a running one takes spans")
-    if spans:
-        known = trace_of(store, run)
-        store.intake.put([_with(known or _new(store, run), spans)])
-        if known is None:
-            metrics.traces.labels("kate").inc()
+    if add_spans(store, agent_of(store, agent_id), run, spans):
+        metrics.traces.labels("kate").inc()
     return SpansUploaded(uploaded=len(spans), span_ids=[span.id for span in spans])
-
-
-def _new(store: Store, run: AgentRun) -> Trace:
-    return Trace(
-        id=trace_id_of(run),
-        name=agent_of(store, run.agent_id).name,
-        created_at=run.created_at,
-        metadata={"source": "kate", "agent_id": run.agent_id, "trigger": run.trigger},
-    )
-
-
-def _with(trace: Trace, more: list[Span]) -> Trace:
-    """Return a trace with more spans; what it is about is its last model call, unless somebody said."""
-    spans = [*trace.spans, *more]
-    if trace.metadata.get("source") != "kate":
-        return trace.model_copy(update={"spans": spans})
-    content = content_of(spans)
-    return trace.model_copy(update={"spans": spans, "input": content.input, "output": content.output})
 
 
 OPERATIONS = (

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from .... import models
 from ....errors import JobError, UsageError
 from ....pipeline import jobs
 from ....pipeline.desk import LocalDesk
@@ -30,10 +29,8 @@ class InsightQuery(BaseModel):
 async def generate(call: Call, body: GenerateInsights) -> JobStarted | ASGIApp:
     """Start a job that draws insights from traces, all of them or those named."""
     study = await run_in_threadpool(_study, call, body)
-    made: list[models.Job] = []
-    answer = await call.once(partial(_start, study, made))
-    job = made[-1] if made else None
-    call.state.worker.begin(call.workspace.id, job, body.anthropic_api_key or None)
+    answer = await call.once(partial(_start, study, body.anthropic_api_key or None))
+    call.state.worker.begin(call.workspace.id)
     return answer
 
 
@@ -85,12 +82,12 @@ def _study(call: Call, body: GenerateInsights) -> Study:
     )
 
 
-def _start(study: Study, made: list[models.Job], store: Store) -> JobStarted:
+def _start(study: Study, key: str | None, store: Store) -> JobStarted:
     try:
-        made.append(jobs.create(store, KIND, study.task, study.settings, "api"))
+        job = jobs.create(store, KIND, study.task, study.settings, "api", key=key)
     except JobError:
         raise Refusal(409, f"insights of '{study.task}' are being drawn already; wait for that job") from None
-    return JobStarted(job_id=made[-1].id)
+    return JobStarted(job_id=job.id)
 
 
 def _triage(call: Call, insight_id: str, body: Triage, store: Store) -> Insight:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from ..models import Trace
-from ..pipeline.tally import percentile
 from ..platforms.kalmia.wire import ExperimentMetrics, Latency, MeanScore
+from .tally import percentile
 
 
 def figures_of(traces: Sequence[Trace]) -> ExperimentMetrics:

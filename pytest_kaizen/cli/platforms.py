@@ -1,0 +1,97 @@
+"""Where the commands that speak a platform's API find it: the store of the project, or a server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from .context import config_for
+from .target import target_of
+
+if TYPE_CHECKING:
+    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia, ServerKalmia
+    from pytest_kaizen.pipeline.kate_desk import LocalKate
+    from pytest_kaizen.platforms.kate.client import KateClient
+
+Kalmia: TypeAlias = "LocalKalmia | ServerKalmia"
+Kate: TypeAlias = "LocalKate | KateClient"
+
+T = TypeVar("T")
+#: Seconds for a call: some have a model read many traces before they answer.
+_TIMEOUT_S = 600.0
+
+
+@contextmanager
+def open_kalmia(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[Kalmia]:
+    """Open the place of experiments, behaviours, annotations and ratings.
+
+    Args:
+        args: The parsed arguments, with those of ``add_target_options``.
+        readonly: Only read; a store that is not there is an error then.
+
+    Raises:
+        KaizenError: A setting is wrong, the store cannot be opened, or a call to the server failed.
+    """
+    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia, ServerKalmia
+
+    target = target_of(args, "kalmia")
+    if target is not None:
+        with target.speaking(), ServerKalmia(target.key, target.url, _TIMEOUT_S) as server:
+            yield server
+        return
+    from pytest_kaizen.capture import Redactor
+    from pytest_kaizen.store import Store
+
+    config = config_for(args)
+    with Store.open(config.store, readonly=readonly) as store:
+        yield LocalKalmia(store, Redactor(os.environ, config.redact))
+
+
+@contextmanager
+def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[Kate]:
+    """Open the place of agents and their runs; its calls are run by ``ask``. Raises as ``open_kalmia``."""
+    target = target_of(args, "kate")
+    if target is not None:
+        from pytest_kaizen.platforms.base.background import BACKGROUND
+        from pytest_kaizen.platforms.kate.client import KateClient
+
+        with target.speaking():
+            client = KateClient(target.key, target.url)
+            try:
+                yield client
+            finally:
+                BACKGROUND.run(client.close())
+        return
+    from pytest_kaizen.capture import Redactor
+    from pytest_kaizen.pipeline.kate_desk import LocalKate
+    from pytest_kaizen.store import Store
+
+    config = config_for(args)
+    with Store.open(config.store, readonly=readonly) as store:
+        yield LocalKate(store, Redactor(os.environ, config.redact))
+
+
+def ask(call: Coroutine[Any, Any, T]) -> T:
+    """Wait for a call of Kate's and return its answer."""
+    from pytest_kaizen.platforms.base.background import BACKGROUND
+
+    return BACKGROUND.run(call)
+
+
+def show(args: argparse.Namespace, found: T, text: Callable[[T], str]) -> int:
+    """Print what a command found and return its exit status: with ``--json`` as JSON, else as text.
+
+    A platform's answer is JSON as the platform has it, a list of them a bare array.
+    """
+    print(json.dumps(_plain(found), indent=2) if args.json else text(found))
+    return 0
+
+
+def _plain(found: Any) -> Any:
+    if isinstance(found, list):
+        return [_plain(item) for item in found]
+    return found.to_json() if hasattr(found, "to_json") else found

@@ -1,0 +1,163 @@
+"""Whether a command works on the store of this machine, or on a server that was named.
+
+A server is named on the command line, never by the environment alone. A group that speaks the API of
+a platform declares the options and asks where to go::
+
+    add_target_options(parser)
+    ...
+    target = target_of(args, "kaizen-ct")
+    if target is None:
+        ...  # the store of this machine
+    else:
+        with target.speaking(), CTClient(target.key, target.url) as client:
+            ...
+
+``speaking`` makes one clear line of whatever goes wrong, which ends the command with exit status 1.
+Kayba's commands have all that behind ``cli.desk.open_desk``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pytest_kaizen.errors import PlatformError, UsageError
+
+from .context import config_for
+
+#: What the base URL of a platform has after the address of the server, where that is not nothing.
+_PATHS = {"kayba": "/api"}
+#: Whose key is that of a server of ours, on which all platforms are one.
+_OWN = "kaizen-ct"
+
+
+class Target(NamedTuple):
+    """A server, as one platform's client is to speak to it.
+
+    Attributes:
+        url: The base URL of the platform's API there, without a slash at its end.
+        key: The key.
+        key_from: Where the key comes from: an option or a variable of the environment.
+    """
+
+    url: str
+    key: str
+    key_from: str
+
+    def __repr__(self) -> str:
+        return f"Target({self.url!r}, key from {self.key_from})"
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Say clearly what went wrong with a call in the block.
+
+        Raises:
+            PlatformError: A call failed; the message names the server and, for a key that is not taken
+                (401) or may not do this (403), where the key came from.
+        """
+        try:
+            yield
+        except PlatformError as exc:
+            raise PlatformError(self._said(exc), exc.status_code, exc.detail) from exc
+
+    def _said(self, exc: PlatformError) -> str:
+        if exc.status_code in (401, 403):
+            problem = "does not take the key" if exc.status_code == 401 else "does not let the key do this"
+            return f"{self.url} {problem} ({self.key_from}): {exc.message}"
+        if self.url in exc.message:
+            return exc.message
+        status = "" if exc.status_code is None else f"{exc.status_code}: "
+        return f"{self.url}: {status}{exc.message}"
+
+
+def add_target_options(*parsers: argparse.ArgumentParser) -> None:
+    """Declare on commands that they can work on a server."""
+    for parser in parsers:
+        group = parser.add_argument_group("on a server, in the place of the store on this machine")
+        where = group.add_mutually_exclusive_group()
+        where.add_argument("--server", type=_url, metavar="URL", help="a server of `kaizen serve`")
+        where.add_argument(
+            "--base-url", type=_url, metavar="URL", help="a platform's API, as its own client takes it"
+        )
+        group.add_argument("--api-key", metavar="KEY", help="its key (default: from the environment)")
+
+
+def target_of(args: argparse.Namespace, backend: str) -> Target | None:
+    """Return the server that a command is to work on; None for the store on this machine.
+
+    The key is ``--api-key``, else it is in the environment: for ``--base-url`` under the platform's
+    variable (``backends.NAME.key_env`` in ``kaizen.yaml``), for ``--server`` under that of Kaizen CT
+    before it: ``KAIZEN_API_KEY``, unless it is configured otherwise.
+
+    Args:
+        args: The parsed arguments.
+        backend: Whose API the command speaks, by its name under ``backends``.
+
+    Raises:
+        UsageError: There is a key, and no server.
+        PlatformError: There is a server, and no key.
+        ConfigError: A setting is wrong.
+    """
+    if not is_remote(args):
+        return None
+    given: str = args.server or args.base_url
+    path = _PATHS.get(backend, "") if args.server else ""
+    url = given if given.endswith(path) else f"{given}{path}"
+    variables = _variables(args, backend)
+    if args.api_key is not None:
+        # An empty one would make the client look for another in the environment.
+        if not args.api_key.strip():
+            raise UsageError("--api-key is empty")
+        return Target(url, args.api_key, "--api-key")
+    for variable in variables:
+        if key := os.environ.get(variable, "").strip():
+            return Target(url, key, variable)
+    raise PlatformError(f"no key for {url}: give --api-key, or set {' or '.join(variables)}")
+
+
+def is_remote(args: argparse.Namespace) -> bool:
+    """Say whether a server was named.
+
+    Raises:
+        UsageError: There is a key, and no server.
+    """
+    if args.server or args.base_url:
+        return True
+    if args.api_key is not None:
+        raise UsageError("--api-key is for a server; name it: --server URL or --base-url URL")
+    return False
+
+
+def target_flags(args: argparse.Namespace) -> str:
+    """Return what a command that is suggested needs to work on the same server: `` --server URL``."""
+    if args.server:
+        return f" --server {args.server}"
+    return f" --base-url {args.base_url}" if args.base_url else ""
+
+
+def _variables(args: argparse.Namespace, backend: str) -> list[str]:
+    backends = config_for(args).backends
+    names = [_OWN, backend] if args.server else [backend]
+    settings = [getattr(backends, name.replace("-", "_")) for name in names]
+    return list(dict.fromkeys(found.key_env for found in settings))
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        # Reading the port is what finds it wrong.
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fine = fine and not (parts.query or parts.fragment)
+    except ValueError:
+        fine = False
+    if not fine or "@" in text:
+        # It may hold a password.
+        shown = text.rpartition("@")[2]
+        raise argparse.ArgumentTypeError(
+            f"expected http://HOST… or https://HOST… without a user or a query (found {shown!r})"
+        )
+    return text.rstrip("/")

@@ -1,0 +1,164 @@
+"""Agents and their runs over the local store, by the calls of Kate's client.
+
+They are awaited, as the client's are, so that a command need not know which of them it speaks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from .. import models
+from ..capture import Redactor
+from ..errors import StoreError
+from ..models import AgentRunStatus
+from ..platforms.kate.wire import Agent, NewSpan, Run, SpanList, SpansUploaded, Trigger
+from ..store import Store
+from .agent_runs import add_spans, agent_of_first_run, trace_of
+
+
+class LocalKate:
+    """The local store, behind those calls; all raise ``StoreError`` for what is not there.
+
+    Args:
+        store: The store.
+        redactor: Takes secrets out of what is put in.
+
+    Attributes:
+        agents: The agents.
+        runs: An agent's runs and their spans.
+    """
+
+    def __init__(self, store: Store, redactor: Redactor) -> None:
+        self.agents = LocalAgents(store, redactor)
+        self.runs = LocalRuns(store, redactor)
+
+
+class LocalAgents:
+    """The agents of a store; as ``KateClient.agents``."""
+
+    def __init__(self, store: Store, redactor: Redactor) -> None:
+        self._store = store
+        self._redactor = redactor
+
+    async def list(self) -> list[Agent]:
+        """Return all agents, the newest first."""
+        return [Agent.of(known) for known in self._store.agents.newest()]
+
+    async def get(self, agent_id: str) -> Agent:
+        """Return an agent."""
+        return Agent.of(_agent_of(self._store, agent_id))
+
+    async def create(self, name: str, domain: str = "general", objective: str | None = None) -> Agent:
+        """Make an agent, with a new id."""
+        now = datetime.now(UTC)
+        given = self._redactor.data({"name": name, "domain": domain, "objective": objective})
+        made = models.Agent(**given, created_at=now, updated_at=now)
+        self._store.agents.add(made)
+        return Agent.of(made)
+
+    async def update(
+        self,
+        agent_id: str,
+        *,
+        name: str | None = None,
+        domain: str | None = None,
+        objective: str | None = None,
+    ) -> Agent:
+        """Change an agent; what is None stays."""
+        given = {"name": name, "domain": domain, "objective": objective}
+        changes = self._redactor.data({key: value for key, value in given.items() if value is not None})
+        update = {**changes, "updated_at": datetime.now(UTC)}
+        changed = _agent_of(self._store, agent_id).model_copy(update=update)
+        self._store.agents.update(changed)
+        return Agent.of(changed)
+
+    async def delete(self, agent_id: str) -> None:
+        """Delete an agent with its runs; the traces of the runs stay."""
+        self._store.agents.delete(_agent_of(self._store, agent_id).id)
+
+
+class LocalRuns:
+    """The runs of a store's agents; as ``KateClient.runs``."""
+
+    def __init__(self, store: Store, redactor: Redactor) -> None:
+        self._store = store
+        self._redactor = redactor
+
+    async def list(self, agent_id: str, limit: int = 5, offset: int = 0) -> list[Run]:
+        """Return runs, the newest first."""
+        agent = _agent_of(self._store, agent_id)
+        return [Run.of(run) for run in self._store.agents.runs(agent.id, limit, offset)]
+
+    async def create(
+        self, agent_id: str, trigger: Trigger = "manual", run_id: UUID | str | None = None
+    ) -> Run:
+        """Begin a run; the first one of an agent with a name makes the agent."""
+        run = models.AgentRun(agent_id=agent_id, trigger=trigger, created_at=datetime.now(UTC))
+        if run_id is not None:
+            run.id = _run_id(run_id)
+        if self._store.agents.one(agent_id) is None:
+            agent = agent_of_first_run(run)
+            if agent is None:
+                raise StoreError(
+                    f"there is no agent {agent_id!r}, and no run makes one with such an id: "
+                    "`kaizen agents create NAME`"
+                )
+            self._store.agents.add(agent)
+        if not self._store.agents.add_run(run):
+            raise StoreError(f"there is a run {run.id!r} already")
+        return Run.of(run)
+
+    async def get(self, agent_id: str, *, run_id: UUID | str) -> Run:
+        """Return a run as it stands."""
+        return Run.of(self._run_of(agent_id, run_id))
+
+    async def complete(self, agent_id: str, *, run_id: UUID | str) -> Run:
+        """End a run; one that is completed already stays as it is."""
+        run = self._run_of(agent_id, run_id)
+        if run.status is AgentRunStatus.RUNNING:
+            update = {"status": AgentRunStatus.COMPLETED, "completed_at": datetime.now(UTC)}
+            run = run.model_copy(update=update)
+            self._store.agents.update_run(run)
+        elif run.status is not AgentRunStatus.COMPLETED:
+            raise StoreError(f"run {run.id!r} is {run.status}; only a running one is completed")
+        return Run.of(run)
+
+    async def spans(self, agent_id: str, *, run_id: UUID | str) -> SpanList:
+        """Return a run's spans and how many there are."""
+        trace = trace_of(self._store, self._run_of(agent_id, run_id))
+        return SpanList.of([] if trace is None else trace.spans)
+
+    async def upload_spans(
+        self, agent_id: str, *, run_id: UUID | str, spans: Sequence[NewSpan]
+    ) -> SpansUploaded:
+        """Add spans to a run that has not ended."""
+        run = self._run_of(agent_id, run_id)
+        if run.status is not AgentRunStatus.RUNNING:
+            raise StoreError(f"run {run.id!r} is {run.status}; only a running one takes spans")
+        now = datetime.now(UTC)
+        made = self._redactor.data([span.to_span(now) for span in spans])
+        add_spans(self._store, _agent_of(self._store, agent_id), run, made)
+        return SpansUploaded(uploaded=len(made), span_ids=[span.id for span in made])
+
+    def _run_of(self, agent_id: str, run_id: UUID | str) -> models.AgentRun:
+        _agent_of(self._store, agent_id)
+        run = self._store.agents.run(agent_id, _run_id(run_id))
+        if run is None:
+            raise StoreError(f"agent {agent_id!r} has no run {str(run_id)!r}")
+        return run
+
+
+def _agent_of(store: Store, agent_id: str) -> models.Agent:
+    agent = store.agents.one(agent_id)
+    if agent is None:
+        raise StoreError(f"there is no agent {agent_id!r}; `kaizen agents list` shows them")
+    return agent
+
+
+def _run_id(given: UUID | str) -> str:
+    try:
+        return str(UUID(str(given)))
+    except ValueError:
+        raise StoreError(f"the id of a run is a UUID (found {str(given)!r})") from None

@@ -1,0 +1,178 @@
+"""``kaizen agents`` and the runs of agents, on this machine and over a server."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.cli.conftest import Cli, Side
+
+RUN = "11111111-1111-4111-8111-111111111111"
+SPANS: list[dict[str, Any]] = [
+    {"name": "plan", "span_kind": "CHAIN"},
+    {
+        "node_name": "answer",
+        "span_kind": "LLM",
+        "input_text": "Where is it?",
+        "output_text": "On its \x1b[31mway",
+        "model": "claude-haiku-4-5",
+        "latency_ms": 12.5,
+        "token_count": 7,
+    },
+]
+
+
+def asked(side: Side, *arguments: str) -> Any:
+    status, out, err = side.cli(*arguments, "--json")
+    assert (status, err) == (0, "")
+    return json.loads(out)
+
+
+def test_an_agent_from_first_to_last(side: Side) -> None:
+    assert side.cli("agents", "list")[1] == "no agents yet; make one: `kaizen agents create NAME`\n"
+    bot = asked(side, "agents", "create", "bot", "--objective", "help people")
+    assert str(UUID(bot["id"])) == bot["id"]
+    assert {name: bot[name] for name in ("name", "domain", "objective", "status")} == {
+        "name": "bot",
+        "domain": "general",
+        "objective": "help people",
+        "status": "active",
+    }
+    other = asked(side, "agents", "create", "other", "--domain", "law")
+    assert asked(side, "agents", "list") == [other, bot]
+    assert asked(side, "agents", "show", bot["id"]) == bot
+
+    changed = asked(side, "agents", "update", bot["id"], "--name", "clerk")
+    assert {**changed, "updated_at": ""} == {**bot, "name": "clerk", "updated_at": ""}
+    lines = side.cli("agents", "list")[1].splitlines()
+    assert [line.split()[1:3] for line in lines[2:]] == [["other", "law"], ["clerk", "general"]]
+
+    assert side.cli("agents", "delete", bot["id"]) == (0, f"deleted {bot['id']}\n", "")
+    assert asked(side, "agents", "list") == [other]
+
+
+def test_a_run_from_first_to_last(side: Side, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KATE_AGENT_ID", "support-bot")
+    (project / "spans.json").write_text(json.dumps(SPANS))
+    run = asked(side, "runs", "create", "--run-id", RUN.upper(), "--trigger", "test")
+    assert {**run, "created_at": ""} == {
+        "id": RUN,
+        "agent_id": "support-bot",
+        "status": "running",
+        "trigger": "test",
+        "overall_score": None,
+        "created_at": "",
+        "completed_at": None,
+    }
+    assert [agent["id"] for agent in asked(side, "agents", "list")] == ["support-bot"]
+
+    sent = asked(side, "runs", "upload", RUN, "spans.json")
+    assert (sent["uploaded"], len(sent["span_ids"])) == (2, 2)
+    monkeypatch.setattr("sys.stdin", io.StringIO('[{"name": "end", "span_kind": "TOOL", "error": "late"}]'))
+    assert side.cli("runs", "upload", RUN, "-") == (0, "1 span added\n", "")
+    spans = asked(side, "runs", "spans", RUN)
+    assert [(span["node_name"], span["span_kind"], span["error"]) for span in spans] == [
+        ("plan", "CHAIN", None),
+        ("answer", "LLM", None),
+        ("end", "TOOL", "late"),
+    ]
+    assert spans[1] == {**SPANS[1], "error": None}
+    _, out, _ = side.cli("runs", "spans", RUN)
+    assert r"On its \x1b[31mway" in out
+    assert out.splitlines()[3].split()[:6] == ["answer", "LLM", "claude-haiku-4-5", "12", "ms", "7"]
+
+    ended = asked(side, "runs", "complete", RUN)
+    assert (ended["status"], ended["completed_at"] is None) == ("completed", False)
+    assert asked(side, "runs", "complete", RUN) == ended
+    assert asked(side, "runs", "show", RUN, "--agent", "support-bot") == ended
+    status, out, err = side.cli("runs", "upload", RUN, "spans.json")
+    assert (status, out) == (1, "")
+    assert f"run '{RUN}' is completed; only a running one takes spans" in err
+
+    later = asked(side, "runs", "create")
+    assert asked(side, "runs", "list", "--agent", "support-bot") == [later, ended]
+    assert asked(side, "runs", "list", "--agent", "support-bot", "--limit", "1") == [later]
+    lines = side.cli("runs", "list", "--agent", "support-bot")[1].splitlines()
+    assert [line.split()[:3] for line in lines[2:]] == [
+        [later["id"], "running", "manual"],
+        [RUN, "completed", "test"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["agents", "show", "nobody"], 1, "there is no agent 'nobody'"),
+        (["agents", "update", "nobody"], 2, "nothing to do: give --name, --domain or --objective"),
+        (["agents", "update", "nobody", "--name", "x"], 1, "there is no agent 'nobody'"),
+        (["agents", "delete", "nobody"], 1, "there is no agent 'nobody'"),
+        (["runs", "create"], 2, "no agent: give --agent, or set KATE_AGENT_ID in the environment"),
+        (["runs", "create", "--agent", RUN], 1, f"there is no agent '{RUN}'"),
+        (["runs", "create", "--agent", "a b"], 1, "there is no agent 'a b'"),
+        (["runs", "create", "--agent", "bot", "--run-id", "7"], 2, "expected a UUID (found '7')"),
+        (["runs", "show", RUN, "--agent", "support-bot"], 1, f"agent 'support-bot' has no run '{RUN}'"),
+        (["runs", "complete", RUN, "--agent", "support-bot"], 1, f"agent 'support-bot' has no run '{RUN}'"),
+        (["runs", "upload", RUN, "none.json", "--agent", "bot"], 2, "none.json: cannot be read"),
+        (["runs", "upload", RUN, "text.md", "--agent", "bot"], 2, "text.md: not JSON"),
+        (["runs", "upload", RUN, "kind.json", "--agent", "bot"], 2, "kind.json: spans.0.span_kind: "),
+    ],
+)
+def test_what_cannot_be(
+    side: Side,
+    arguments: list[str],
+    status: int,
+    said: str,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KATE_AGENT_ID", raising=False)
+    (project / "text.md").write_text("# no JSON")
+    (project / "kind.json").write_text('[{"node_name": "a", "span_kind": "DREAM"}]')
+    asked(side, "runs", "create", "--agent", "support-bot")
+    found, out, err = side.cli(*arguments)
+    assert (found, out) == (status, "")
+    assert said in err
+
+
+def test_a_run_that_is_there_already(side: Side) -> None:
+    asked(side, "runs", "create", "--agent", "bot", "--run-id", RUN)
+    status, _, err = side.cli("runs", "create", "--agent", "bot", "--run-id", RUN)
+    assert status == 1
+    assert f"there is a run '{RUN}' already" in err
+
+
+def test_only_a_server_runs_agents(here: Side, cli: Cli) -> None:
+    asked(here, "runs", "create", "--agent", "bot")
+    assert cli("runs", "enqueue", "Hello", "--agent", "bot") == (
+        2,
+        "",
+        "kaizen: a server runs agents; name it: --server URL\n",
+    )
+
+
+def test_an_agent_that_no_operator_declared_is_not_run(there: Side) -> None:
+    asked(there, "runs", "create", "--agent", "bot")
+    status, out, err = there.cli("runs", "enqueue", "Hello", "--agent", "bot")
+    assert (status, out) == (1, "")
+    assert "has not declared how to run agent 'bot'" in err
+
+
+def test_a_server_has_no_test_runs(there: Side) -> None:
+    said = "kaizen: a server has runs of agents: name one with --agent; test runs are on this machine\n"
+    assert there.cli("runs", "list") == (2, "", said)
+
+
+def test_deleting_asks_where_somebody_can_answer(
+    here: Side, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(here, "runs", "create", "--agent", "bot")
+    monkeypatch.setattr("pytest_kaizen.cli.agents.agreed", lambda _: False)
+    assert cli("agents", "delete", "bot") == (1, "", "nothing was deleted\n")
+    assert [agent["id"] for agent in asked(here, "agents", "list")] == ["bot"]
+    assert cli("agents", "delete", "bot", "--force") == (0, "deleted bot\n", "")
+    assert asked(here, "agents", "list") == []
