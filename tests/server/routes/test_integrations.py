@@ -299,6 +299,33 @@ def test_get_braintrust_trace(kalmia: KalmiaClient, braintrust: BraintrustPlace,
     assert book.store("ours").shelf.ids() == []
 
 
+def test_an_experiment_finds_what_is_in_braintrust(
+    kalmia: KalmiaClient, ask: Ask, site: Site, braintrust: BraintrustPlace
+) -> None:
+    """GET /api/experiments/:id: ids that are not held are looked up in the Braintrust project."""
+    ask("POST", "/api/integrations/braintrust/import", {"limit": 1})
+    site.work_off()
+    braintrust.asked.clear()
+    made = kalmia.create_experiment("e", ["run-1", "run-3", "nobody"])
+    detail = kalmia.get_experiment(made.id)
+    assert [trace.id for trace in detail.traces] == ["root-3", "root-1"]
+    assert detail.metrics is not None
+    assert detail.metrics.traces == 2
+    (query,) = [asked.body["query"] for asked in braintrust.asked if asked.path == "/btql"]
+    assert ("'run-1', 'nobody'" in query, "run-3" in query) == (True, False)
+    held = kalmia.create_experiment("held", ["run-3"])
+    braintrust.asked.clear()
+    assert len(kalmia.get_experiment(held.id).traces) == 1
+    assert braintrust.asked == []
+    # What is here is shown also when Braintrust cannot be asked.
+    braintrust.authorization = "another"
+    assert [trace.id for trace in kalmia.get_experiment(made.id).traces] == ["root-3"]
+    ask("PUT", "/api/integrations/braintrust", {"enabled": False})
+    braintrust.asked.clear()
+    assert [trace.id for trace in kalmia.get_experiment(made.id).traces] == ["root-3"]
+    assert braintrust.asked == []
+
+
 def test_braintrust_that_is_not_set_up(kalmia: KalmiaClient) -> None:
     """GET /api/braintrust/traces without a key says what is missing."""
     with pytest.raises(KalmiaError, match="braintrust: apiKey is not set") as caught:
