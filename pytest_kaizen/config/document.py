@@ -182,6 +182,8 @@ class ServerConfig(BaseModel, defer_build=True):
         max_batch: The most items in one request that takes a list.
         requests_per_s: Requests a second that a key may make on average; twice as many at once.
         jobs_at_once: Jobs that one process does at the same time.
+        allow_private_hosts: Whether what keys can set (integrations, git hosts) may name servers in private
+            networks and on this machine.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -192,6 +194,7 @@ class ServerConfig(BaseModel, defer_build=True):
     max_batch: int = Field(default=1000, ge=1)
     requests_per_s: float = Field(default=1000.0, gt=0)
     jobs_at_once: int = Field(default=4, ge=1)
+    allow_private_hosts: bool = False
 
 
 class AgentConfig(BaseModel, defer_build=True):
