@@ -21,11 +21,13 @@ def summary(call: Call, agent_id: str) -> EvalSummary:
     fall = fall_of(call.state.config, agent_id, scores)
     last = next(iter(store.agents.runs(agent_id, limit=1)), None)
     done = store.jobs.newest(agent_id, kind=KIND, status=JobStatus.COMPLETED, limit=1)
-    told = _told(store.agents.count_runs(agent_id))
+    told = [_told(store.agents.count_runs(agent_id))]
+    told += [f"The newest runs beside those before: {fall.sentence}."] if fall is not None else []
+    # No operation of the page shows an evaluation itself.
+    newest = store.jobs.newest(agent_id, kind=KIND, limit=1)
+    told += [f"The last evaluation failed: {job.error}." for job in newest if job.error is not None]
     return EvalSummary(
-        intelligence_summary=told
-        if fall is None
-        else f"{told} The newest runs beside those before: {fall.sentence}.",
+        intelligence_summary=" ".join(told),
         updated_at=_updated(agent, last, done),
         overall_score=scores[0] if scores else None,
         recommendations=done[0].result["recommendations"] if done else [],
