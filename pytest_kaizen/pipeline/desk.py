@@ -21,6 +21,7 @@ from ..report.trace_json import META_KEYS, trace_content, trace_json
 from ..store import Store
 from . import jobs
 from .insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
+from .integrations import importing
 from .search_lines import dear_study_line
 from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
 from .trace_files import NewFile, file_traces
@@ -119,10 +120,10 @@ class LocalDesk:
         """Make this process go on with a job that was broken off; raises as ``jobs.claim``."""
         found = self._store.jobs.one(job_id)
         if found.kind != KIND:
-            raise UsageError(
-                f"job {found.id} draws no insights; go on with it: "
-                f"`kaizen {found.kind} {found.task} --resume`"
-            )
+            command = f"{found.kind} {found.task} --resume"
+            if found.kind == importing.KIND:
+                command = f"integrations import {found.task}"
+            raise UsageError(f"job {found.id} draws no insights; go on with it: `kaizen {command}`")
         study = Study(**found.settings)
         estimate = estimate_study(self._config, self._store, study)
         return self._start(jobs.claim(self._store, found.id), study, estimate, 0)

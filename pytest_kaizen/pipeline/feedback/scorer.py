@@ -115,21 +115,23 @@ def _rubric(part: Any, task: Task, config: Config) -> Rubric:
     if isinstance(part, _Composite):
         return _merged(part, [_rubric(inner, task, config) for inner in part.evaluators])
     if isinstance(part, _ExactMatch):
-        return _parsed("exact_match", [{"name": "exact_match", "check": {"equals": {"reference": True}}}])
+        return parsed_rubric(
+            "exact_match", [{"name": "exact_match", "check": {"equals": {"reference": True}}}]
+        )
     if isinstance(part, _CustomFunction):
         if local.custom_fn is None:
             raise RubricError(
                 f"'custom_fn' names no function here: write tasks.{task.name}.custom_fn: module:function",
                 path=config.root / KAIZEN_YAML,
             )
-        return _parsed("custom_fn", [{"name": "custom_fn", "check": {"python": local.custom_fn}}])
+        return parsed_rubric("custom_fn", [{"name": "custom_fn", "check": {"python": local.custom_fn}}])
     if part.criteria is not None:
         return _judged(part.criteria)
     if local.rubric is not None:
         return load_rubric(config.root / local.rubric)
     what = task.description or task.name.replace("_", " ")
     asked = f"The output does, fully and correctly, what the task asks for: {what}"
-    return _parsed("judge", [{"name": "fulfilled", "description": asked, "scale": [1, 5]}])
+    return parsed_rubric("judge", [{"name": "fulfilled", "description": asked, "scale": [1, 5]}])
 
 
 def _judged(criteria: list[str | dict[str, Any]]) -> Rubric:
@@ -146,7 +148,7 @@ def _judged(criteria: list[str | dict[str, Any]]) -> Rubric:
                 path=_PLACE,
             )
         entries.append(entry)
-    rubric = _parsed("judge", entries)
+    rubric = parsed_rubric("judge", entries)
     watched = (
         criterion if criterion.check is None else replace(criterion, check=guarded(criterion.check))
         for criterion in rubric.criteria
@@ -154,7 +156,8 @@ def _judged(criteria: list[str | dict[str, Any]]) -> Rubric:
     return replace(rubric, criteria=tuple(watched))
 
 
-def _parsed(name: str, criteria: list[dict[str, Any]]) -> Rubric:
+def parsed_rubric(name: str, criteria: list[dict[str, Any]]) -> Rubric:
+    """Make a rubric of criteria as a rubric's file has them."""
     text = json.dumps({"name": name, "criteria": criteria}, ensure_ascii=False)
     return parse_rubric(YamlFile(text, _PLACE, error=RubricError))
 

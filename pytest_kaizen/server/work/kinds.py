@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from ...capture import Redactor
 from ...config import Config
 from ...llm import LLM, AnthropicLLM
 from ...models import Job
-from ...pipeline import insights, jobs, observing, search
+from ...pipeline import evaluations, insights, jobs, observing, search
 from ...pipeline.feedback.measure import FeedbackMeasure
 from ...pipeline.improve import optimize_task
+from ...pipeline.integrations import importing
+from ...pipeline.integrations.importing import Importer
 from ...pipeline.pulls.from_task import TaskPulls
 from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
 from ...prices import load_prices
 from ...store import Store
 
+#: The kind of a job that runs an agent.
+RUN_KIND = "agent-run"
 #: Seconds for an answer: a reflection takes longer than a judge's.
 _TIMEOUT_S = 120.0
 
@@ -69,6 +75,14 @@ def optimize(work: Assignment) -> None:
     )
 
 
+def run_agent(work: Assignment) -> None:
+    """Run an agent that the operator declared; raises as ``host``."""
+    # The recorder of its model calls is no part of a server that runs no agent.
+    from .hosted import host
+
+    host(work.config, work.store, jobs.claim(work.store, work.job.id), work.pause)
+
+
 def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]) -> None:
     """Claim a job and do it with the door to a model."""
     config, store = work.config, work.store
@@ -82,9 +96,25 @@ def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job]
         llm.close()
 
 
+def import_traces(work: Assignment) -> None:
+    """Import traces from where they lie; raises as ``Importer.run`` and ``jobs.claim``."""
+    config = work.config
+    importer = Importer(
+        store=work.store,
+        redactor=Redactor(os.environ, config.redact),
+        price=load_prices(config.prices).cost,
+        allow_private=config.server.allow_private_hosts,
+        pause=lambda _: work.pause(),
+    )
+    importer.run(jobs.claim(work.store, work.job.id))
+
+
 KINDS: Mapping[str, Callable[[Assignment], None]] = {
     insights.KIND: draw,
     search.KIND: optimize,
     observing.ANALYSIS: partial(_ask, do=observing.analyze),
     observing.DETECTION: partial(_ask, do=observing.detect),
+    evaluations.KIND: partial(_ask, do=evaluations.evaluate),
+    RUN_KIND: run_agent,
+    importing.KIND: import_traces,
 }
