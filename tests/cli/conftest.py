@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -212,6 +213,10 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does to a program that leaves its terminal as it is."""
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         while shown := self._read():

@@ -79,6 +79,27 @@ def test_from_nothing_to_a_connection(
     assert json.loads(cli("integrations", "list", "--json", *AT)[1])["langsmith"]["apiKey"] == "****"
 
 
+def test_a_key_is_not_shown_while_it_is_typed(
+    cli: Cli, stored: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def hidden(question: str, _stream: object) -> str:
+        asked.append(question)
+        return SECRET
+
+    answers(monkeypatch, "", "bot")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", hidden)
+    assert cli("integrations", "configure", "langsmith", *AT)[0] == 0
+    assert (asked, stored["langsmith"]["apiKey"]) == (["API key: "], SECRET)
+
+
+def test_they_are_settings_of_a_server(cli: Cli) -> None:
+    said = "kaizen: integrations are settings of a server; name it: --server URL or --base-url URL\n"
+    assert cli("integrations", "list") == (2, "", said)
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
