@@ -29,15 +29,25 @@ pytest_plugins = ["pytester"]
 settings.register_profile("kaizen", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kaizen")
 
+#: Its plugin, which no test uses, costs a second to import.
+NO_SCHEMATHESIS = "-p no:schemathesis"
 #: What a lost disk would cost does not matter to a test; its time does.
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers",
-        "wire(*rows): the rows of platforms' pages that a test is about (tests/server/test_wire_rows.py)",
+        "markers", "wire(*rows): the rows of platforms' pages that a test is about (server/test_wire_rows.py)"
     )
+    # As pyproject.toml says for this process, so for those that tests start.
+    os.environ["PYTEST_ADDOPTS"] = NO_SCHEMATHESIS
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """As it is, but for the environment, which it clears."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", NO_SCHEMATHESIS)
+    return pytester
 
 
 def postgres_binaries() -> Path:

@@ -196,9 +196,9 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         (
             "tsaks: {}\n",
             ":1: unknown key 'tsaks' (did you mean 'tasks'?); "
-            "valid: backends, baseline, cassettes, concurrency, confidence, endpoints, gate_correction, "
-            "judge, max_samples, optimize, prices, prompts, record, redact, samples, server, store, tasks, "
-            "undecided, upload_timeout",
+            "valid: agents, backends, baseline, cassettes, concurrency, confidence, endpoints, "
+            "gate_correction, judge, max_samples, optimize, prices, prompts, record, redact, samples, "
+            "server, store, tasks, undecided, upload_timeout",
         ),
         (
             "tasks:\n  t:\n    promts: x\n",
@@ -266,6 +266,14 @@ GATE = "tasks:\n  t:\n    gate:\n      - "
         (
             GATE + "{metric: score, min: 0.5, confidence: 95}\n",
             ":4: tasks.t.gate.0.confidence: input should be less than 1 (found 95)",
+        ),
+        (
+            "agents:\n  bot: {command: x, callable: 'm:f'}\n",
+            ":2: agents.bot: give command or callable, not both",
+        ),
+        (
+            "agents:\n  bot: {callable: m}\n",
+            ":2: agents.bot.callable: string should match pattern '^[\\w.]+:[\\w.]+$' (found 'm')",
         ),
         ("store: a\nstore: b\n", ":2: 'store' stands twice (first on line 1); keep one"),
         ("store: [\n", ":2: not valid YAML: expected the node content, but found '<stream end>'"),

@@ -187,7 +187,8 @@ class Attempt:
         """Take note of the response that ``send`` returns; a streamed one is watched from here on."""
         self._exchange.ended = self._exchange.now(whole=not stream)
         self._exchange.answered(response)
-        self._call.saw_credentials_of(self._request)
+        if self._exchange.record is None:
+            self._call.saw_credentials_of(self._request)
         if stream and not response.is_closed:
             library = self._exchange.library
             response.stream = tee(response.stream, self, library, asynchronous=self._asynchronous)

@@ -69,7 +69,7 @@ class Redactor:
         if self._known is not None:
             value = self._known.sub(lambda match: f"[redacted: {self._values[match[0]]}]", value)
         for family in FAMILIES:
-            if family.sign.search(value):
+            if family.hint in value and family.sign.search(value):
                 for rule in family.rules:
                     value = _replaced(rule.pattern, rule.kind, value)
         for pattern in self._patterns:
@@ -115,9 +115,9 @@ class Redactor:
         for value in self._values:
             if value in whole:
                 return True
-        for family in FAMILIES:
-            if family.sign.search(whole) and any(rule.pattern.search(whole) for rule in family.rules):
-                return True
+        signed = (family for family in FAMILIES if family.hint in whole and family.sign.search(whole))
+        if any(rule.pattern.search(whole) for family in signed for rule in family.rules):
+            return True
         return any(pattern.search(text) for pattern in self._patterns for text in texts)
 
     def _redacted(self, value: Any) -> Any:
@@ -162,31 +162,32 @@ def to_json_text(value: str) -> str:
 def _collect(value: Any, texts: list[str]) -> bool:
     """Gather every text of a value; return True as soon as a field named like a secret is met."""
     kind = type(value)
-    if kind is str:
-        texts.append(value)
-    elif kind in _PLAIN_TYPES:
-        pass
-    elif kind is dict:
+    if kind is dict:
         for key, item in value.items():
             if type(key) is str:
                 if _holds_secret(key, item):
                     return True
                 if not _is_name(key):
                     texts.append(key)
-            if type(item) not in _PLAIN_TYPES and _collect(item, texts):
-                return True
-    elif kind is list or kind is tuple:
-        for item in value:
-            if _collect(item, texts):
-                return True
-    elif hasattr(kind, "__pydantic_fields__"):
-        for item in vars(value).values():
-            if type(item) not in _PLAIN_TYPES and _collect(item, texts):
-                return True
+        return _collect_all(value.values(), texts)
+    if kind is list or kind is tuple:
+        return _collect_all(value, texts)
+    if hasattr(kind, "__pydantic_fields__"):
         extra = value.__pydantic_extra__
-        return bool(extra) and _collect(extra, texts)
-    else:
-        return _collect(_jsonable(value), texts)
+        return _collect_all(vars(value).values(), texts) or (bool(extra) and _collect(extra, texts))
+    if kind is str or kind in _PLAIN_TYPES:
+        return _collect_all((value,), texts)
+    return _collect(_jsonable(value), texts)
+
+
+def _collect_all(values: Iterable[Any], texts: list[str]) -> bool:
+    # Most are texts, and to call a function for each would take longer than all else here.
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            texts.append(value)
+        elif kind not in _PLAIN_TYPES and _collect(value, texts):
+            return True
     return False
 
 

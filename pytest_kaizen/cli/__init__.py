@@ -44,7 +44,7 @@ GROUPS = (
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
     Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
-    Group("integrations", "set up and try connections to other platforms", ".integrations"),
+    Group("integrations", "import traces from MLflow, LangSmith and Braintrust", ".integrations"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("keys", "make, list and revoke the keys of a server", ".keys"),
     Group("materialize", "see to it that a job's insights are in the skillbook", ".materialize"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,6 @@ from pytest_kaizen.store import Store
 
 from .context import config_for
 
-_UPSTREAMS = {
-    "anthropic": ("ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
-    "openai": ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
-}
 _NOT_FOUND = 127
 
 
@@ -37,16 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _exec(args: argparse.Namespace) -> int:
     try:
-        from pytest_kaizen.server.proxy.record import Recording
-        from pytest_kaizen.server.proxy.recorder import Recorder
-        from pytest_kaizen.server.recording import recording
+        from pytest_kaizen.server.recording import recorded
     except ImportError as exc:
         raise UsageError(
             f"kaizen exec needs {exc.name}, which an extra brings: pip install 'pytest-kaizen[server]'"
         ) from None
-    from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.prices import load_prices
-
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words:
         raise UsageError("name the program: kaizen exec -- COMMAND")
@@ -56,23 +46,16 @@ def _exec(args: argparse.Namespace) -> int:
         def keep(trace: Trace) -> None:
             store.shelf.add([trace.model_copy(update={"task": args.task})])
 
-        upstreams = {name: os.environ.get(key) or url for name, (key, url) in _UPSTREAMS.items()}
-        made = Recording(Redactor(os.environ, config.redact), load_prices(config.prices).cost)
-        recorder = Recorder(upstreams, config.endpoints, made, keep)
-        with recording(recorder) as url:
-            status = _run(words, {key: f"{url}/{name}" for name, (key, _) in _UPSTREAMS.items()})
+        with recorded(config, keep) as (recorder, environment):
+            status = _run(words, environment)
     calls = f"{recorder.kept} call{'s' * (recorder.kept != 1)}"
     print(f"kaizen: {calls} stored: kaizen traces list", file=sys.stderr)
     return status
 
 
-def _run(words: Sequence[str], more: Mapping[str, str]) -> int:
-    # The way to the proxy is not through another one.
-    there = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-    direct = ",".join(filter(None, [there, "127.0.0.1"]))
-    env = {**os.environ, **more, "NO_PROXY": direct, "no_proxy": direct}
+def _run(words: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
-        program = subprocess.Popen(words, env=env)
+        program = subprocess.Popen(words, env=environment)
     except OSError as exc:
         print(f"kaizen: {words[0]}: cannot be run: {exc.strerror}", file=sys.stderr)
         return _NOT_FOUND

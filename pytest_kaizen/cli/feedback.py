@@ -98,7 +98,7 @@ def _search(config: Config, store: Store, task: Task) -> None:
     search = Search.of(
         config, task.name, budget_usd=task.cost_budget, source="feedback", triggered_by="threshold"
     )
-    start_if_due(store, task, start, search)
+    start_if_due(store, task, search, start)
 
 
 def _list(args: argparse.Namespace) -> int:

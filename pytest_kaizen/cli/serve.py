@@ -10,8 +10,7 @@ from pytest_kaizen.store.keys import KeyState, Scope
 from pytest_kaizen.store.tending import Tending
 from pytest_kaizen.store.workspaces import Workspaces
 
-from .context import config_for
-from .server_store import add_store_option, open_server_store
+from .server_store import add_hosts_option, add_store_option, open_server_store, server_config
 
 FIRST_WORKSPACE = "default"
 
@@ -23,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=8000, help="the port; 0 for any that is free (default: %(default)s)"
     )
     add_store_option(parser)
+    add_hosts_option(parser)
     parser.set_defaults(run=_serve)
 
 
@@ -35,7 +35,7 @@ def _serve(args: argparse.Namespace) -> int:
         raise UsageError(
             f"kaizen serve needs {exc.name}, which an extra brings: pip install 'pytest-kaizen[server]'"
         ) from None
-    config = config_for(args)
+    config = server_config(args)
     with listen(args.host, args.port) as listener, open_server_store(args) as workspaces:
         first = None
         if not _has_key(workspaces):

@@ -6,8 +6,13 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+from pytest_kaizen.config import Config
+from pytest_kaizen.store import secret_key
 from pytest_kaizen.store.workspaces import Workspaces
+
+from .context import config_for
 
 _VARIABLE = "KAIZEN_SERVER_STORE"
 _DEFAULT = ".kaizen/server"
@@ -36,3 +41,25 @@ def open_server_store(args: argparse.Namespace) -> Iterator[Workspaces]:
         yield workspaces
     finally:
         workspaces.close()
+
+
+def add_hosts_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--allow-private-hosts``."""
+    parser.add_argument(
+        "--allow-private-hosts",
+        action="store_true",
+        help="integrations and git hosts, which keys can set, may be in private networks and on this machine",
+    )
+
+
+def server_config(args: argparse.Namespace) -> Config:
+    """Resolve the configuration of what does a server's work.
+
+    Raises:
+        ConfigError: A setting is wrong, or the key for secrets in the environment is.
+    """
+    secret_key.keys_of(os.environ)
+    config = config_for(args)
+    if not args.allow_private_hosts:
+        return config
+    return replace(config, server=config.server.model_copy(update={"allow_private_hosts": True}))

@@ -8,13 +8,13 @@ import threading
 
 from pytest_kaizen.server.work.worker import Worker
 
-from .context import config_for
-from .server_store import add_store_option, open_server_store
+from .server_store import add_hosts_option, add_store_option, open_server_store, server_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
     add_store_option(parser)
+    add_hosts_option(parser)
     parser.set_defaults(run=_work)
 
 
@@ -22,7 +22,7 @@ def _work(args: argparse.Namespace) -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopped.set())
-    with open_server_store(args) as workspaces, Worker(config_for(args), workspaces):
+    with open_server_store(args) as workspaces, Worker(server_config(args), workspaces):
         print("kaizen does the jobs of the store (stop: Ctrl-C)", flush=True)
         stopped.wait()
     return 0

@@ -29,6 +29,7 @@ def _compilable(pattern: str) -> str:
 
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
+AgentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class SharesConfig(BaseModel, defer_build=True):
@@ -181,6 +182,8 @@ class ServerConfig(BaseModel, defer_build=True):
         max_batch: The most items in one request that takes a list.
         requests_per_s: Requests a second that a key may make on average; twice as many at once.
         jobs_at_once: Jobs that one process does at the same time.
+        allow_private_hosts: Whether what keys can set (integrations, git hosts) may name servers in private
+            networks and on this machine.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -191,6 +194,42 @@ class ServerConfig(BaseModel, defer_build=True):
     max_batch: int = Field(default=1000, ge=1)
     requests_per_s: float = Field(default=1000.0, gt=0)
     jobs_at_once: int = Field(default=4, ge=1)
+    allow_private_hosts: bool = False
+
+
+class AgentConfig(BaseModel, defer_build=True):
+    """``agents.<id>`` in ``kaizen.yaml``: how a server evaluates an agent's runs, and how it runs the agent.
+
+    Attributes:
+        command: Runs it: the input comes on standard input, the answer goes to standard output.
+        callable: ``module:function`` that takes the input and returns the answer, in place of ``command``.
+        timeout_s: What runs for longer is ended.
+        rubric: What scores its runs; without one, a single question about the agent's objective.
+        judge: The model that judges; ``judge.model`` by default.
+        cooldown_s: Seconds from an evaluation to the next; runs that end between are not evaluated.
+        max_drop: How far the mean score of the newest runs may fall below that of the runs before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str | None = Field(default=None, pattern=r"\S")
+    callable: str | None = Field(default=None, pattern=r"^[\w.]+:[\w.]+$")
+    timeout_s: float = Field(default=600.0, gt=0)
+    rubric: str | None = None
+    judge: str | None = Field(default=None, min_length=1)
+    cooldown_s: float = Field(default=60.0, ge=0)
+    max_drop: float = Field(default=0.05, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _run_one_way(self) -> AgentConfig:
+        if self.command is not None and self.callable is not None:
+            raise ValueError("give command or callable, not both")
+        return self
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the server can run it."""
+        return self.command is not None or self.callable is not None
 
 
 class KaizenYaml(BaseModel, defer_build=True):
@@ -218,3 +257,4 @@ class KaizenYaml(BaseModel, defer_build=True):
     backends: BackendsConfig = Field(default_factory=BackendsConfig)
     upload_timeout: float | None = None
     server: ServerConfig = Field(default_factory=ServerConfig)
+    agents: dict[AgentId, AgentConfig] = Field(default_factory=dict)

@@ -73,6 +73,7 @@ def load_config(
         upload_timeout_s=lookup.get("upload_timeout", parse.seconds, 10.0),
         wait=bool((cli or {}).get("wait")),
         server=document.server,
+        agents=document.agents,
         save_baseline=bool((cli or {}).get("save_baseline")),
         samples=lookup.get("samples", parse.count, 1),
         max_samples=lookup.get("max_samples", parse.count, None),

@@ -11,6 +11,7 @@ from ..models import GateSpec
 from .backends import BackendsConfig
 from .document import (
     DEFAULT_ENDPOINTS,
+    AgentConfig,
     CassettesConfig,
     Endpoint,
     JudgeConfig,
@@ -77,6 +78,7 @@ class Config:
         prompt_source: Where the prompts of tasks are kept.
         wait: Wait for the work that was begun at a platform.
         server: What ``kaizen serve`` serves, and how much of it.
+        agents: Agents whose runs a server evaluates, and those that it runs, by id.
         origins: Where the settings come from that have not their default.
     """
 
@@ -109,6 +111,7 @@ class Config:
     prompt_source: Literal["files", "kaizen-ct", "kayba"] = "files"
     wait: bool = False
     server: ServerConfig = field(default_factory=ServerConfig)
+    agents: Mapping[str, AgentConfig] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 
     @property
@@ -140,6 +143,10 @@ class Config:
     def task(self, name: str) -> TaskConfig:
         """Return a task's settings; the defaults for one that ``kaizen.yaml`` does not name."""
         return self.tasks.get(name, _NO_TASK)
+
+    def agent(self, agent_id: str) -> AgentConfig:
+        """Return an agent's settings; the defaults for one that ``kaizen.yaml`` does not name."""
+        return self.agents.get(agent_id) or AgentConfig()
 
     def prompt_folder(self, task: str) -> Path:
         """Return the folder that holds a task's prompt files."""

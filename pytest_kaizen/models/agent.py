@@ -51,3 +51,8 @@ class AgentRun(BaseModel):
     overall_score: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     created_at: datetime
     completed_at: datetime | None = None
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace that it is: its UUID without hyphens, as OpenTelemetry has ids."""
+        return self.id.replace("-", "")

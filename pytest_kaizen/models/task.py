@@ -113,7 +113,9 @@ class FeedbackCount(BaseModel):
         total: All entries.
         fresh: Those that count towards the threshold: no seeds, and none that the last search which
             came to its end has seen.
+        seeds: Those that somebody wrote as examples.
     """
 
     total: int
     fresh: int
+    seeds: int = 0

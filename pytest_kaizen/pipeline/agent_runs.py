@@ -15,14 +15,9 @@ _AGENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SOURCE = "kate"
 
 
-def trace_id_of(run: AgentRun) -> str:
-    """Return the id of the trace that a run is: its UUID without hyphens, as OpenTelemetry has ids."""
-    return run.id.replace("-", "")
-
-
 def trace_of(store: Store, run: AgentRun) -> Trace | None:
     """Return the trace that a run is, whoever sent it; None before anything was sent."""
-    return store.intake.one(trace_id_of(run)) or store.intake.one(run.id)
+    return store.intake.one(run.trace_id) or store.intake.one(run.id)
 
 
 def agent_of_first_run(run: AgentRun) -> Agent | None:
@@ -47,7 +42,7 @@ def add_spans(store: Store, agent: Agent, run: AgentRun, spans: Sequence[Span]) 
 
 def _new(agent: Agent, run: AgentRun) -> Trace:
     return Trace(
-        id=trace_id_of(run),
+        id=run.trace_id,
         name=agent.name,
         created_at=run.created_at,
         metadata={"source": _SOURCE, "agent_id": run.agent_id, "trigger": run.trigger},

@@ -171,6 +171,11 @@ def newest(store: Store, kind: str, task: str) -> Job | None:
     return next(iter(newest_of(store, task, kind)), None)
 
 
+def recent(store: Store, limit: int) -> list[Job]:
+    """Return jobs of all kinds, the newest first, each as ``look_up`` does."""
+    return [_as_it_stands(job) for job in store.jobs.recent(limit)]
+
+
 def progress(store: Store, job: Job, step: str, spend: Spend) -> None:
     """Store what a job is doing and what it has used.
 

@@ -94,10 +94,10 @@ def content_of(spans: Sequence[Span]) -> Content:
 
 
 def _conversation(span: Span) -> str | None:
-    messages = [message for message in span.input if message.text]
+    messages = [(message.role, text) for message in span.input if (text := message.text)]
     if len(messages) == 1:
-        return messages[0].text
-    return "\n\n".join(f"[{message.role}]\n{message.text}" for message in messages) or None
+        return messages[0][1]
+    return "\n\n".join(f"[{role}]\n{text}" for role, text in messages) or None
 
 
 def _answer(span: Span) -> str | None:

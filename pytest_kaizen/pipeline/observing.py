@@ -91,7 +91,7 @@ def start_or_join(store: Store, kind: str, of: str, settings: Mapping[str, Any])
     """
     asked = json.dumps(settings, sort_keys=True)
     place = f"{of} {hashlib.sha256(asked.encode()).hexdigest()[:16]}"
-    there = store.jobs.newest(place, kind=kind)
+    there = store.jobs.newest(place, kind=kind, limit=1)
     if there and there[0].status in (JobStatus.QUEUED, JobStatus.RUNNING):
         return there[0]
     return jobs.create(store, kind, place, settings, "api")

@@ -100,8 +100,12 @@ class RunBook:
         """Take in a case that has come to its outcome; it counts if it ran to its end."""
         if not case.complete:
             return
-        self._tallies.setdefault(case.task, TaskTally(case.task)).add(case, self._metrics(case.task))
-        self._replies.setdefault(case.task, Replies()).add(case)
+        if case.task not in self._tallies:
+            self._tallies[case.task] = TaskTally(case.task)
+        if case.task not in self._replies:
+            self._replies[case.task] = Replies()
+        self._tallies[case.task].add(case, self._metrics(case.task))
+        self._replies[case.task].add(case)
 
     def add_samples(self, case: Case, samples: Sequence[Sample]) -> None:
         """Take in further samples of a case that has come to its outcome."""

@@ -63,7 +63,8 @@ def _operation(row: Operation, schemas: _Schemas) -> dict[str, Any]:
             if row.body is bytes
             else {JSON: {"schema": schemas[row.body, "validation"]}}
         )
-        made["requestBody"] = {"required": True, "content": content}
+        # What is taken as it comes may be nothing at all.
+        made["requestBody"] = {"required": row.body is not bytes, "content": content}
     return made
 
 

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -23,6 +24,18 @@ _SWITCH_S = 0.0005
 
 class _Stopped(Exception):  # noqa: N818 - it is no error
     """The server was told to stop, and has."""
+
+
+class _Server(uvicorn.Server):
+    """Says at once that it was told to stop: it then waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -69,7 +82,7 @@ def run(app: App, listener: socket.socket) -> None:
     # uvicorn sends itself the signal once more when it has stopped, for whoever handled it before.
     signal.signal(signal.SIGTERM, _stop)
     with suppress(_Stopped, KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, app.state.stopping).run(sockets=[listener])
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

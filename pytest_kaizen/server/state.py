@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 from ..capture import Redactor
@@ -32,6 +33,7 @@ class State:
         proxy: Passes requests on to model providers.
         worker: Does what requests leave to be done after them.
         span_uploads: Counts the uploads of spans to each run of an agent.
+        stopping: Set when the server was told to stop: what would go on for ever ends.
         openapi: The OpenAPI document, as JSON.
     """
 
@@ -46,6 +48,7 @@ class State:
     proxy: Proxy
     worker: Worker
     span_uploads: Window = field(default_factory=lambda: Window(60, 60.0))
+    stopping: threading.Event = field(default_factory=threading.Event)
     openapi: bytes = b"{}"
 
     async def close(self) -> None:

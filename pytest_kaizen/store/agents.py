@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..models import Agent, AgentRun, AgentRunStatus
+from ..models import Agent, AgentRun, AgentRunStatus, Score
+from . import traces
 from .database import Database
 from .table import Table, key
 
@@ -14,10 +16,11 @@ AGENT = f"SELECT {AGENTS.fields} FROM agents WHERE id = ?"
 NEWEST = f"SELECT {AGENTS.fields} FROM agents ORDER BY number DESC"
 RUN = f"SELECT {RUNS.fields} FROM agent_runs WHERE id = ? AND agent_id = ?"
 NEWEST_RUNS = f"SELECT {RUNS.fields} FROM agent_runs WHERE agent_id = ? ORDER BY number DESC LIMIT ? OFFSET ?"
-LAST_SCORED = (
-    f"SELECT {RUNS.fields} FROM agent_runs WHERE agent_id = ? AND overall_score IS NOT NULL "
-    "ORDER BY number DESC LIMIT 1"
+SCORES = (
+    "SELECT overall_score FROM agent_runs WHERE agent_id = ? AND overall_score IS NOT NULL "
+    "ORDER BY number DESC LIMIT ?"
 )
+EVALUATE = "UPDATE agent_runs SET overall_score = ? WHERE id = ? AND overall_score IS NULL"
 COUNTS = (
     "SELECT status, count(*), count(overall_score) FROM agent_runs WHERE agent_id = ? "
     "GROUP BY status ORDER BY status"
@@ -105,11 +108,25 @@ class Agents:
             rows = connection.execute(NEWEST_RUNS, (key(agent_id), limit, offset)).fetchall()
         return [RUNS.read(row) for row in rows]
 
-    def last_scored(self, agent_id: str) -> AgentRun | None:
-        """Return the newest run of an agent that an evaluation gave a score; None without one."""
+    def scores(self, agent_id: str, limit: int) -> list[float]:
+        """Return what evaluations gave the runs of an agent, the newest run first; at most so many."""
         with self._database.read() as connection:
-            row = connection.execute(LAST_SCORED, (key(agent_id),)).fetchone()
-        return None if row is None else RUNS.read(row)
+            return [row[0] for row in connection.execute(SCORES, (key(agent_id), limit)).fetchall()]
+
+    def evaluated(self, run_id: str, overall_score: float, trace_id: str, scores: Iterable[Score]) -> bool:
+        """Store what an evaluation gave a run, and the scores of its trace.
+
+        Returns:
+            Whether it did; False, and all stays as it is, when the run has a score or is not stored.
+        """
+        with self._database.write() as connection:
+            if connection.execute(EVALUATE, (overall_score, key(run_id))).rowcount == 0:
+                return False
+            trace = traces.number_of(connection, trace_id)
+            if trace is not None:
+                for score in scores:
+                    traces.add_score(connection, trace, score)
+            return True
 
     def count_runs(self, agent_id: str) -> RunCounts:
         """Count the runs of an agent."""

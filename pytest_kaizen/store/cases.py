@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..models import Case
 from . import gates, traces
-from .database import Connection
+from .database import Connection, insert
 from .table import Row, Table, key
 from .traces import Place
 
@@ -15,7 +15,8 @@ _CASES = Table(
     columns=("id", "task", "outcome", "complete"),
     elsewhere=("run_id", "samples", "gates"),
 )
-_START = (
+_BEGIN = f"{_CASES.insert} ON CONFLICT (run, id) DO NOTHING"
+_BEGIN_AGAIN = (
     f"{_CASES.insert} ON CONFLICT (run, id) DO UPDATE SET task = excluded.task, outcome = excluded.outcome, "
     "complete = excluded.complete, data = excluded.data, attempt = cases.attempt + 1 "
     "RETURNING number, attempt"
@@ -34,9 +35,13 @@ OF_TASK = (
 
 def start(connection: Connection, run: int, case: Case) -> Place:
     """Store a case that has begun, or has begun again; return where its samples belong."""
-    where = Place(*connection.execute(_START, (run, *_CASES.row(case))).fetchone())
-    if where.attempt > 1:
+    values = (run, *_CASES.row(case))
+    number = insert(connection, _BEGIN, values)
+    if number is None:
+        where = Place(*connection.execute(_BEGIN_AGAIN, values).fetchone())
         gates.delete_of_case(connection, where.case)
+    else:
+        where = Place(number, 1)
     gates.add_of_case(connection, where.case, case.gates)
     return where
 

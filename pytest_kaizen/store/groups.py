@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .feedback import FeedbackLog
     from .idempotency import Idempotency
     from .intake import Intake
+    from .integrations import Integrations
     from .jobs import Jobs
     from .ratings import Ratings
     from .retention import Retention
@@ -54,6 +55,7 @@ class Groups:
         experiments: Groups of traces.
         annotations: Behaviours, and which traces show them.
         sealed: Secrets, encrypted.
+        integrations: What is set of the connections to other platforms.
     """
 
     feedback: FeedbackLog = _group("feedback.FeedbackLog")
@@ -69,6 +71,7 @@ class Groups:
     experiments: Experiments = _group("experiments.Experiments")
     annotations: Annotations = _group("annotations.Annotations")
     sealed: Sealed = _group("sealed.Sealed")
+    integrations: Integrations = _group("integrations.Integrations")
 
     def __init__(self, database: Database) -> None:
         self._database = database

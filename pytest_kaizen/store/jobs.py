@@ -18,6 +18,7 @@ _JOBS = Table(
 )
 #: The owner's kind of the secrets that were given for a job.
 SEALED_KIND = "job"
+RECENT = f"SELECT {_JOBS.fields} FROM jobs ORDER BY number DESC LIMIT ?"
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -128,6 +129,11 @@ class Jobs:
         with self._database.write() as connection:
             return connection.execute(query, values).rowcount > 0
 
+    def recent(self, limit: int) -> list[Job]:
+        """Return jobs of all kinds, the newest first, at most so many."""
+        with self._database.read() as connection:
+            return [_JOBS.read(row) for row in connection.execute(RECENT, (limit,)).fetchall()]
+
     def stop(self, job_id: str, now: datetime) -> Job:
         """Stop a job from outside; its process learns of it with the next thing it writes.
 
@@ -150,13 +156,18 @@ class Jobs:
             return self._one(connection, job_id)
 
     def newest(
-        self, task: str | None = None, *, kind: str | None = None, status: str | None = None
+        self,
+        task: str | None = None,
+        *,
+        kind: str | None = None,
+        status: str | None = None,
+        limit: int | None = None,
     ) -> list[Job]:
-        """Return jobs, the newest first; of one task, kind or status only, where given."""
+        """Return jobs, the newest first; of one task, kind or status only, and so many, where given."""
         filters = {"task": task, "kind": kind, "status": status}
         given = {column: (value,) for column, value in filters.items() if value is not None}
         with self._database.read() as connection:
-            return _select(connection, given)
+            return _select(connection, given, limit)
 
     def waiting(self, now: datetime, *, silent_since: datetime) -> list[Job]:
         """Return the jobs that a worker is to do, the oldest first: queued and not put off, or dead.
@@ -189,12 +200,16 @@ def add_job(connection: Connection, job: Job, silent_since: datetime) -> None:
         raise _under_way(job) from None
 
 
-def _select(connection: Connection, filters: Mapping[str, Sequence[str]]) -> list[Job]:
+def _select(
+    connection: Connection, filters: Mapping[str, Sequence[str]], limit: int | None = None
+) -> list[Job]:
     where = " AND ".join(
         f"{column} IN ({', '.join('?' * len(values))})" for column, values in filters.items()
     )
     query = f"SELECT {_JOBS.fields} FROM jobs WHERE {where or 'TRUE'} ORDER BY number DESC"
-    wanted = [key(str(value)) for values in filters.values() for value in values]
+    wanted: list[str | int] = [key(str(value)) for values in filters.values() for value in values]
+    if limit is not None:
+        query, wanted = f"{query} LIMIT ?", [*wanted, limit]
     return [_JOBS.read(row) for row in connection.execute(query, wanted).fetchall()]
 
 

@@ -350,6 +350,10 @@ def _sealed(connection: Connection) -> None:
     )
 
 
+def _integrations(connection: Connection) -> None:
+    connection.execute("CREATE TABLE integrations (name TEXT NOT NULL PRIMARY KEY, data TEXT NOT NULL)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
     _judge_answers,
@@ -365,6 +369,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _served,
     observed,
     _sealed,
+    _integrations,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

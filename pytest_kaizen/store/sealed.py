@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from ..errors import StoreError
+from ..errors import ConfigError, StoreError
 from . import secret_key
 from .database import Database
 from .table import key
@@ -96,7 +96,7 @@ class Sealed:
     def _masked(self, row: _Row, token: str) -> str:
         try:
             return masked(self._opened(row, token))
-        except StoreError:
+        except (ConfigError, StoreError):
             return MASK
 
     def _opened(self, row: _Row, token: str) -> str:

@@ -10,6 +10,10 @@ TASKS = Table("tasks", Task, columns=("id", "name", "created_at"))
 BY_ID = f"SELECT {TASKS.fields} FROM tasks WHERE id = ?"
 BY_NAME = f"SELECT {TASKS.fields} FROM tasks WHERE name = ?"
 NEWEST = f"SELECT {TASKS.fields} FROM tasks ORDER BY number DESC LIMIT ? OFFSET ?"
+BEFORE = (
+    f"SELECT {TASKS.fields} FROM tasks WHERE number < (SELECT number FROM tasks WHERE id = ?) "
+    "ORDER BY number DESC LIMIT ? OFFSET ?"
+)
 
 
 class Tasks:
@@ -43,15 +47,19 @@ class Tasks:
                     return TASKS.read(row)
         return None
 
-    def newest(self, limit: int = 200, offset: int = 0) -> list[Task]:
+    def newest(self, limit: int = 200, offset: int = 0, *, before: str | None = None) -> list[Task]:
         """Return tasks, the newest first.
 
         Args:
             limit: At most so many.
             offset: After so many.
+            before: Those stored before the one with this id.
         """
+        query, values = (
+            (NEWEST, (limit, offset)) if before is None else (BEFORE, (key(before), limit, offset))
+        )
         with self._database.read() as connection:
-            return [TASKS.read(row) for row in connection.execute(NEWEST, (limit, offset)).fetchall()]
+            return [TASKS.read(row) for row in connection.execute(query, values).fetchall()]
 
     def delete(self, task_id: str) -> bool:
         """Delete a task with its feedback; return False when it is not stored."""

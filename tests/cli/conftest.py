@@ -152,7 +152,10 @@ def serving(folder: Path) -> Iterator[Served]:
     workspaces = Workspaces.open(folder)
     place = workspaces.central.create_workspace("team")
     _, key = workspaces.central.keys.create(place.id, label="cli", scopes=[Scope.READ, Scope.WRITE])
-    app = create_app(Config(root=folder, store=folder / "unused.db", server=ServerConfig()), workspaces)
+    app = create_app(
+        Config(root=folder, store=folder / "unused.db", server=ServerConfig(allow_private_hosts=True)),
+        workspaces,
+    )
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -1,143 +1,158 @@
-"""``kaizen integrations``, over a server that answers as Kayba does."""
+"""``kaizen integrations``, against servers on this machine."""
 
 from __future__ import annotations
 
 import io
 import json
-import sys
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.platforms.kayba.client import KaybaClient
+from pytest_kaizen.store import Store, secret_key
+from tests.pipeline.integrations.places import SECRET, LangsmithPlace, MlflowPlace
 
-Cli = Callable[..., tuple[int, str, str]]
-AT = ["--server", "http://127.0.0.1:9", "--api-key", "k"]
-SECRET = "lsv2-0123456789-wxyz"
+from .conftest import Cli
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.setenv("OUR_TOKEN", SECRET)
 
 
 @pytest.fixture
-def stored(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """What the server has; ``error`` of an integration is what keeps it from connecting."""
-    kept: dict[str, dict[str, Any]] = {"mlflow": {}, "langsmith": {}}
-
-    def update(_client: KaybaClient, name: str, config: dict[str, Any]) -> dict[str, Any]:
-        kept[name].update(config)
-        return kept[name]
-
-    def test(_client: KaybaClient, name: str) -> dict[str, Any]:
-        if "error" in kept[name]:
-            return {"connected": False, "error": kept[name]["error"]}
-        more = {"mlflowVersion": "3.4", "experimentCount": 1} if name == "mlflow" else {}
-        return {"connected": True, **more}
-
-    monkeypatch.setattr(KaybaClient, "get_integrations", lambda _client: kept)
-    monkeypatch.setattr(KaybaClient, "update_integration", update)
-    monkeypatch.setattr(KaybaClient, "test_integration", test)
-    return kept
+def mlflow() -> Iterator[MlflowPlace]:
+    with MlflowPlace() as place:
+        place.authorization = f"Bearer {SECRET}"
+        yield place
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
-
-
-def test_from_nothing_to_a_connection(
-    cli: Cli, stored: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cli("integrations", "list", *AT)[1].splitlines()[2].split() == ["mlflow", "not", "set"]
-    answers(monkeypatch, "", SECRET, "bot")
-    status, out, err = cli("integrations", "configure", "langsmith", *AT)
-    assert (status, out) == (0, "langsmith: connected\n")
-    assert err == "API URL [https://api.smith.langchain.com]: API key: project: "
-    assert stored["langsmith"] == {
-        "enabled": True,
-        "apiUrl": "https://api.smith.langchain.com",
-        "apiKey": SECRET,
-        "projectName": "bot",
+def test_from_nothing_to_traces(cli: Cli, mlflow: MlflowPlace, project: Path) -> None:
+    assert cli("integrations", "list") == (0, "nothing is set up\n", "")
+    settings = (f"trackingUri={mlflow.url}", "authType=bearer", "experimentName=support", "enabled=true")
+    assert cli("integrations", "set", "mlflow", *settings, "--secret", "OUR_TOKEN") == (0, "", "")
+    status, out, _ = cli("integrations", "list")
+    assert status == 0
+    assert re.search(r"^mlflow +token +tok-\*{4}cret$", out, re.MULTILINE)
+    known = json.loads(cli("integrations", "list", "--json")[1])
+    assert known == {
+        "mlflow": {
+            "enabled": True,
+            "trackingUri": mlflow.url,
+            "authType": "bearer",
+            "token": "tok-****cret",
+            "experimentName": "support",
+        },
+        "langsmith": {},
+        "braintrust": {},
     }
-    # What is not answered stays; a key is not sent back in the form in which it is shown.
-    answers(monkeypatch, "https://eu.api.smith.langchain.com")
-    status, _, err = cli("integrations", "configure", "langsmith", *AT)
-    assert (status, "API key [lsv2****wxyz]: project [bot]: " in err) == (0, True)
-    assert (stored["langsmith"]["apiUrl"], stored["langsmith"]["apiKey"]) == (
-        "https://eu.api.smith.langchain.com",
-        SECRET,
+    assert cli("integrations", "test", "mlflow") == (0, "connected: MLflow 3.17.2, 1 experiments\n", "")
+    assert (
+        cli("integrations", "projects", "mlflow", "--json")[1]
+        == json.dumps([{"id": "1", "name": "support"}], indent=2) + "\n"
     )
-    status, out, _ = cli("integrations", "list", *AT)
-    row = next(line for line in out.splitlines() if line.startswith("langsmith"))
-    assert row.split() == [
-        "langsmith",
-        "on",
-        "apiUrl=https://eu.api.smith.langchain.com,",
-        "apiKey=lsv2****wxyz,",
-        "projectName=bot",
-    ]
-    shown = json.loads(cli("integrations", "list", "--json", *AT)[1])
-    assert shown == {"mlflow": {}, "langsmith": {**stored["langsmith"], "apiKey": "lsv2****wxyz"}}
-    stored["langsmith"]["apiKey"] = "short"
-    assert json.loads(cli("integrations", "list", "--json", *AT)[1])["langsmith"]["apiKey"] == "****"
+    assert cli("integrations", "projects", "mlflow")[1].splitlines()[-1].split() == ["1", "support"]
+    assert cli("integrations", "import", "mlflow", "--since", "2026-11-22T12:02", "--limit", "5") == (
+        0,
+        "2 traces, 2 of them new\n",
+        "2 traces of support\n",
+    )
+    status, out, _ = cli("integrations", "import", "mlflow", "--project", "1", "--json")
+    done = json.loads(out)
+    assert (status, done["traces"], done["new"]) == (0, 3, 1)
+    assert "completed" in cli("status", done["jobId"])[1]
+    assert len(json.loads(cli("traces", "list", "--json")[1])) == 3
+    assert cli("integrations", "forget", "mlflow") == (0, "", "")
+    assert cli("integrations", "list") == (0, "nothing is set up\n", "")
+    there = b"".join(file.read_bytes() for file in (project / ".kaizen").iterdir() if file.is_file())
+    assert SECRET.encode() not in there
 
 
-def test_a_key_is_not_shown_while_it_is_typed(
-    cli: Cli, stored: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def hidden(question: str, _stream: object) -> str:
-        asked.append(question)
-        return SECRET
-
-    answers(monkeypatch, "", "bot")
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr("getpass.getpass", hidden)
-    assert cli("integrations", "configure", "langsmith", *AT)[0] == 0
-    assert (asked, stored["langsmith"]["apiKey"]) == (["API key: "], SECRET)
+def test_what_cannot_be_read_is_named(cli: Cli, mlflow: MlflowPlace) -> None:
+    mlflow.authorization = None
+    mlflow.traces[f"tr-{2:032x}"]["spans"][0]["span_id"] = "!"
+    cli("integrations", "set", "mlflow", f"trackingUri={mlflow.url}", "experimentName=support")
+    status, out, err = cli("integrations", "import", "mlflow")
+    assert (status, out) == (0, "2 traces, 2 of them new\n")
+    assert f"1 could not be read:\ntr-{2:032x}: " in err
 
 
-def test_they_are_settings_of_a_server(cli: Cli) -> None:
-    said = "kaizen: integrations are settings of a server; name it: --server URL or --base-url URL\n"
-    assert cli("integrations", "list") == (2, "", said)
+def test_a_connection_that_fails(cli: Cli, mlflow: MlflowPlace) -> None:
+    cli("integrations", "set", "mlflow", f"trackingUri={mlflow.url}")
+    status, out, _ = cli("integrations", "test", "mlflow")
+    assert status == 1
+    assert out.startswith("not connected: mlflow: POST ")
+    status, out, _ = cli("integrations", "test", "mlflow", "--json")
+    assert (status, json.loads(out)["connected"]) == (1, False)
+    status, _, err = cli("integrations", "import", "mlflow", "--project", "support")
+    assert status == 1
+    assert err.startswith("kaizen: mlflow: GET ")
+    assert ": 401: " in err
+
+
+def test_a_connection_without_figures(cli: Cli) -> None:
+    with LangsmithPlace() as place:
+        cli("integrations", "set", "langsmith", f"apiUrl={place.url}", "--secret", "OUR_TOKEN")
+        assert cli("integrations", "test", "langsmith") == (0, "connected\n", "")
+
+
+def test_a_secret_from_a_pipe(cli: Cli, monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{SECRET}\nmore\n"))
+    assert cli("integrations", "set", "langsmith", "--secret", "-") == (0, "", "")
+    with Store.open(project / ".kaizen" / "kaizen.db") as store:
+        secret = store.sealed.open("integration", "langsmith", "api_key")
+    assert secret is not None
+    assert secret.get_secret_value() == SECRET
 
 
 @pytest.mark.parametrize(
-    ("lines", "expected"),
+    ("arguments", "problem"),
     [
-        (("http://h:5000", "", "exp"), {"authType": "none", "experimentName": "exp"}),
-        (("http://h:5000", "bearer", "t0ken"), {"authType": "bearer", "token": "t0ken"}),
         (
-            ("http://h:5000", "basic", "me", "word"),
-            {"authType": "basic", "username": "me", "token": "word"},
+            ("mlflow", "token=hunter2-hunter2"),
+            "token: lists of processes would show it; give it with --secret",
         ),
+        (
+            ("mlflow", "tracking"),
+            "expected KEY=VALUE, with one of enabled, trackingUri, authType, username, ",
+        ),
+        (("langsmith", "x=1"), "expected KEY=VALUE, with one of enabled, apiUrl, projectName (found 'x=1')"),
+        (("mlflow", "authType=kerberos"), "mlflow: authType: Input should be 'none', 'basic'"),
+        (("mlflow", "trackingUri=databricks"), "mlflow: trackingUri must be an address that starts with"),
+        (("mlflow", "--secret", "NOT_SET"), "--secret: $NOT_SET is not set"),
+        (("mlflow", "--secret", "-"), "--secret: nothing was given"),
     ],
 )
-def test_only_what_a_way_of_authentication_needs_is_asked(
-    lines: tuple[str, ...],
-    expected: dict[str, str],
-    cli: Cli,
-    stored: dict[str, dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_cannot_be_set(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], problem: str
 ) -> None:
-    answers(monkeypatch, *lines)
-    status, out, _ = cli("integrations", "configure", "mlflow", *AT)
-    assert (status, out) == (0, "mlflow: connected (MLflow 3.4, 1 experiment)\n")
-    assert stored["mlflow"] == {"enabled": True, "trackingUri": "http://h:5000", **expected}
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    status, _, err = cli("integrations", "set", *arguments)
+    assert status == 2
+    assert problem in err
+    assert "hunter2" not in err
+    assert cli("integrations", "list") == (0, "nothing is set up\n", "")
 
 
-def test_an_answer_that_cannot_be(
-    cli: Cli, stored: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers(monkeypatch, "http://h", "kerberos")
-    status, _, err = cli("integrations", "configure", "mlflow", *AT)
-    assert (status, stored["mlflow"]) == (2, {})
-    assert "authentication: expected none, basic, bearer, databricks (found 'kerberos')" in err
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("import", "mlflow"), "mlflow: say which project, or set experimentName"),
+        (("import", "mlflow", "--project", "x"), "mlflow is not set up: trackingUri is not set"),
+        (("import", "mlflow", "--since", "monday"), "expected a time such as 2026-01-31 (found 'monday')"),
+        (("projects", "langsmith"), "langsmith: apiKey is not set"),
+    ],
+)
+def test_what_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], problem: str) -> None:
+    status, _, err = cli("integrations", *arguments)
+    assert status == 2
+    assert problem in err
 
 
-def test_no_connection(cli: Cli, stored: dict[str, dict[str, Any]]) -> None:
-    stored["mlflow"] = {"error": "no route to \x1b[2J host"}
-    status, out, err = cli("integrations", "test", "mlflow", *AT)
-    assert (status, out, err) == (1, "", "kaizen: mlflow: no route to \\x1b[2J host\n")
-    status, out, _ = cli("integrations", "test", "mlflow", "--json", *AT)
-    assert (status, json.loads(out)) == (1, {"connected": False, "error": "no route to \x1b[2J host"})
-    assert cli("integrations", "test", "langsmith", *AT) == (0, "langsmith: connected\n", "")
-    assert cli("integrations", "test", "phoenix", *AT)[0] == 2
+def test_an_import_is_gone_on_with_by_importing_again(cli: Cli) -> None:
+    cli("integrations", "import", "mlflow", "--project", "x")
+    status, _, err = cli("insights", "generate", "--resume", "last")
+    assert status == 2
+    assert "go on with it: `kaizen integrations import mlflow`" in err

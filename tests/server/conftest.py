@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import httpx
 import pytest
@@ -101,9 +101,11 @@ class Live:
 class Site:
     """A server, and clients that ask it without a socket."""
 
-    def __init__(self, book: Book, settings: ServerConfig, operations: Iterable[Operation]) -> None:
+    def __init__(
+        self, book: Book, settings: ServerConfig, operations: Iterable[Operation], **more: Any
+    ) -> None:
         self.book = book
-        config = Config(root=Path(), store=Path("unused.db"), server=settings)
+        config = Config(**{"root": Path(), "store": Path("unused.db"), "server": settings, **more})
         self.app = create_app(config, book.workspaces, operations)
         self.state = self.app.state
 
@@ -165,10 +167,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLLM]:
 
 @pytest.fixture
 def make_site(book: Book) -> MakeSite:
-    def make(*operations: Operation, **settings: object) -> Site:
+    def make(*operations: Operation, config: dict[str, Any] | None = None, **settings: object) -> Site:
         # No test asks a provider.
         settings = {"anthropic_url": NOWHERE, "openai_url": NOWHERE, **settings}
-        return Site(book, ServerConfig.model_validate(settings), operations or OPERATIONS)
+        return Site(book, ServerConfig.model_validate(settings), operations or OPERATIONS, **config or {})
 
     return make
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus
+from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus, Score, ScoreSource
 from pytest_kaizen.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -52,17 +52,34 @@ def test_what_became_of_a_run(store: Store) -> None:
     first, second, third = (a_run(agent) for _ in range(3))
     for run in (first, second, third):
         store.agents.add_run(run)
-    assert store.agents.last_scored(agent.id) is None
+    assert store.agents.scores(agent.id, 5) == []
     done = {"status": AgentRunStatus.COMPLETED, "completed_at": NOW}
     for run, score in ((first, 0.25), (second, 0.5)):
         assert store.agents.update_run(run.model_copy(update={**done, "overall_score": score}))
     assert not store.agents.update_run(a_run(agent))
-    last = store.agents.last_scored(agent.id)
-    assert last is not None
-    assert (last.id, last.overall_score, last.status) == (second.id, 0.5, AgentRunStatus.COMPLETED)
+    assert store.agents.scores(agent.id, 5) == [0.5, 0.25]
+    assert store.agents.scores(agent.id, 1) == [0.5]
     counts = store.agents.count_runs(agent.id)
     assert counts.by_status == {AgentRunStatus.COMPLETED: 2, AgentRunStatus.RUNNING: 1}
     assert counts.scored == 2
+
+
+def test_an_evaluation_counts_once(store: Store, make: Any) -> None:
+    agent = an_agent()
+    store.agents.add(agent)
+    run, other = a_run(agent), a_run(agent)
+    for known in (run, other):
+        store.agents.add_run(known)
+    store.shelf.add([make.trace(id="t", scores=[])])
+    given = [Score(name=name, value=0.5, source=ScoreSource.JUDGE) for name in ("r.a", "r")]
+    assert store.agents.evaluated(run.id, 0.5, "t", given)
+    assert not store.agents.evaluated(run.id, 0.75, "t", given)
+    assert not store.agents.evaluated("nobody", 0.75, "t", given)
+    assert store.agents.evaluated(other.id, 0.25, "gone", given)
+    assert store.agents.scores(agent.id, 5) == [0.25, 0.5]
+    trace = store.intake.one("t")
+    assert trace is not None
+    assert [score.name for score in trace.scores] == ["r.a", "r"]
 
 
 def test_an_agent_is_deleted_with_its_runs(store: Store) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..parsers.parts import loads
 from .layout import OneLine, is_restorable
 
 Redact = Callable[[Any], Any]
@@ -87,7 +88,7 @@ def _structure(text: str) -> Any:
     if not text.lstrip()[:1].startswith(("{", "[")):
         return None
     try:
-        value = json.loads(text)
+        value = loads(text)
     except (ValueError, RecursionError):
         return None
     return value if is_restorable(value) else None

@@ -6,9 +6,12 @@ import json
 import re
 from typing import Any
 
+from ..parsers.parts import loads
+
 _WIDTH = 100
 _STEP = "  "
 _LINES = "|"
+_MARKED = f'"{_LINES}"'
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -37,6 +40,9 @@ def parse(text: str) -> Any:
         json.JSONDecodeError: It is no JSON.
         TypeError: What should be lines of a text is none.
     """
+    if _MARKED not in text:
+        # Most hold no text of several lines, and to look at every object takes thrice as long.
+        return loads(text)
     return json.loads(text, object_hook=_joined)
 
 

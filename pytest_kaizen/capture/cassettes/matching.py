@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from ..redact import Redactor
 from . import body as bodies
 
@@ -68,10 +70,12 @@ class Matcher:
     def of_record(self, method: str, url: str, body: dict[str, Any]) -> Question:
         """Make the question of a request that was kept."""
         if "json" in body:
+            content = body["json"]
             for path in self._fields:
-                _remove(body["json"], path)
+                if not isinstance(content, dict) or path[0] in content or path[0] == "*":
+                    _remove(content, path)
         compared = _substituted(body, self._patterns) if self._patterns else body
-        text = json.dumps(compared, sort_keys=True, ensure_ascii=False)
+        text = _in_order(compared)
         key = f"{method} {url.partition('://')[2]} {text}"
         return Question(method, url, body, _LABEL.sub("[redacted]", key) if "[redacted" in key else key)
 
@@ -87,6 +91,21 @@ def _without_files(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_files(item) for item in value]
     return value
+
+
+def _in_order(value: Any) -> str:
+    """Write JSON, the same for equal values whatever the order of their keys."""
+    try:
+        return to_json(_sorted(value), inf_nan_mode="constants").decode()
+    except PydanticSerializationError:
+        # Half a surrogate pair is too much for the fast one.
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(item) for key, item in sorted(value.items())}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def _remove(value: Any, path: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path
 
 FOLDER = "cassettes"
@@ -31,4 +32,10 @@ def cassette_path(test_file: Path, test: str) -> Path:
     if not is_plain:
         digest = hashlib.sha256(test.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         safe = f"{safe[: _LONGEST - 9]}-{digest}"
-    return test_file.parent.joinpath(FOLDER, test_file.stem, f"{safe}.json")
+    return _folder(test_file) / f"{safe}.json"
+
+
+@lru_cache(maxsize=16)
+def _folder(test_file: Path) -> Path:
+    # The tests of a module come one after another.
+    return test_file.parent.joinpath(FOLDER, test_file.stem)

@@ -69,7 +69,7 @@ def loads(content: str | bytes) -> Any:
     """
     try:
         return from_json(content)
-    except ValueError:
+    except (TypeError, ValueError):
         # Half a surrogate pair, or a byte order mark, is too much for the fast one.
         return json.loads(content)
 

@@ -10,10 +10,9 @@ from typing import Any
 from ...capture import Redactor
 from ...errors import KaizenError, UsageError
 from ...models import FeedbackEntry, Job, Task
-from ...optimize import Budget
 from ...store import Store
 from .. import jobs
-from ..search import DEFAULT_BUDGET, KIND, Search
+from ..search import KIND, Search
 
 _log = logging.getLogger("pytest_kaizen")
 
@@ -21,38 +20,26 @@ _log = logging.getLogger("pytest_kaizen")
 Start = Callable[[Job], object]
 
 
-def log_feedback(
-    store: Store, task: Task, entry: FeedbackEntry, redactor: Redactor, start: Start | None = None
-) -> Job | None:
-    """Store an entry; if that makes the task's threshold reached, start a search.
+def log_feedback(store: Store, task: Task, entry: FeedbackEntry, redactor: Redactor) -> None:
+    """Store an entry without its secrets; what enough of them start is ``start_if_due``.
 
     Args:
         store: Where it is kept.
         task: The task, which is stored.
         entry: The entry.
         redactor: Takes secrets out of it.
-        start: Begins the search; None starts none.
-
-    Returns:
-        The job that was started; None when there is none.
 
     Raises:
         UsageError: The inputs are not those of the task's schema.
         StoreError: The entry could not be stored.
     """
-    keep_feedback(store, task, entry, redactor)
-    return None if start is None else start_if_due(store, task, start)
-
-
-def keep_feedback(store: Store, task: Task, entry: FeedbackEntry, redactor: Redactor) -> None:
-    """Store an entry without its secrets; raises as ``log_feedback`` does."""
     check_inputs(task, entry.inputs)
     texts = redactor.data(entry.model_dump(include={"inputs", "output", "metadata"}))
     store.feedback.add(task, entry.model_copy(update=texts))
 
 
-def start_if_due(store: Store, task: Task, start: Start, search: Search | None = None) -> Job | None:
-    """Start a search if the task's threshold is reached and none is active.
+def start_if_due(store: Store, task: Task, search: Search, start: Start) -> Job | None:
+    """Store and begin a search if the task's threshold is reached and none is active.
 
     One is active for a task, however many entries come at once. What fails in starting it is logged and
     kept with the job, never raised: the feedback is stored all the same.
@@ -65,16 +52,16 @@ def start_if_due(store: Store, task: Task, start: Start, search: Search | None =
     except KaizenError as exc:
         _tell(task.name, exc)
         return None
-    return job if job is not None and begin(store, job, start) else None
+    return job if job is not None and _begin(store, job, start) else None
 
 
-def due_job(store: Store, task: Task, search: Search | None = None) -> Job | None:
-    """Store the job that a task's feedback asks for; ``begin`` begins it.
+def due_job(store: Store, task: Task, search: Search) -> Job | None:
+    """Store the job that a task's feedback asks for; whoever has it begins it.
 
     Args:
         store: Where jobs are kept.
         task: The task.
-        search: What is searched for; ``search_for`` the task by default.
+        search: What is searched for.
 
     Returns:
         The job; None when the threshold is not reached or a search is active, which also another
@@ -83,10 +70,10 @@ def due_job(store: Store, task: Task, search: Search | None = None) -> Job | Non
     Raises:
         StoreError: It could not be stored.
     """
-    return jobs.create_if_due(store, KIND, task, (search or search_for(task)).settings)
+    return jobs.create_if_due(store, KIND, task, search.settings)
 
 
-def begin(store: Store, job: Job, start: Start) -> bool:
+def _begin(store: Store, job: Job, start: Start) -> bool:
     """Begin a job that is queued; return whether that worked."""
     try:
         start(job)
@@ -95,12 +82,6 @@ def begin(store: Store, job: Job, start: Start) -> bool:
         _give_up(store, job, exc)
         return False
     return True
-
-
-def search_for(task: Task) -> Search:
-    """Return the search that a task's feedback asks for, where no project's settings say more."""
-    budget = Budget(usd=task.cost_budget or DEFAULT_BUDGET.usd, rollouts=DEFAULT_BUDGET.rollouts)
-    return Search(task.name, budget=budget, triggered_by="threshold", source="feedback")
 
 
 def check_inputs(task: Task, inputs: dict[str, Any] | None) -> None:

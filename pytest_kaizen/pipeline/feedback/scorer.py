@@ -8,7 +8,8 @@
     {"type": "custom_fn"}                              the function that kaizen.yaml names for the task
     {"type": "composite", "evaluators": [{..., "weight": 2}, ...]}
 
-Such a configuration may come from anywhere, so it can name no Python code.
+Such a configuration may come from anywhere, so it can name no Python code, and its checks have a time
+limit.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ...config import KAIZEN_YAML, Config
 from ...errors import RubricError
 from ...models import Task
 from ...score import Criterion, Rubric, load_rubric, parse_rubric
+from ...score.checks.guarded import guarded
 from ...yamlfile import YamlFile
 
 #: Where an error says that a rubric is from which is in no file.
@@ -48,6 +50,8 @@ class _ExactMatch(_Part):
 
 
 class _CustomFunction(_Part):
+    model_config = ConfigDict(extra="allow")
+
     type: Literal["custom_fn"]
 
 
@@ -96,6 +100,12 @@ def _check(part: Any) -> None:
     if isinstance(part, _Composite):
         for inner in part.evaluators:
             _check(inner)
+    elif isinstance(part, _CustomFunction) and part.model_extra:
+        raise RubricError(
+            f"custom_fn.{min(part.model_extra)}: Python code is named in {KAIZEN_YAML} only: "
+            "tasks.<name>.custom_fn: module:function",
+            path=_PLACE,
+        )
     elif isinstance(part, _Judge) and part.criteria is not None:
         _judged(part.criteria)
 
@@ -105,21 +115,23 @@ def _rubric(part: Any, task: Task, config: Config) -> Rubric:
     if isinstance(part, _Composite):
         return _merged(part, [_rubric(inner, task, config) for inner in part.evaluators])
     if isinstance(part, _ExactMatch):
-        return _parsed("exact_match", [{"name": "exact_match", "check": {"equals": {"reference": True}}}])
+        return parsed_rubric(
+            "exact_match", [{"name": "exact_match", "check": {"equals": {"reference": True}}}]
+        )
     if isinstance(part, _CustomFunction):
         if local.custom_fn is None:
             raise RubricError(
                 f"'custom_fn' names no function here: write tasks.{task.name}.custom_fn: module:function",
                 path=config.root / KAIZEN_YAML,
             )
-        return _parsed("custom_fn", [{"name": "custom_fn", "check": {"python": local.custom_fn}}])
+        return parsed_rubric("custom_fn", [{"name": "custom_fn", "check": {"python": local.custom_fn}}])
     if part.criteria is not None:
         return _judged(part.criteria)
     if local.rubric is not None:
         return load_rubric(config.root / local.rubric)
     what = task.description or task.name.replace("_", " ")
     asked = f"The output does, fully and correctly, what the task asks for: {what}"
-    return _parsed("judge", [{"name": "fulfilled", "description": asked, "scale": [1, 5]}])
+    return parsed_rubric("judge", [{"name": "fulfilled", "description": asked, "scale": [1, 5]}])
 
 
 def _judged(criteria: list[str | dict[str, Any]]) -> Rubric:
@@ -136,10 +148,16 @@ def _judged(criteria: list[str | dict[str, Any]]) -> Rubric:
                 path=_PLACE,
             )
         entries.append(entry)
-    return _parsed("judge", entries)
+    rubric = parsed_rubric("judge", entries)
+    watched = (
+        criterion if criterion.check is None else replace(criterion, check=guarded(criterion.check))
+        for criterion in rubric.criteria
+    )
+    return replace(rubric, criteria=tuple(watched))
 
 
-def _parsed(name: str, criteria: list[dict[str, Any]]) -> Rubric:
+def parsed_rubric(name: str, criteria: list[dict[str, Any]]) -> Rubric:
+    """Make a rubric of criteria as a rubric's file has them."""
     text = json.dumps({"name": name, "criteria": criteria}, ensure_ascii=False)
     return parse_rubric(YamlFile(text, _PLACE, error=RubricError))
 

@@ -92,7 +92,7 @@ class BitbucketServer:
                 return self._page(pull)
         return None
 
-    def _values(self, path: str, **asked: str) -> list[dict[str, Any]]:
+    def _values(self, path: str, /, **asked: str) -> list[dict[str, Any]]:
         """Return the first page of a list, whose best matches come first."""
         found = self._rest.json("GET", path, params=asked)
         values = found.get("values") if isinstance(found, dict) else None

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import Any
 
 from ...capture import Redactor
 from ...config import Config
-from ...errors import JobError, ProposalError, StoreError
+from ...errors import ProposalError
 from ...models import Job, JobStatus, Proposal, PullRequest, Task
+from ...platforms.base import outgoing
 from ...report.pull_request import pull_request_text, pull_request_title
 from ...store import Store
 from .. import jobs
@@ -23,7 +25,7 @@ from .bitbucket import BitbucketServer
 from .github import GitHub
 from .gitlab import GitLab
 from .prompt_file import format_of, with_prompt
-from .rest import MakeClient, Repository
+from .rest import TIMEOUT_S, MakeClient, Repository
 
 #: The owner's kind and the name of a task's token among the sealed secrets.
 TOKEN_KIND, TOKEN_NAME = "task", "git token"
@@ -45,12 +47,13 @@ class TaskPulls:
     Args:
         config: The server's.
         store: Has the tasks, their tokens and the proposals.
-        client: Makes what asks git hosts.
     """
 
-    def __init__(self, config: Config, store: Store, client: MakeClient) -> None:
+    def __init__(self, config: Config, store: Store) -> None:
         self._store = store
-        self._client = client
+        self._client: MakeClient = partial(
+            outgoing.client, allow_private=config.server.allow_private_hosts, timeout_s=TIMEOUT_S
+        )
         self._redactor = Redactor(os.environ, config.redact)
 
     def after(self, job: Job, proposal: Proposal) -> dict[str, Any]:
@@ -76,6 +79,8 @@ class TaskPulls:
             ProposalError: There is nothing to open one for, or the task's fields do not say where.
         """
         task = self._store.tasks.find(job.task)
+        if job.result.get(RESULT, {}).get("url"):
+            return job
         proposal = next(
             (known for known in self._store.proposals(job.task) if known.id == job.result.get("proposal")),
             None,
@@ -86,7 +91,7 @@ class TaskPulls:
             raise ProposalError(f"the task '{task.name}' says nothing of its {', '.join(lacks)}")
         held = jobs.hold(self._store, job)
         # Somebody else may have opened it before it was held.
-        if not (held.result.get(RESULT) or {}).get("url"):
+        if not held.result.get(RESULT, {}).get("url"):
             held.result = {**held.result, RESULT: self._opened(task, held, proposal).model_dump()}
         return jobs.release(self._store, held)
 
@@ -98,6 +103,7 @@ class TaskPulls:
         try:
             repository = self._repository(task)
             _require_path(path)
+            _require_path(base)
             title, text = self._words(proposal)
             content = with_prompt(
                 repository.read(path, base),
@@ -109,8 +115,9 @@ class TaskPulls:
             message = f"{title}\n\nThe evidence is in the text of the pull request.\n\nKaizen-Job: {job.id}\n"
             repository.commit(path, content, branch=pull.branch, base=base, message=message)
             pull.url = repository.open(branch=pull.branch, base=base, title=title, text=text)
-        except (ProposalError, StoreError) as exc:
-            pull.error = self._redactor.text(str(exc))
+        except Exception as exc:
+            # What was found is worth more than the request for it: no failure may cost the job.
+            pull.error = self._redactor.text(jobs.reason_of(exc))
         return pull
 
     def _words(self, proposal: Proposal) -> tuple[str, str]:
@@ -121,7 +128,7 @@ class TaskPulls:
         """Name the fields without which there is no pull request."""
         given = {
             "git_provider": task.git_provider,
-            "git_repo": task.git_repo,
+            "git_repo": task.git_repo or (task.git_provider == "gitlab" and task.git_project),
             "git_token_raw": self._store.sealed.shown(TOKEN_KIND, task.id).get(TOKEN_NAME),
             "prompt_path": task.prompt_path or task.prompt_file,
         }
@@ -135,7 +142,7 @@ class TaskPulls:
         secret = token.get_secret_value()
         url, name = (task.git_base_url or "").rstrip("/"), task.git_repo or ""
         if task.git_project and "/" not in name:
-            name = f"{task.git_project}/{name}"
+            name = f"{task.git_project}/{name}".rstrip("/")
         _require_path(name)
         if task.git_provider == "gitlab":
             return GitLab(_below(url or _GITLAB, "/api/v4"), name, secret, self._client)

@@ -88,7 +88,9 @@ class GitHub:
         if self._tip(branch) is None:
             tip = self._tip(base)
             if tip is None:
-                raise ProposalError(f"{self._rest.url}: there is no branch {base!r}")
+                raise ProposalError(
+                    f"{self._rest.url}: there is no branch {base!r}, or the token may not see the repository"
+                )
             try:
                 self._rest.json("POST", "/git/refs", json={"ref": f"refs/heads/{branch}", "sha": tip})
             except ProposalError as exc:

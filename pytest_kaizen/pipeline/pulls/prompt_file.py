@@ -150,13 +150,14 @@ def _below(node: Any, name: str, place: Sequence[str]) -> tuple[Any, int]:
 
 def _events(source: str) -> list[tuple[str, int, str | None]]:
     """Return what a YAML text says, piece by piece; unlike its value, that is no longer than the text."""
+    events: list[Any] = list(yaml.parse(source, yaml.SafeLoader))
     return [
         (
             f"{type(event).__name__} {getattr(event, 'anchor', None)} {getattr(event, 'tag', None)}",
             event.start_mark.index,
             getattr(event, "value", None),
         )
-        for event in yaml.parse(source, yaml.SafeLoader)
+        for event in events
     ]
 
 

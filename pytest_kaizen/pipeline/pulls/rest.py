@@ -12,7 +12,8 @@ import httpx
 from ...errors import PlatformError, ProposalError
 from ...platforms.base.failure import error_text, one_line
 
-_TIMEOUT_S = 30.0
+#: Seconds of silence.
+TIMEOUT_S = 30.0
 _SHOWN = 300
 #: Bytes of an answer, which may hold a file in base64.
 _LONGEST = 8 * 1024 * 1024
@@ -47,7 +48,7 @@ class Repository(GitHost, Protocol):
 
 def plain_client() -> httpx.Client:
     """Make a client for an address that the user's own environment names."""
-    return httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False)
+    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
 
 
 def segments(path: str) -> str:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from pydantic_core import PydanticSerializationError
 
 T = TypeVar("T", bound=BaseModel)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Of a whole number in a request: JSON has one kind of number, so ``1.0`` is one too.
+Whole = BeforeValidator(_whole)
+#: At most 30 years, so that what ends then has a date.
+Milliseconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+
+
+def at_least_one(*names: str, min_length: int = 0) -> dict[str, Any]:
+    """Return what a JSON schema says of an object that must have one of these texts."""
+    text = {"type": "string", "minLength": min_length}
+    return {"anyOf": [{"required": [name], "properties": {name: text}} for name in names]}
 
 
 class _Writing(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ...errors import CTAuthError, CTError, CTNotFoundError, CTServerError, CTValidationError
 from ..base.client import AsyncClient, PlatformClient, SyncClient
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from ..base.timeouts import Timeouts
 
+#: Tasks in one answer, the most that a server gives.
+_PAGE = 200
 _CLASSES = {401: CTAuthError, 404: CTNotFoundError, 422: CTValidationError}
 
 
@@ -148,12 +151,21 @@ class CTCalls(PlatformClient):
 
     @Twin
     async def list_tasks(self) -> list[Task]:
-        """Return all tasks.
+        """Return all tasks, however many pages of them there are.
 
         Raises:
-            CTError: The call failed.
+            CTError: A call failed.
         """
-        return (await self._ask("GET", "/api/v1/tasks", reads=TaskList)).root
+        found: dict[UUID, Task] = {}
+        params: dict[str, object] = {"limit": _PAGE}
+        while True:
+            page = (await self._ask("GET", "/api/v1/tasks", params=params, reads=TaskList)).root
+            fresh = {task.id: task for task in page if task.id not in found}
+            found |= fresh
+            # A server that knows no cursor answers with the same page.
+            if len(page) < _PAGE or not fresh:
+                return list(found.values())
+            params["cursor"] = str(page[-1].id)
 
     @Twin
     async def create_task(

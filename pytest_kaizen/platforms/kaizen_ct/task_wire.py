@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
 from ... import models
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import RequestModel, Whole, WireList, WireModel
 
 _OLDER_NAMES = {
     "github_repo": "git_repo",
     "github_base_branch": "git_base_branch",
     "github_token_raw": "git_token_raw",
+    "git_token": "git_token_raw",
 }
 
 
@@ -111,18 +112,18 @@ class TaskSettings(RequestModel):
     """What a new task may be given besides its name.
 
     ``git_token_raw`` is written only: it is stored encrypted and never returned. The older names
-    ``github_repo``, ``github_base_branch`` and ``github_token_raw`` are read too.
+    ``github_repo``, ``github_base_branch``, ``github_token_raw`` and ``git_token`` are read too.
     """
 
-    feedback_threshold: Annotated[int, Field(ge=1)] | None = None
-    feedback_retention_limit: Annotated[int, Field(ge=1)] | None = None
+    feedback_threshold: Annotated[int, Field(ge=1), Whole] | None = None
+    feedback_retention_limit: Annotated[int, Field(ge=1), Whole] | None = None
     evaluator_config: dict[str, Any] | None = None
     teacher_model: str | None = None
     judge_model: str | None = None
     module_type: str | None = None
     optimizer_type: str | None = None
     gepa_config: dict[str, Any] | None = None
-    cost_budget: float | None = None
+    cost_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     git_provider: str | None = None
     git_base_url: str | None = None
     git_project: str | None = None
@@ -133,7 +134,7 @@ class TaskSettings(RequestModel):
     prompt_format: str | None = None
     prompt_file: str | None = None
     prompt_locator: str | None = None
-    feedback_source: str | None = None
+    feedback_source: Literal["sdk", "traces"] | None = None
     auto_eval: bool | None = None
     mode: str | None = None
 

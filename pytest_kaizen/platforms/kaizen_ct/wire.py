@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, RootModel, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from ... import models
 from ...models import FeedbackEntry, PromptVersion, Trace
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import Milliseconds, RequestModel, Whole, WireList, WireModel, at_least_one
 from .task_wire import SeedResult as SeedResult
 from .task_wire import Task as Task
 from .task_wire import TaskCreate as TaskCreate
@@ -47,6 +47,8 @@ class FeedbackCreate(TaskSettings):
         task_id: A UUID; our server takes a name here too.
         source: ``sdk``, ``user_rating``, ``auto_eval`` or ``seed``; any label on our server.
     """
+
+    model_config = ConfigDict(json_schema_extra=at_least_one("task_id", "task_name", min_length=1))
 
     task_id: str | None = None
     task_name: str | None = None
@@ -119,6 +121,23 @@ class FeedbackResult(WireModel):
         """Show an entry of ours."""
         values = entry.model_dump(exclude={"trace_id", "metadata"})
         return cls.model_validate({**values, "metadata_": entry.metadata})
+
+
+class SeedLine(RequestModel):
+    """One line of a file for ``POST /api/v1/tasks/{id}/seed``: an example, which starts no search.
+
+    Attributes:
+        output: An answer to compare with, if it has no score or full marks.
+    """
+
+    inputs: dict[str, Any]
+    output: str | None = None
+    score: UnitScore | None = None
+    metadata: dict[str, Any] | None = None
+
+    def to_entry(self, task_id: str, created_at: datetime) -> FeedbackEntry:
+        """Return the entry of ours that this asks to store; see ``FeedbackCreate``."""
+        return FeedbackEntry(task_id=task_id, created_at=created_at, source=models.SEED, **self.model_dump())
 
 
 class FeedbackList(WireList[FeedbackResult]):
@@ -238,8 +257,8 @@ class TraceCreate(RequestModel):
     prompt_text: str | None = None
     response_text: str | None = None
     model: str | None = None
-    tokens: int | None = None
-    latency_ms: float | None = None
+    tokens: Annotated[int, Whole] | None = None
+    latency_ms: Milliseconds | None = None
     source_file: str | None = None
     source_variable: str | None = None
     metadata: dict[str, Any] | None = None
@@ -284,7 +303,7 @@ class KeyStatus(WireModel):
 class KeyCreate(RequestModel):
     """``POST /api/v1/keys``."""
 
-    label: str
+    label: str | None = None
 
 
 class KeyInfo(WireModel):

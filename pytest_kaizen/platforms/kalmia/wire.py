@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ... import models
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import RequestModel, Whole, WireList, WireModel, at_least_one
 from .trace_wire import KalmiaTrace as KalmiaTrace
 
 Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -65,7 +65,7 @@ class SearchRequest(RequestModel):
 
     query: Annotated[str, Field(min_length=1)]
     project: str | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(ge=1), Whole] | None = None
 
 
 class Hit(WireModel):
@@ -89,6 +89,8 @@ class SearchResults(WireModel):
 
 class FeedbackRequest(RequestModel):
     """``POST /api/v1/traces/{id}/feedback``; what is absent stays as it was."""
+
+    model_config = ConfigDict(json_schema_extra=at_least_one("rating", "comment"))
 
     rating: Literal["up", "down"] | None = None
     comment: str | None = None
@@ -276,3 +278,19 @@ class Detected(WireModel):
 
     annotations: list[Annotation]
     checked: int | None = None
+
+
+class BraintrustConfig(RequestModel):
+    """``PUT /api/integrations/braintrust``, which is ours; its shape is that of Kayba's others.
+
+    Attributes:
+        api_url: Braintrust's API; that of the US region where it is not given.
+        project_name: The project that traces are read from where a request names none.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    enabled: bool | None = None
+    api_url: str | None = Field(default=None, alias="apiUrl")
+    api_key: str | None = Field(default=None, alias="apiKey", repr=False)
+    project_name: str | None = Field(default=None, alias="projectName")

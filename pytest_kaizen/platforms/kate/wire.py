@@ -16,12 +16,10 @@ from pydantic import AliasChoices, BeforeValidator, Field, RootModel
 from ... import models
 from ...models import Message, Part, SpanKind, Trace
 from ...models import Span as OurSpan
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import Milliseconds, RequestModel, Whole, WireList, WireModel
 
 Trigger = Literal["manual", "automatic", "test"]
 Kind = Literal["LLM", "TOOL", "CHAIN", "AGENT", "RETRIEVER", "EMBEDDING"]
-#: At most 30 years, so that what ends then has a date.
-Milliseconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 RunState = Literal["queued", "running", "succeeded", "failed"]
 
 #: Their words for the state of a run, and ours.
@@ -172,7 +170,7 @@ class NewSpan(Span):
 
     span_kind: Kind = "LLM"
     latency_ms: Milliseconds | None = None
-    token_count: Annotated[int, Field(ge=0)] | None = None
+    token_count: Annotated[int, Field(ge=0), Whole] | None = None
     docstring: str | None = None
 
     def to_span(self, started_at: datetime) -> OurSpan:

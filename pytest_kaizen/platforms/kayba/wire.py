@@ -6,13 +6,14 @@ The models know what the platform documents. Answers may hold more, which client
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from ... import models
 from ...models import PromptVersion
-from ..base.wire import RequestModel, WireList, WireModel
+from ..base.wire import RequestModel, Whole, WireList, WireModel
 
 FileType = Literal["md", "json", "txt"]
 JobState = Literal["queued", "running", "succeeded", "failed"]
@@ -109,7 +110,7 @@ class GenerateInsights(RequestModel):
 
     trace_ids: list[str] | None = Field(default=None, alias="traceIds")
     model: str | None = None
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[int, Field(ge=1), Whole] | None = None
     reflector_mode: Literal["recursive", "standard"] | None = Field(default=None, alias="reflectorMode")
     anthropic_api_key: str | None = Field(default=None, alias="anthropicApiKey", repr=False)
 
@@ -320,3 +321,30 @@ class IntegrationTest(WireModel):
     error: str | None = None
     mlflow_version: str | None = Field(default=None, alias="mlflowVersion")
     experiment_count: int | None = Field(default=None, alias="experimentCount")
+
+
+class ImportRequest(RequestModel):
+    """``POST /integrations/:name/import``, which is ours; the answer is ``JobStarted``.
+
+    Attributes:
+        project: Its name or id; the one that is set where it is absent.
+        since: Only traces begun since then; ISO 8601, in UTC without a zone.
+        limit: At most so many, the newest.
+    """
+
+    project: str | None = None
+    since: datetime | None = Field(default=None, strict=False)
+    limit: int | None = Field(default=None, ge=1)
+
+
+class SourceProject(WireModel):
+    """What holds traces elsewhere: an experiment of MLflow, a project."""
+
+    id: str
+    name: str
+
+
+class SourceProjects(WireModel):
+    """``GET /integrations/:name/projects``, which is ours."""
+
+    projects: list[SourceProject]

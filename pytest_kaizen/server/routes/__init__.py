@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 from ..operation import Operation
-from . import about, behaviors, experiments, kaizen_ct, kalmia, kate, kayba, observing, otlp, proxy, traces
+from . import (
+    about,
+    behaviors,
+    experiments,
+    integrations,
+    kaizen_ct,
+    kalmia,
+    kate,
+    kayba,
+    observing,
+    otlp,
+    proxy,
+    traces,
+)
 
-_PARTS = (about, proxy, otlp, kaizen_ct, kalmia, experiments, behaviors, observing, kayba, kate, traces)
+_PARTS = (
+    about,
+    proxy,
+    otlp,
+    kaizen_ct,
+    kalmia,
+    experiments,
+    behaviors,
+    observing,
+    kayba,
+    integrations,
+    kate,
+    traces,
+)
 OPERATIONS: tuple[Operation, ...] = tuple(row for part in _PARTS for row in part.OPERATIONS)
 
 __all__ = ["OPERATIONS"]

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from ...capture import Redactor
 from ...config import Config
 from ...llm import LLM, AnthropicLLM
 from ...models import Job
-from ...pipeline import insights, jobs, observing, search
+from ...pipeline import evaluations, insights, jobs, observing, search
 from ...pipeline.feedback.measure import FeedbackMeasure
 from ...pipeline.improve import optimize_task
+from ...pipeline.integrations import importing
+from ...pipeline.integrations.importing import Importer
+from ...pipeline.pulls.from_task import TaskPulls
 from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
 from ...prices import load_prices
 from ...store import Store
 
+#: The kind of a job that runs an agent.
+RUN_KIND = "agent-run"
 #: Seconds for an answer: a reflection takes longer than a judge's.
 _TIMEOUT_S = 120.0
 
@@ -46,7 +53,7 @@ def draw(work: Assignment) -> None:
 
 
 def optimize(work: Assignment) -> None:
-    """Search for a better prompt, which becomes a draft; raises as ``optimize_task``."""
+    """Search for a better prompt, which becomes a draft and a pull request; raises as ``optimize_task``."""
     config, store, job = work.config, work.store, work.job
     prompt = prompt_to_improve(store, job.task, job)
     dismiss_open(store, job.task)
@@ -63,8 +70,17 @@ def optimize(work: Assignment) -> None:
             "version": add_draft(store, proposal).version,
             "decision": proposal.acceptance.decision.value,
             "diff": proposal.diff,
+            **TaskPulls(config, store).after(job, proposal),
         },
     )
+
+
+def run_agent(work: Assignment) -> None:
+    """Run an agent that the operator declared; raises as ``host``."""
+    # The recorder of its model calls is no part of a server that runs no agent.
+    from .hosted import host
+
+    host(work.config, work.store, jobs.claim(work.store, work.job.id), work.pause)
 
 
 def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]) -> None:
@@ -80,9 +96,25 @@ def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job]
         llm.close()
 
 
+def import_traces(work: Assignment) -> None:
+    """Import traces from where they lie; raises as ``Importer.run`` and ``jobs.claim``."""
+    config = work.config
+    importer = Importer(
+        store=work.store,
+        redactor=Redactor(os.environ, config.redact),
+        price=load_prices(config.prices).cost,
+        allow_private=config.server.allow_private_hosts,
+        pause=lambda _: work.pause(),
+    )
+    importer.run(jobs.claim(work.store, work.job.id))
+
+
 KINDS: Mapping[str, Callable[[Assignment], None]] = {
     insights.KIND: draw,
     search.KIND: optimize,
     observing.ANALYSIS: partial(_ask, do=observing.analyze),
     observing.DETECTION: partial(_ask, do=observing.detect),
+    evaluations.KIND: partial(_ask, do=evaluations.evaluate),
+    RUN_KIND: run_agent,
+    importing.KIND: import_traces,
 }

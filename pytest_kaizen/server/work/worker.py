@@ -126,16 +126,21 @@ class Worker:
         thread.start()
 
     def _do_and_look(self, workspace: OpenWorkspace, job: Job) -> None:
+        done = False
         try:
-            self._do(workspace, job)
+            done = self._do(workspace, job)
         finally:
             with self._lock:
                 del self._mine[job.id]
             if self._crowded.is_set():
                 self._crowded.clear()
                 self._woken.put(None)
+            elif done:
+                # It may have left something to be done after it.
+                self._woken.put(workspace.id)
 
-    def _do(self, workspace: OpenWorkspace, job: Job) -> None:
+    def _do(self, workspace: OpenWorkspace, job: Job) -> bool:
+        """Do a job; return whether it was done to its end."""
         store = workspace.store
         try:
             key = jobs.own_key(store, job)
@@ -149,6 +154,9 @@ class Worker:
             _log.warning("job %s failed: %s", job.id, jobs.reason_of(exc))
             with suppress(StoreError):
                 jobs.give_up(store, job.id, jobs.reason_of(exc))
+        else:
+            return True
+        return False
 
     def _pause(self) -> None:
         if self._stop.is_set():

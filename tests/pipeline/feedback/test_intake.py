@@ -14,8 +14,9 @@ import pytest
 from pytest_kaizen.capture import Redactor
 from pytest_kaizen.errors import LLMError, UsageError
 from pytest_kaizen.models import Job, JobStatus, Task
+from pytest_kaizen.optimize import Budget
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.feedback.intake import Start, log_feedback
+from pytest_kaizen.pipeline.feedback.intake import Start, log_feedback, start_if_due
 from pytest_kaizen.pipeline.search import Search
 from pytest_kaizen.store import Store
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .conftest import Make
 
 REDACTOR = Redactor({})
+SEARCH = Search("triage", budget=Budget(usd=2.5), triggered_by="threshold", source="feedback")
 
 
 class Starts:
@@ -35,13 +37,14 @@ class Starts:
         self.jobs.append(job)
 
 
-def log(store: Store, make: Make, task: Task, start: Start | None, **fields: str) -> Job | None:
-    return log_feedback(store, task, make.entry(task, {"ticket": "lamp"}, **fields), REDACTOR, start)
+def log(store: Store, make: Make, task: Task, start: Start, **fields: str) -> Job | None:
+    log_feedback(store, task, make.entry(task, {"ticket": "lamp"}, **fields), REDACTOR)
+    return start_if_due(store, task, SEARCH, start)
 
 
 @pytest.fixture
 def task(store: Store, make: Make) -> Task:
-    made = make.task(feedback_threshold=3, cost_budget=2.5)
+    made = make.task(feedback_threshold=3)
     store.tasks.add(made)
     return made
 
@@ -80,9 +83,9 @@ def test_a_search_that_failed_does_not_begin_the_count_anew(store: Store, make: 
     assert log(store, make, task, starts) is not None
 
 
-def test_none_starts_where_nobody_begins_it(store: Store, make: Make, task: Task) -> None:
+def test_feedback_alone_starts_none(store: Store, make: Make, task: Task) -> None:
     for _ in range(4):
-        assert log(store, make, task, None) is None
+        log_feedback(store, task, make.entry(task, {"ticket": "lamp"}), REDACTOR)
     assert store.jobs.newest() == []
     assert store.feedback.count(task.id).fresh == 4
 

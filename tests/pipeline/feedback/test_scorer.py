@@ -75,6 +75,10 @@ def test_a_function_only_where_the_project_names_it(make: Make, monkeypatch: pyt
     [
         ({"type": "magic"}, "does not match any of the expected tags: 'judge', 'exact_match', 'custom_fn'"),
         ({}, "Unable to extract tag using discriminator 'type'"),
+        (
+            {"type": "custom_fn", "function": "os:remove"},
+            "custom_fn.function: Python code is named in kaizen",
+        ),
         ({"type": "judge", "criteria": []}, "judge.criteria: List should have at least 1 item"),
         ({"type": "composite", "evaluators": []}, "composite.evaluators: List should have at least 1"),
         ({"type": "judge", "criteria": [{"name": "a"}]}, "'a' needs a description for the judge, or a check"),

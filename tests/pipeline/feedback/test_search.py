@@ -13,7 +13,7 @@ from pytest_kaizen.capture import Redactor
 from pytest_kaizen.llm import LLMRequest
 from pytest_kaizen.models import Decision, Job, JobStatus
 from pytest_kaizen.optimize import CostEstimate
-from pytest_kaizen.pipeline.feedback.intake import log_feedback
+from pytest_kaizen.pipeline.feedback.intake import log_feedback, start_if_due
 from pytest_kaizen.pipeline.feedback.measure import FeedbackMeasure
 from pytest_kaizen.pipeline.improve import optimize_task
 from pytest_kaizen.pipeline.search import Search
@@ -89,11 +89,12 @@ def test_feedback_to_proposal_without_files_or_keys(
         assert found.proposal is not None
         assert notes[0] == "50 logged inputs, answered by claude-haiku-4-5"
 
-    jobs = [
-        log_feedback(store, task, make.entry(task, {"ticket": str(number)}), Redactor({}), start)
-        for number in range(50)
-    ]
-    assert [job is not None for job in jobs] == [False] * 49 + [True]
+    search = Search("triage", triggered_by="threshold", source="feedback")
+    started = []
+    for number in range(50):
+        log_feedback(store, task, make.entry(task, {"ticket": str(number)}), Redactor({}))
+        started.append(start_if_due(store, task, search, start) is not None)
+    assert started == [False] * 49 + [True]
     [proposal] = store.proposals("triage")
     assert proposal.parent_sha256 == prompt.sha256
     assert proposal.text.endswith("- Say how urgent it is.")

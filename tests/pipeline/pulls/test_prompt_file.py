@@ -128,7 +128,7 @@ def test_whatever_the_text_is_it_is_read_back(form: str, old: str, text: str) ->
         if form == "python":
             value = ast.literal_eval(edited[edited.index("PROMPT = ") + 9 :].strip(" \n"))
         else:
-            value = {"yaml": yaml.safe_load, "json": json.loads}[form](edited)["prompt"]
+            value = (yaml.safe_load(edited) if form == "yaml" else json.loads(edited))["prompt"]
         assert value == text
 
 

@@ -218,8 +218,3 @@ def test_annotations_of_another_workspace(client: KalmiaClient, connect: Connect
         stranger.create_annotation("one", "loops", 0.5)
     assert caught.value.status_code == 404
     assert (stranger.list_annotations("one"), stranger.list_behaviors()) == ([], [])
-
-
-@pytest.mark.parametrize("path", ["/api/experiments/x/analysis", "/api/behaviors/detect"])
-def test_what_needs_a_model_is_not_served_yet(client: KalmiaClient, path: str) -> None:
-    assert ask(client, "POST", path, {}).status_code == 404

@@ -264,3 +264,18 @@ async def test_the_async_client(site: Site, book: Book) -> None:
     async with AsyncCTClient(book.keys["both"], "http://127.0.0.1:8000", transport=transport) as client:
         made = await client.create_task("t")
         assert await client.list_tasks() == [made]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "problem"),
+    [
+        ("/traces", {"task_id": "t", "latency_ms": 1e300}, "body.latency_ms: Input should be less"),
+        ("/traces", {"task_id": "t", "latency_ms": -1}, "body.latency_ms: Input should be greater"),
+        ("/feedback", {"task_id": ""}, "body: Value error, task_id or task_name is required"),
+        ("/tasks", {"name": "u", "feedback_source": "elsewhere"}, "body.feedback_source: Input should be"),
+        ("/tasks", {"name": "u", "cost_budget": 0}, "body.cost_budget: Input should be greater"),
+    ],
+)
+def test_values_that_are_none(client: CTClient, path: str, body: dict[str, object], problem: str) -> None:
+    answer = ask(client, "POST", f"/api/v1{path}", body)
+    assert (answer.status_code, answer.json()["detail"][: len(problem)]) == (422, problem)

@@ -82,10 +82,10 @@ def make_task(client: CTClient, book: Book, entries: int, **fields: Any) -> str:
     return str(task.id)
 
 
-def give_prompt(client: CTClient, book: Book) -> None:
+def give_prompt(client: CTClient, book: Book, name: str = "triage") -> None:
     """Make the first version of the prompt, as an operator's other client does."""
     store = book.store("ours")
-    task = store.tasks.find("triage")
+    task = store.tasks.find(name)
     assert task is not None
     add_first(store, task, "Sort the ticket.", datetime.now(UTC))
 

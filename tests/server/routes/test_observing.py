@@ -15,24 +15,16 @@ from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.server.routes import observing
 from tests.server.conftest import Book, MakeSite, Site
-from tests.server.routes.conftest import Way
+from tests.server.routes.conftest import Clients
 
 Connect = Callable[[str], KalmiaClient]
 
 
 @pytest.fixture
-def connect(way: Way, site: Site, book: Book) -> Iterator[Connect]:
+def connect(clients: Clients, site: Site) -> Iterator[Connect]:
     """Make clients by the name of a key, of a server that does its jobs."""
-    clients: list[KalmiaClient] = []
-
-    def make(name: str) -> KalmiaClient:
-        clients.append(KalmiaClient(book.keys[name], way.url, transport=way.transport))
-        return clients[-1]
-
     with site.state.worker:
-        yield make
-        for client in clients:
-            client.close()
+        yield lambda name: clients.make(KalmiaClient, name)
 
 
 @pytest.fixture
@@ -72,6 +64,7 @@ def answer(request: Request) -> str:
     return json.dumps({"findings": [{"title": "It repeats", "detail": "Often.", of: [1]}]})
 
 
+@pytest.mark.wire("kalmia: POST /api/experiments/{experiment_id}/analysis")
 def test_post_analysis(client: KalmiaClient, book: Book, model: ScriptedLLM) -> None:
     model.reply(answer)
     send(client, "one", "two")
@@ -101,6 +94,7 @@ def test_post_analysis_without_traces_or_experiment(client: KalmiaClient, connec
     assert refusal(lambda: connect("reads").analyze_experiment(made.id))[0] == 403
 
 
+@pytest.mark.wire("kalmia: POST /api/behaviors/detect")
 def test_post_detect(client: KalmiaClient, book: Book, model: ScriptedLLM) -> None:
     model.reply(answer)
     send(client, "one", text="loops here")

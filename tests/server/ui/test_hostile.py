@@ -6,9 +6,22 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_kaizen.models import Run
+from pytest_kaizen.models import (
+    Acceptance,
+    CasePair,
+    CriterionPair,
+    Decision,
+    Insight,
+    InsightStatus,
+    Job,
+    PromptVersion,
+    Proposal,
+    PullRequest,
+    Spend,
+)
 from pytest_kaizen.store import Store
-from tests.hostile import ATTACK, HUGE, hostile_run
+from pytest_kaizen.store.ratings import Rating
+from tests.hostile import AT, ATTACK, HOSTILE, HUGE, SCRIPT, hostile_run
 from tests.server.conftest import Site
 
 from .conftest import Browser, Html
@@ -18,14 +31,18 @@ pytestmark = pytest.mark.asyncio
 #: What a page is made of, and all that its elements may say.
 TAGS = """
 a article b body br button caption code dd details div dl dt fieldset figcaption figure form h1 h2 h3 h4 head
-header html input label legend li link main meta nav ol option p pre rect script section select span strong
-summary svg table tbody td textarea th thead title tr ul
+header html input kbd label legend li link main meta nav ol option p pre rect script section select span
+strong summary svg table tbody td textarea th thead title tr ul
 """
-FIRST = ("/ui/runs", "/ui/traces", "/ui/search?q=img")
+FIRST = (
+    "/ui/runs",
+    "/ui/search?q=img",
+    "/ui/insights?status=accepted",
+)
 
 
-def store_hostile(store: Store) -> Run:
-    """Store a run of which every field is hostile."""
+def store_hostile(store: Store) -> None:
+    """Store one of everything, with hostile text in every field."""
     run, cases = hostile_run()
     store.start_run(run)
     for case in cases:
@@ -34,7 +51,66 @@ def store_hostile(store: Store) -> Run:
             store.add_sample(case, sample.model_copy(update={"trace": trace}), begins=number == 0)
         store.finish_case(case, begins=not case.samples)
     store.finish_run(run)
-    return run
+    store.ratings.put(f"{HOSTILE}0", Rating(rating="up", comment=HOSTILE))
+    for number in (1, 2):
+        text = f"{HOSTILE}\n{number}"
+        version = PromptVersion(
+            task=HOSTILE, version=number, sha256=text, text=text, note=HOSTILE, model=HOSTILE
+        )
+        store.save_prompts(
+            [version.model_copy(update={"parent": number - 1 or None, "variables": (HOSTILE,)})]
+        )
+    store.activations.activate(HOSTILE, 1)
+    proposal = hostile_proposal(text)
+    store.save_insights(proposal.insights)
+    store.save_proposal(proposal)
+    job = Job(
+        id=HOSTILE,
+        kind="optimize",
+        task=HOSTILE,
+        step=HOSTILE,
+        triggered_by=HOSTILE,
+        created_at=AT,
+        settings={HOSTILE: HOSTILE},
+        result={HOSTILE: HUGE, "version": 2},
+        error=HOSTILE,
+    )
+    store.jobs.add(job, silent_since=AT)
+
+
+def hostile_proposal(text: str) -> Proposal:
+    fields = {"section": HOSTILE, "rule": HOSTILE, "when": HOSTILE, "criterion": HOSTILE, "note": HOSTILE}
+    more = {"evidence": (f"{HOSTILE}0",), "justification": HOSTILE, "contradicts": (HOSTILE, "none")}
+    insights = [
+        Insight.model_validate(
+            {"id": f"{HOSTILE}{status}", "task": HOSTILE, "status": status, **fields, **more}
+        )
+        for status in InsightStatus
+    ]
+    acceptance = Acceptance(
+        decision=Decision.UNDERPOWERED,
+        min_gain=0,
+        confidence=0.95,
+        look=1,
+        level=0.05,
+        cases=[CasePair(case_id=HOSTILE, before=0.1, after=0.9)],
+        criteria=[CriterionPair(name=HOSTILE, before=None, after=0.5, critical=True, fell=True)],
+        missing=[HOSTILE],
+        sentence=HOSTILE,
+    )
+    return Proposal(
+        id=HOSTILE,
+        task=HOSTILE,
+        parent_sha256=HOSTILE,
+        sha256=text,
+        text=HOSTILE,
+        diff=[f"+{HOSTILE}", f"-{HOSTILE}"],
+        insights=insights,
+        engine=HOSTILE,
+        acceptance=acceptance,
+        spend=Spend(),
+        pull_request=PullRequest(branch=HOSTILE, url=f"javascript:{SCRIPT}"),
+    )
 
 
 async def crawl(browser: Browser) -> dict[str, Html]:
@@ -87,5 +163,8 @@ async def test_hostile_text_is_text_on_every_page(browser: Browser, site: Site) 
     for path in pages:
         answer = await stranger.get(path)
         assert answer.status_code == (200 if path.count("/") == 2 else 404), path
-        if answer.status_code == 200:
+        if path == "/ui/keys":
+            assert "stranger (yours)" in answer.text
+            assert "reads" not in answer.text
+        elif answer.status_code == 200:
             assert "td" not in {tag for tag, _ in Html(answer.text).elements}, path

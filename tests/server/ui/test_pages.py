@@ -29,6 +29,22 @@ RULES = {
     "GET /ui/traces/{trace_id}": "read",
     "GET /ui/traces/{trace_id}/spans/{number}": "read",
     "GET /ui/search": "read",
+    "GET /ui/prompts": "read",
+    "GET /ui/prompts/{task}": "read",
+    "GET /ui/prompts/{task}/{number}": "read",
+    "POST /ui/prompts/{task}/{number}/activate": "write",
+    "POST /ui/prompts/{task}/from-insights": "write",
+    "GET /ui/insights": "read",
+    "POST /ui/insights/{insight_id}": "write",
+    "GET /ui/proposals": "read",
+    "GET /ui/proposals/{proposal_id}": "read",
+    "GET /ui/jobs": "read",
+    "GET /ui/jobs/events": "read",
+    "GET /ui/jobs/{job_id}": "read",
+    "POST /ui/jobs/{job_id}/stop": "write",
+    "GET /ui/keys": "admin",
+    "POST /ui/keys": "admin",
+    "POST /ui/keys/{key_id}/revoke": "admin",
 }
 #: What each key may do besides what anyone may.
 KEYS = {"reads": "read", "writes": "write", "rules": "admin"}
@@ -50,6 +66,8 @@ async def ask(browser: Browser, page: Page) -> tuple[int, str]:
 async def test_every_page_with_every_session(browser: Browser, page: Page) -> None:
     assert page.name in RULES, f"{page.name} has no rule: say in RULES who may see it"
     rule = RULES[page.name]
+    # What goes on until the server stops ends at once.
+    browser.site.state.stopping.set()
     status, location = await ask(browser, page)
     if rule == "anyone":
         assert not location.startswith("/ui/sign-in?")

@@ -23,6 +23,7 @@ from pytest_kaizen.models import Job, JobStatus, Trace
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.insights import KIND, Study
 from pytest_kaizen.scripted import Request, ScriptedLLM
+from pytest_kaizen.server.work import worker as worker_module
 from pytest_kaizen.server.work.kinds import KINDS, Assignment
 from pytest_kaizen.server.work.worker import Worker
 from pytest_kaizen.store import Store
@@ -93,6 +94,26 @@ def test_a_kind_that_nobody_knows_fails(book: Book, ours: OpenWorkspace) -> None
     job = jobs.create(ours.store, "other", "a", {})
     make_worker(book, complete).work_off(ours)
     assert ours.store.jobs.one(job.id).error == "KeyError: 'other'"
+
+
+def test_what_a_job_leaves_to_be_done_is_begun_at_once(
+    book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_SWEEP_S", 10.0 * PATIENCE_S)
+
+    def leaves(work: Assignment) -> None:
+        complete(work)
+        if work.job.task == "first":
+            jobs.create(work.store, "odd", "second", {})
+
+    job = jobs.create(ours.store, "odd", "first", {})
+    with make_worker(book, leaves) as worker:
+        worker.begin(ours.id)
+        until(ours.store, job, JobStatus.COMPLETED)
+        end = time.monotonic() + PATIENCE_S
+        while not ours.store.jobs.newest("second", status="completed"):
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_no_more_at_once_than_allowed(book: Book, ours: OpenWorkspace) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from .... import models
@@ -19,6 +19,7 @@ from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from .ids import task_of
+from .tasks import checked, keep_token
 from .threshold import is_reached, search_if_due
 from .versions import add_first
 
@@ -69,17 +70,15 @@ def _task(body: FeedbackCreate, now: datetime, store: Store) -> models.Task:
     known = store.tasks.find(body.task_name or "")
     if known is not None:
         return known
-    try:
-        task = body.to_task(now)
-    except ValidationError as exc:
-        raise Refusal.of_validation("body", exc) from None
+    task = checked(partial(body.to_task, now))
     store.tasks.add(task)
+    keep_token(store, task, body.git_token_raw)
     if body.existing_prompt_text:
         add_first(store, task, body.existing_prompt_text, now)
     return task
 
 
 OPERATIONS = (
-    Operation("POST", "/api/v1/feedback", Access.WRITE, log, status=201, errors=(404,)),
+    Operation("POST", "/api/v1/feedback", Access.WRITE, log, status=201, errors=(404, 409)),
     Operation("GET", "/api/v1/feedback", Access.READ, list_feedback, errors=(404,)),
 )

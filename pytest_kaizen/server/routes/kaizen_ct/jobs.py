@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from .... import models
-from ....errors import JobError, KaizenError, StoreError
+from ....errors import JobError, KaizenError, ProposalError, StoreError
 from ....models import JobStatus
 from ....pipeline import jobs
 from ....pipeline.feedback.forecast import Forecast, forecast
+from ....pipeline.pulls import from_task
 from ....pipeline.search import KIND, Search
 from ....pipeline.stored_prompts import prompt_to_improve
 from ....platforms.kaizen_ct.wire import CostEstimate, Job, JobList, OptimizeResult
@@ -39,7 +40,7 @@ _BY_STEP = {
 }
 _TRIGGERS = {"api": "api_on_demand", "threshold": "auto_threshold"}
 #: Of what came of a job, what its metadata shows.
-_SHOWN = ("sentence", "decision", "diff")
+_SHOWN = ("sentence", "decision", "diff", from_task.PREVIEW)
 
 
 class JobQuery(BaseModel):
@@ -65,10 +66,7 @@ async def start(call: Call, task_id: str) -> OptimizeResult | ASGIApp:
 
 def get(call: Call, job_id: str) -> Job:
     """Show how an optimisation stands."""
-    job = job_of(call.store, job_id)
-    if job.kind != KIND:
-        raise Refusal(404, f"job {job_id!r} is no optimisation")
-    return _shown(call.store, job)
+    return _shown(call.store, _optimisation(call.store, job_id))
 
 
 def list_jobs(call: Call, query: JobQuery) -> JobList:
@@ -76,6 +74,48 @@ def list_jobs(call: Call, query: JobQuery) -> JobList:
     name = None if query.task_id is None else task_of(call.store, query.task_id).name
     found = call.store.jobs.newest(name, kind=KIND)[: query.limit]
     return JobList([_shown(call.store, job) for job in found])
+
+
+def retry_pr(call: Call, job_id: str) -> Job:
+    """Try again to open the pull request of a job, after that failed."""
+    job = _optimisation(call.store, job_id)
+    if _status(job) != "PR_FAILED":
+        raise Refusal(409, f"the job is {_status(job)}; a pull request is tried again after PR_FAILED only")
+    return _proposed(call, job)
+
+
+def create_pr(call: Call, job_id: str) -> Job:
+    """Open the pull request that a job has a preview of; once it is open, a second time changes nothing."""
+    job = _optimisation(call.store, job_id)
+    if from_task.PREVIEW not in job.result:
+        raise Refusal(409, "the job has no preview of a pull request, as the mode pr_preview makes one")
+    return _proposed(call, job)
+
+
+def _optimisation(store: Store, job_id: str) -> models.Job:
+    job = job_of(store, job_id)
+    if job.kind != KIND:
+        raise Refusal(404, f"job {job_id!r} is no optimisation")
+    return job
+
+
+def _proposed(call: Call, job: models.Job) -> Job:
+    try:
+        return _shown(call.store, from_task.TaskPulls(call.state.config, call.store).open(job))
+    except JobError as exc:
+        raise Refusal(409, str(exc)) from None
+    except ProposalError as exc:
+        raise Refusal(400, str(exc)) from None
+
+
+def _status(job: models.Job) -> str:
+    """Return a job's status in their words."""
+    if job.status is JobStatus.RUNNING:
+        return _BY_STEP.get(job.step.partition(" ")[0], "RUNNING")
+    pull = job.result.get(from_task.RESULT)
+    return (
+        "PR_FAILED" if job.status is JobStatus.COMPLETED and pull and not pull["url"] else _STATUS[job.status]
+    )
 
 
 def _plan(call: Call, task_id: str) -> _Planned:
@@ -141,17 +181,18 @@ def _shown(store: Store, job: models.Job) -> Job:
     number = job.result.get("version")
     versions = [] if task is None or number is None else store.prompts(job.task)
     made = next((known for known in versions if known.version == number), None)
-    status = _STATUS[job.status]
-    if job.status is JobStatus.RUNNING:
-        status = _BY_STEP.get(job.step.partition(" ")[0], status)
+    pull = job.result.get(from_task.RESULT, {})
     metadata = {key: job.result[key] for key in _SHOWN if job.result.get(key)}
     return Job(
         id=made_id("job", job.id),
         task_id=task_id_of(store, job.task),
         prompt_version_id=None if task is None or made is None else id_of(task, made),
-        status=status,
+        status=_status(job),
         triggered_by=_TRIGGERS.get(job.triggered_by, job.triggered_by),
-        error_message="the job was stopped" if job.status is JobStatus.STOPPED else job.error,
+        pr_url=pull.get("url"),
+        error_message="the job was stopped"
+        if job.status is JobStatus.STOPPED
+        else job.error or pull.get("error"),
         job_metadata={**metadata, "spend": job.spend.model_dump()},
         progress_step=job.step or None,
         created_at=job.created_at,
@@ -164,4 +205,6 @@ OPERATIONS = (
     Operation("POST", "/api/v1/optimize/{task_id}", Access.WRITE, start, errors=(400, 404, 409)),
     Operation("GET", "/api/v1/jobs", Access.READ, list_jobs, errors=(404,)),
     Operation("GET", "/api/v1/jobs/{job_id}", Access.READ, get, errors=(404,)),
+    Operation("POST", "/api/v1/jobs/{job_id}/retry-pr", Access.WRITE, retry_pr, errors=(400, 404, 409)),
+    Operation("POST", "/api/v1/jobs/{job_id}/create-pr", Access.WRITE, create_pr, errors=(400, 404, 409)),
 )

@@ -29,7 +29,7 @@ def list_keys(call: Call) -> KeyList:
 
 def create(call: Call, body: KeyCreate) -> KeyCreated:
     """Make a key that reads and writes in this workspace; its text is shown this once."""
-    return _made(call, call.workspace.id, body.label, (Scope.READ, Scope.WRITE))
+    return _made(call, call.workspace.id, body.label or "", (Scope.READ, Scope.WRITE))
 
 
 async def delete(call: Call, key_id: str) -> None:
@@ -44,7 +44,7 @@ def bootstrap(call: Call, body: KeyCreate) -> KeyCreated:
     if central.keys.list():
         raise Refusal(403, "this server has had a key; `kaizen keys create` makes another")
     workspace = central.workspace(_FIRST_WORKSPACE) or central.create_workspace(_FIRST_WORKSPACE)
-    return _made(call, workspace.id, body.label, tuple(Scope))
+    return _made(call, workspace.id, body.label or "", tuple(Scope))
 
 
 def _made(call: Call, workspace: str, label: str, scopes: tuple[Scope, ...]) -> KeyCreated:

@@ -9,12 +9,16 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
+from ....config import Config
 from ....models import Agent, AgentRun, AgentRunStatus
-from ....pipeline.agent_runs import agent_of_first_run
+from ....pipeline import jobs
+from ....pipeline.agent_runs import agent_of_first_run, trace_of
+from ....pipeline.evaluations import start_evaluation
 from ....platforms.kate.wire import Enqueue, Enqueued, Run, RunCreate, RunList
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
+from ...work.kinds import RUN_KIND
 from ..kaizen_ct.ids import as_uuid
 from .known import agent_of, run_of
 
@@ -29,7 +33,8 @@ class RunQuery(BaseModel):
 def list_runs(call: Call, query: RunQuery, agent_id: str) -> RunList:
     """List the runs of an agent, the newest first."""
     agent = agent_of(call.store, agent_id)
-    return RunList(runs=[Run.of(run) for run in call.store.agents.runs(agent.id, query.limit, query.offset)])
+    found = call.store.agents.runs(agent.id, query.limit, query.offset)
+    return RunList(runs=[_as_it_stands(call.store, run) for run in found])
 
 
 async def create(call: Call, body: RunCreate, agent_id: str) -> Run | ASGIApp:
@@ -46,18 +51,45 @@ async def create(call: Call, body: RunCreate, agent_id: str) -> Run | ASGIApp:
 
 def get(call: Call, agent_id: str, run_id: str) -> Run:
     """Show a run as it stands."""
-    return Run.of(run_of(call.store, agent_id, run_id))
+    return _as_it_stands(call.store, run_of(call.store, agent_id, run_id))
 
 
 async def complete(call: Call, agent_id: str, run_id: str) -> Run | ASGIApp:
-    """End a run; one that is completed already stays as it is."""
-    return await call.once(partial(_complete, agent_id, run_id, datetime.now(UTC)))
+    """End a run, which is then evaluated if it is time; one that is completed already stays as it is."""
+    answer = await call.once(partial(_complete, call.state.config, agent_id, run_id, datetime.now(UTC)))
+    call.state.worker.begin(call.workspace.id)
+    return answer
 
 
-def enqueue(call: Call, body: Enqueue, agent_id: str) -> Enqueued:
-    """Refuse to run an agent: no operator can declare one yet, and a request never supplies one."""
-    agent = agent_of(call.store, agent_id)
-    raise Refusal(409, f"the operator of this server has not declared how to run agent {agent.id!r}")
+async def enqueue(call: Call, body: Enqueue, agent_id: str) -> Enqueued | ASGIApp:
+    """Have the server run an agent that its operator declared; a request never supplies one."""
+    now = datetime.now(UTC)
+    run = AgentRun(agent_id=agent_id, trigger=body.trigger, status=AgentRunStatus.QUEUED, created_at=now)
+    declared = call.state.config.agent(agent_id).is_run
+    given = call.state.redactor.apart().text(body.user_input)
+    answer = await call.once(partial(_enqueue, run, given, declared))
+    call.state.worker.begin(call.workspace.id)
+    return answer
+
+
+def _as_it_stands(store: Store, run: AgentRun) -> Run:
+    """Show a run; one whose job came to an end before it began has failed."""
+    if run.status is AgentRunStatus.QUEUED:
+        for job in store.jobs.newest(run.id, kind=RUN_KIND, limit=1):
+            if job.status.final:
+                ended = {"status": AgentRunStatus.FAILED, "completed_at": job.finished_at}
+                run = run.model_copy(update=ended)
+    return Run.of(run)
+
+
+def _enqueue(run: AgentRun, given: str, declared: bool, store: Store) -> Enqueued:
+    if not declared:
+        agent = agent_of(store, run.agent_id)
+        raise Refusal(409, f"the operator of this server has not declared how to run agent {agent.id!r}")
+    _add(run, store)
+    settings = {"agent": run.agent_id, "run": run.id, "input": given}
+    job = jobs.create(store, RUN_KIND, run.id, settings, "api")
+    return Enqueued(run_id=run.id, job_id=job.id, status="queued")
 
 
 def _add(run: AgentRun, store: Store) -> Run:
@@ -77,11 +109,12 @@ def _named(run: AgentRun) -> Agent:
     return agent
 
 
-def _complete(agent_id: str, run_id: str, now: datetime, store: Store) -> Run:
+def _complete(config: Config, agent_id: str, run_id: str, now: datetime, store: Store) -> Run:
     run = run_of(store, agent_id, run_id)
     if run.status is AgentRunStatus.RUNNING:
         run = run.model_copy(update={"status": AgentRunStatus.COMPLETED, "completed_at": now})
         store.agents.update_run(run)
+        start_evaluation(config, store, agent_of(store, agent_id), run, trace_of(store, run), now)
     elif run.status is not AgentRunStatus.COMPLETED:
         raise Refusal(409, f"run {run.id!r} is {run.status}; only a running one is completed")
     return Run.of(run)

@@ -11,7 +11,8 @@ from .... import models
 from ....errors import JobError
 from ....models import JobStatus
 from ....pipeline import jobs
-from ....platforms.kayba.wire import Job, Jobs, Materialized
+from ....pipeline.integrations import importing
+from ....platforms.kayba.wire import Job, JobResult, Jobs, Materialized
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
@@ -57,7 +58,10 @@ async def cancel(call: Call, job_id: str) -> Job:
 
 def _shown(job: models.Job) -> Job:
     error = "the job was stopped" if job.status is JobStatus.STOPPED else job.error
-    return Job.of(job).model_copy(update={"status": _STATUS[job.status], "error": error})
+    shown = Job.of(job)
+    if job.kind == importing.KIND and job.result:
+        shown = shown.model_copy(update={"result": JobResult(summary=job.result)})
+    return shown.model_copy(update={"status": _STATUS[job.status], "error": error})
 
 
 def _materialize(call: Call, job_id: str, store: Store) -> Materialized:

@@ -23,3 +23,60 @@ function drawTrends() {
 }
 
 drawTrends();
+
+// Jobs as they change: what is on the page is rewritten, and one that ends shows what came of it.
+function followJobs() {
+  const says = document.querySelector("[data-events]");
+  if (!says) return;
+  const rows = new Map([...document.querySelectorAll("[data-job]")].map((row) => [row.dataset.job, row]));
+  const more = document.querySelector("[data-more]");
+  const source = new EventSource(says.dataset.events);
+  source.addEventListener("open", () => (says.textContent = "Live."));
+  source.addEventListener("error", () => (says.textContent = "Not live: the server cannot be reached."));
+  source.addEventListener("message", (event) => {
+    const job = JSON.parse(event.data);
+    const row = rows.get(job.id);
+    if (!row) {
+      if (more && !job.final) more.hidden = false;
+      return;
+    }
+    for (const field of row.querySelectorAll("[data-field]")) {
+      const text = job.fields[field.dataset.field];
+      if (field.textContent !== text) field.textContent = text;
+    }
+    if (job.final && "alone" in row.dataset) location.reload();
+  });
+}
+
+// Insights by keyboard. Buttons and the note do the same without.
+function triage() {
+  const list = document.querySelector("[data-triage]");
+  const on = document.getElementById("shortcuts");
+  if (!list || !on) return;
+  on.checked = localStorage.getItem("shortcuts") !== "off";
+  on.addEventListener("change", () => localStorage.setItem("shortcuts", on.checked ? "on" : "off"));
+  const cards = [...list.querySelectorAll("article")];
+  const current = () => cards.findIndex((card) => card.contains(document.activeElement));
+  const go = (at) => cards[Math.min(Math.max(at, 0), cards.length - 1)].focus();
+  const press = (decision) => cards[current()]?.querySelector(`button[value=${decision}]`)?.click();
+  const actions = {
+    j: () => go(current() + 1),
+    k: () => go(current() - 1),
+    a: () => press("accept"),
+    r: () => press("reject"),
+    n: () => cards[current()]?.querySelector("textarea").focus(),
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select");
+    if (typing && event.key === "Escape") typing.closest("article")?.focus();
+    if (typing || !on.checked || event.ctrlKey || event.metaKey || event.altKey || !actions[event.key]) return;
+    event.preventDefault();
+    actions[event.key]();
+  });
+  // After a decision the page comes back to the one that follows.
+  const asked = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (asked && list.contains(asked)) asked.focus();
+}
+
+followJobs();
+triage();

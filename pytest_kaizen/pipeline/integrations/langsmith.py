@@ -1,0 +1,248 @@
+"""LangSmith: its traces over its REST API, by its newer query of runs where a server has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from ...capture.build import cost_of
+from ...capture.describe import one_line
+from ...errors import PlatformError
+from ...models import Score, ScoreSource, Span, SpanKind, Trace, Usage
+from .messages import alone, exchange_of
+from .source import Checked, Connection, Page, Project, Remote, moment
+
+_SESSIONS = "/api/v1/sessions"
+_MOST_PROJECTS = 100
+_MOST_RUNS = 100
+#: Before there was any of it; the newer query looks at one day only where nothing is said.
+_BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
+_FIELDS = (
+    "id",
+    "name",
+    "run_type",
+    "status",
+    "start_time",
+    "end_time",
+    "inputs",
+    "outputs",
+    "error",
+    "trace_id",
+    "dotted_order",
+    "tags",
+    "extra",
+    "feedback_stats",
+    "total_cost",
+    "prompt_tokens",
+    "completion_tokens",
+    "prompt_token_details",
+)
+_KINDS = {
+    "llm": SpanKind.LLM,
+    "tool": SpanKind.TOOL,
+    "retriever": SpanKind.RETRIEVER,
+    "embedding": SpanKind.EMBEDDING,
+}
+
+Json = Mapping[str, Any]
+
+
+class _Query(NamedTuple):
+    """How a version of the query names what it is told and what it answers."""
+
+    path: str
+    project: str
+    trace: str
+    since: str
+    size: str
+    select: str
+    fields: list[str]
+    runs: str
+
+
+_NEWER = _Query(
+    "/api/v2/runs/query",
+    "project_ids",
+    "trace_id",
+    "min_start_time",
+    "page_size",
+    "selects",
+    [name.upper() for name in (*_FIELDS, "parent_run_ids")],
+    "items",
+)
+_OLDER = _Query(
+    "/api/v1/runs/query",
+    "session",
+    "trace",
+    "start_time",
+    "limit",
+    "select",
+    [*_FIELDS, "parent_run_id"],
+    "runs",
+)
+
+
+class Langsmith:
+    """A LangSmith server.
+
+    Args:
+        connection: Where it is and who asks.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._remote = Remote("langsmith", connection)
+        self._price = connection.price
+        self._query = _NEWER
+
+    def check(self) -> Checked:
+        """See whether it is there and lets us in."""
+        self._remote.ask("GET", _SESSIONS, params={"limit": 1})
+        return Checked()
+
+    def project(self, name: str) -> Project | None:
+        """Find a project by its name."""
+        found = self._remote.ask("GET", _SESSIONS, params={"name": name, "limit": _MOST_PROJECTS})
+        return next((Project(str(item["id"]), name) for item in found if item.get("name") == name), None)
+
+    def projects(self) -> list[Project]:
+        """Return the projects, the hundred newest."""
+        found = self._remote.ask("GET", _SESSIONS, params={"limit": _MOST_PROJECTS})
+        return [Project(str(item["id"]), str(item["name"])) for item in found]
+
+    def page(self, project: Project, *, since: datetime | None, cursor: str | None, size: int) -> Page:
+        """Fetch traces of a project, the newest first."""
+        wanted = {"is_root": True}
+        roots, following = self._runs(project, wanted, since, cursor, min(size, _MOST_RUNS))
+        traces, left_out = [], []
+        for root in roots:
+            try:
+                traces.append(self._trace(project, root, list(self._of_trace(project, root))))
+            except (LookupError, ValueError, TypeError, AttributeError) as exc:
+                left_out.append(f"{root.get('trace_id') or root.get('id')}: {type(exc).__name__}: {exc}")
+        return Page(traces, following, left_out)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._remote.close()
+
+    def _of_trace(self, project: Project, root: Json) -> Iterator[Json]:
+        """Yield the runs of a trace, its root among them."""
+        cursor = None
+        while True:
+            wanted = {self._query.trace: root.get("trace_id") or root["id"]}
+            runs, following = self._runs(project, wanted, moment(root.get("start_time")), cursor, _MOST_RUNS)
+            yield from runs
+            if following is None or following == cursor:
+                return
+            cursor = following
+
+    def _runs(
+        self, project: Project, wanted: Json, since: datetime | None, cursor: str | None, size: int
+    ) -> tuple[list[Json], str | None]:
+        query = self._query
+        body: dict[str, Any] = {
+            **wanted,
+            query.project: [project.id],
+            query.since: (since or _BEGINNING).isoformat(),
+            query.size: size,
+            query.select: query.fields,
+        }
+        if cursor is not None:
+            body["cursor"] = cursor
+        try:
+            answer = self._remote.ask("POST", query.path, body=body)
+        except PlatformError as exc:
+            if query is _OLDER or exc.status_code not in (404, 405, 501):
+                raise
+            self._query = _OLDER
+            return self._runs(project, wanted, since, cursor, size)
+        following = answer.get("next_cursor") or (answer.get("cursors") or {}).get("next")
+        return answer.get(query.runs) or [], following
+
+    def _trace(self, project: Project, root: Json, runs: list[Json]) -> Trace:
+        spans = sorted((self._span(run) for run in runs), key=lambda span: span.started_at)
+        extra = root.get("extra") or {}
+        return Trace(
+            id=str(root.get("trace_id") or root["id"]),
+            name=str(root.get("name") or root["id"]),
+            created_at=_started(root),
+            input=alone(root.get("inputs")),
+            output=alone(root.get("outputs")),
+            error=_error(root),
+            metadata={
+                **(extra.get("metadata") or {}),
+                "source": "langsmith",
+                "project": project.name,
+                **({"tags": root["tags"]} if root.get("tags") else {}),
+            },
+            scores=_scores(root.get("feedback_stats") or {}),
+            spans=spans,
+        )
+
+    def _span(self, run: Json) -> Span:
+        kind = _KINDS.get(str(run.get("run_type")).lower(), SpanKind.CHAIN)
+        exchange = exchange_of(kind, run.get("inputs"), run.get("outputs"))
+        extra = run.get("extra") or {}
+        said, asked = extra.get("metadata") or {}, extra.get("invocation_params") or {}
+        model = said.get("ls_model_name") or asked.get("model") or asked.get("model_name") or exchange.model
+        details = run.get("prompt_token_details") or {}
+        details = details.get("raw") or details
+        usage = Usage(
+            input_tokens=run.get("prompt_tokens"),
+            output_tokens=run.get("completion_tokens"),
+            cache_read_tokens=details.get("cache_read"),
+            cache_write_tokens=details.get("cache_creation"),
+        )
+        started, ended = _started(run), moment(run.get("end_time"))
+        cost = run.get("total_cost")
+        model = str(model) if model else None
+        is_call = kind is SpanKind.LLM
+        return Span(
+            id=str(run["id"]),
+            parent_id=_parent(run),
+            name=str(run.get("name") or run["id"]),
+            kind=kind,
+            provider=said.get("ls_provider") if is_call else None,
+            model=model if is_call else None,
+            input=exchange.input,
+            output=exchange.output,
+            # Of any other run it is the sum of the calls below it.
+            usage=usage if is_call else Usage(),
+            cost_usd=(float(cost) if cost else cost_of(self._price, model, usage)) if is_call else None,
+            started_at=started,
+            latency_ms=max(0.0, (ended - started).total_seconds() * 1000) if ended else None,
+            error=_error(run),
+            metadata={"request": asked} if asked else {},
+        )
+
+
+def _started(run: Json) -> datetime:
+    started = moment(run.get("start_time"))
+    if started is None:
+        raise ValueError(f"run {run.get('id')} has no start_time")
+    return started
+
+
+def _parent(run: Json) -> str | None:
+    # Each part of the order is a time, Z and a run's id; the part before the last is its parent's.
+    order = str(run.get("dotted_order") or "").split(".")
+    above = [part.rpartition("Z")[2] for part in order if "Z" in part][:-1]
+    if above:
+        return above[-1]
+    parents = run.get("parent_run_ids") or [run.get("parent_run_id")]
+    return None if parents[-1] is None else str(parents[-1])
+
+
+def _error(run: Json) -> str | None:
+    error = run.get("error")
+    return one_line(str(error)) if error else None
+
+
+def _scores(stats: Json) -> list[Score]:
+    means = {name: (given or {}).get("avg") for name, given in stats.items()}
+    return [
+        Score(name=name, value=float(mean), source=ScoreSource.SDK)
+        for name, mean in means.items()
+        if isinstance(mean, int | float) and 0 <= mean <= 1
+    ]

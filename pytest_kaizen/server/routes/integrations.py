@@ -1,0 +1,209 @@
+"""Connections to MLflow and LangSmith (Kayba's page) and to Braintrust (Kalmia's), and imports from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
+
+from ... import models
+from ...errors import ConfigError, JobError, PlatformError, UsageError
+from ...pipeline.integrations import importing, settings
+from ...pipeline.integrations.braintrust import Braintrust
+from ...pipeline.integrations.source import Project, Source, understood
+from ...platforms.base.wire import RequestModel
+from ...platforms.kalmia.arrived import shown
+from ...platforms.kalmia.wire import BraintrustConfig, KalmiaTrace, TracePage
+from ...platforms.kayba.wire import (
+    ImportRequest,
+    Integrations,
+    IntegrationTest,
+    JobStarted,
+    LangsmithConfig,
+    MlflowConfig,
+    SourceProject,
+    SourceProjects,
+)
+from ...store import Store
+from ..operation import Access, Call, Operation
+from ..problem import Refusal
+
+_BRAINTRUST = "braintrust"
+
+
+class AllIntegrations(Integrations):
+    """Kayba's two, and the one that is ours."""
+
+    braintrust: BraintrustConfig
+
+
+class BraintrustQuery(BaseModel):
+    """What may be asked of the list."""
+
+    project: str | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: str | None = None
+
+
+def list_integrations(call: Call) -> AllIntegrations:
+    """Show what is set, the secrets masked."""
+    return AllIntegrations.model_validate(
+        {name: settings.stored(call.store, name) for name in settings.KNOWN}
+    )
+
+
+async def put_mlflow(call: Call, body: MlflowConfig) -> MlflowConfig:
+    """Set up MLflow; what is absent stays, and a secret that is empty or masked does too."""
+    await _change(call, "mlflow", body)
+    return MlflowConfig.model_validate(settings.stored(call.store, "mlflow"))
+
+
+async def put_langsmith(call: Call, body: LangsmithConfig) -> LangsmithConfig:
+    """Set up LangSmith; what is absent stays, and a secret that is empty or masked does too."""
+    await _change(call, "langsmith", body)
+    return LangsmithConfig.model_validate(settings.stored(call.store, "langsmith"))
+
+
+async def put_braintrust(call: Call, body: BraintrustConfig) -> BraintrustConfig:
+    """Set up Braintrust; what is absent stays, and a secret that is empty or masked does too."""
+    await _change(call, _BRAINTRUST, body)
+    return BraintrustConfig.model_validate(settings.stored(call.store, _BRAINTRUST))
+
+
+async def delete(call: Call, name: str) -> None:
+    """Forget what is set of an integration, its secret too."""
+    _require(name)
+    await call.write(partial(settings.forget, name=name))
+
+
+def test(call: Call, name: str) -> IntegrationTest:
+    """Try a connection."""
+    _require(name)
+    return settings.tested(call.store, name, allow_private=call.state.config.server.allow_private_hosts)
+
+
+def list_projects(call: Call, name: str) -> SourceProjects:
+    """List the experiments or projects there."""
+    with _asked(call, name) as source:
+        return SourceProjects(projects=[SourceProject(id=one.id, name=one.name) for one in source.projects()])
+
+
+async def start_import(call: Call, name: str, body: ImportRequest) -> JobStarted | ASGIApp:
+    """Start a job that imports traces; importing twice makes nothing double."""
+    _require(name)
+    wanted = await run_in_threadpool(_planned, call, name, body)
+    made: list[models.Job] = []
+    answer = await call.once(partial(_start, wanted, made))
+    call.state.worker.begin(call.workspace.id, made[-1] if made else None)
+    return answer
+
+
+def list_braintrust(call: Call, query: BraintrustQuery) -> TracePage:
+    """List the traces of the Braintrust project, the last written first."""
+    with _asked(call, _BRAINTRUST) as source:
+        project = _project(call, source, query.project)
+        page = source.page(project, since=None, cursor=query.cursor, size=query.limit)
+    redactor = call.state.redactor.apart()
+    traces = [shown(redactor.trace(trace)) for trace in page.traces]
+    return TracePage(traces=traces, next_cursor=page.cursor)
+
+
+def get_braintrust(call: Call, trace_id: str) -> KalmiaTrace:
+    """Show a trace of the Braintrust project with all its spans."""
+    with _asked(call, _BRAINTRUST) as source:
+        found = braintrust_traces(call, source, [trace_id])
+    trace = next((trace for trace in found if trace.id == trace_id), None)
+    if trace is None:
+        raise Refusal(404, f"there is no trace {trace_id!r}")
+    return shown(trace)
+
+
+def braintrust_traces(call: Call, source: Source, ids: list[str]) -> list[models.Trace]:
+    """Fetch traces of the Braintrust project by their ids or correlation ids, without secrets."""
+    assert isinstance(source, Braintrust)
+    redactor = call.state.redactor.apart()
+    return [redactor.trace(trace) for trace in source.traces(_project(call, source, None), ids)]
+
+
+@contextmanager
+def _asked(call: Call, name: str) -> Iterator[Source]:
+    """Open a source for the length of a block.
+
+    Raises:
+        Refusal: There is none (404), it is not set up (422), or it does not answer as it must (502).
+    """
+    _require(name)
+    state = call.state
+    try:
+        source = settings.connect(
+            call.store,
+            name,
+            allow_private=state.config.server.allow_private_hosts,
+            price=state.price,
+            attempts=1,
+        )
+        with closing(source), understood(name):
+            yield source
+    except UsageError as exc:
+        raise Refusal(422, str(exc), code="INVALID") from None
+    except PlatformError as exc:
+        raise Refusal(502, str(exc)) from None
+
+
+def _project(call: Call, source: Source, given: str | None) -> Project:
+    name = settings.project_of(call.store, _BRAINTRUST, given)
+    found = source.project(name)
+    if found is None:
+        raise Refusal(404, f"{_BRAINTRUST} has no project {name!r}")
+    return found
+
+
+def _require(name: str) -> None:
+    if name not in settings.KNOWN:
+        raise Refusal(404, f"there is no integration {name!r}; there are {', '.join(settings.KNOWN)}")
+
+
+async def _change(call: Call, name: str, body: RequestModel) -> None:
+    try:
+        await call.write(partial(settings.change, name=name, given=body))
+    except ConfigError as exc:
+        # Nobody but the operator can do something about it.
+        raise Refusal(503, str(exc), code="NO_SECRET_KEY") from None
+    except UsageError as exc:
+        raise Refusal(422, str(exc), code="INVALID") from None
+
+
+def _planned(call: Call, name: str, body: ImportRequest) -> importing.Import:
+    try:
+        return importing.planned(call.store, name, body.project, body.since, body.limit)
+    except UsageError as exc:
+        raise Refusal(422, str(exc), code="INVALID") from None
+
+
+def _start(wanted: importing.Import, made: list[models.Job], store: Store) -> JobStarted:
+    try:
+        made.append(importing.create(store, wanted))
+    except JobError:
+        raise Refusal(409, f"an import from {wanted.name} is under way; wait for that job") from None
+    return JobStarted(job_id=made[-1].id)
+
+
+OPERATIONS = (
+    Operation("GET", "/api/integrations", Access.READ, list_integrations),
+    Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(503,)),
+    Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(503,)),
+    Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(503,)),
+    Operation("DELETE", "/api/integrations/{name}", Access.WRITE, delete, status=204, errors=(404,)),
+    Operation("POST", "/api/integrations/{name}/test", Access.WRITE, test, errors=(404,)),
+    Operation("GET", "/api/integrations/{name}/projects", Access.READ, list_projects, errors=(404, 422, 502)),
+    Operation("POST", "/api/integrations/{name}/import", Access.WRITE, start_import, errors=(404, 409)),
+    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 502)),
+    Operation(
+        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 502)
+    ),
+)

@@ -1,0 +1,100 @@
+"""Jobs, as they stand and as they change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from ...errors import StoreError
+from ...models import Job
+from ...pipeline import jobs
+from ...store import Store
+from ..operation import Access, Call
+from ..problem import Refusal
+from . import shown
+from .page import HEADERS, ROOT, Page, Redirect, View, harmless, url
+from .session import grant_of
+
+_SHOWN = 100
+#: How often a page is told what has changed, and that the line is still there.
+_LOOK_S = 1.0
+_BEAT_LOOKS = 15
+
+
+def list_jobs(call: Call) -> View:
+    """List jobs, the newest first."""
+    return View("jobs.html", {"jobs": jobs.recent(call.store, _SHOWN)})
+
+
+def show_job(call: Call, job_id: str) -> View:
+    """Show how a job stands and what came of it."""
+    return View("job.html", {"job": _job(call.store, job_id)})
+
+
+async def events(call: Call) -> StreamingResponse:
+    """Tell what becomes of jobs, as server-sent events, for as long as the session lasts."""
+    headers = {**HEADERS, "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(call), headers=headers, media_type="text/event-stream")
+
+
+async def stop(call: Call, job_id: str) -> Redirect:
+    """Stop a job; one that has come to an end stays as it is."""
+    await call.write(partial(_stop, job_id))
+    return Redirect(url("jobs", job_id))
+
+
+async def _events(call: Call) -> AsyncIterator[str]:
+    known: dict[str, str] = {}
+    looks = 0
+    # It ends with the session and with the server; a browser then asks anew.
+    while not call.state.stopping.is_set():
+        try:
+            if await grant_of(call.scope, call.state) is None:
+                return
+            found = await run_in_threadpool(jobs.recent, call.store, _SHOWN)
+        except StoreError:
+            return
+        lines = {job.id: _line(job) for job in reversed(found)}
+        for job_id, line in lines.items():
+            if known.get(job_id) != line:
+                yield f"data: {line}\n\n"
+        if looks % _BEAT_LOOKS == 0:
+            # A browser that has gone is noticed when it is written to.
+            yield ": beat\n\n"
+        known, looks = lines, looks + 1
+        await asyncio.sleep(_LOOK_S)
+
+
+def _line(job: Job) -> str:
+    """Return what a page shows of a job while it goes on, in one line of JSON."""
+    fields = {
+        "status": job.status.value,
+        "step": harmless(job.step),
+        "spent": f"{shown.usd(job.spend.usd)}, {job.spend.calls} calls",
+        "ended": shown.time(job.finished_at),
+    }
+    return json.dumps({"id": job.id, "final": job.status.final, "fields": fields})
+
+
+def _stop(job_id: str, store: Store) -> None:
+    jobs.stop(store, _job(store, job_id).id)
+
+
+def _job(store: Store, job_id: str) -> Job:
+    found = next((known for known in store.jobs.newest() if known.id == job_id), None)
+    if found is None:
+        raise Refusal(404, f"there is no job {job_id!r}")
+    return jobs.look_up(store, found.id)
+
+
+PAGES = (
+    Page("GET", f"{ROOT}/jobs", Access.READ, list_jobs),
+    Page("GET", f"{ROOT}/jobs/events", Access.READ, events, writes=("text/event-stream",)),
+    Page("GET", f"{ROOT}/jobs/{{job_id}}", Access.READ, show_job, errors=(404,)),
+    Page("POST", f"{ROOT}/jobs/{{job_id}}/stop", Access.WRITE, stop, errors=(404,)),
+)

@@ -1,0 +1,158 @@
+"""An agent's program when it does not come to its end: it is ended, and none is begun twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pytest_kaizen.config import AgentConfig, Config
+from pytest_kaizen.errors import KaizenError
+from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus, Job, JobStatus, Span, SpanKind, Trace
+from pytest_kaizen.pipeline import jobs
+from pytest_kaizen.server.work import hosted
+from pytest_kaizen.server.work.hosted import host
+from pytest_kaizen.server.work.kinds import RUN_KIND
+from pytest_kaizen.store import Store
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+#: It says its number, and that of a process that it has started, and waits.
+WAITS = """
+import os, pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path("pids.part").write_text(f"{os.getpid()} {child.pid}")
+os.rename("pids.part", "pids")
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "kaizen.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    (tmp_path / "waits.py").write_text(WAITS, encoding="utf-8")
+    python = json.dumps(sys.executable)
+    agents = {
+        "waits": AgentConfig(command=f"{python} waits.py"),
+        "echo": AgentConfig(command=f"{python} -c 'print(input())'"),
+        "mute": AgentConfig(command=f"{python} -c 'raise SystemExit(3)'"),
+    }
+    return Config(root=tmp_path, store=tmp_path / "kaizen.db", agents=agents)
+
+
+def enqueued(store: Store, agent_id: str) -> tuple[AgentRun, Job]:
+    store.agents.add(Agent(id=agent_id, name=agent_id, created_at=NOW, updated_at=NOW))
+    run = AgentRun(agent_id=agent_id, trigger="test", status=AgentRunStatus.QUEUED, created_at=NOW)
+    store.agents.add_run(run)
+    settings = {"agent": agent_id, "run": run.id, "input": "Hi"}
+    return run, jobs.create(store, RUN_KIND, run.id, settings)
+
+
+def go(config: Config, store: Store, job: Job, pause: Callable[[], None] = lambda: None) -> None:
+    host(config, store, jobs.claim(store, job.id), pause)
+
+
+def standing(store: Store, run: AgentRun) -> AgentRun:
+    found = store.agents.run(run.agent_id, run.id)
+    assert found is not None
+    return found
+
+
+def has_begun(config: Config) -> bool:
+    return (config.root / "pids").exists()
+
+
+def assert_gone(config: Config) -> None:
+    """Neither the program nor what it started lives; one that nobody waited for yet is dead all the same."""
+    for pid in (config.root / "pids").read_text().split():
+        end = time.monotonic() + 60
+        while is_alive(int(pid)):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_server_that_stops_ends_the_program(config: Config, store: Store) -> None:
+    run, job = enqueued(store, "waits")
+
+    def pause() -> None:
+        if has_begun(config):
+            raise jobs.HandedBack
+
+    with pytest.raises(KaizenError, match="the server was stopped while the agent ran"):
+        go(config, store, job, pause)
+    assert_gone(config)
+    assert standing(store, run).status is AgentRunStatus.FAILED
+    # Nobody goes on with it.
+    assert store.jobs.one(job.id).status is JobStatus.FAILED
+    assert jobs.waiting(store) == []
+
+
+def test_a_job_that_is_stopped_ends_the_program(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted, "_ASK_S", 0.0)
+    run, job = enqueued(store, "waits")
+
+    def pause() -> None:
+        if has_begun(config):
+            jobs.stop(store, job.id)
+
+    with pytest.raises(KaizenError, match="was stopped, or another process"):
+        go(config, store, job, pause)
+    assert_gone(config)
+    assert standing(store, run).status is AgentRunStatus.FAILED
+    assert store.jobs.one(job.id).status is JobStatus.STOPPED
+
+
+def test_a_run_whose_process_died_is_not_begun_again(config: Config, store: Store) -> None:
+    run, job = enqueued(store, "echo")
+    store.agents.update_run(run.model_copy(update={"status": AgentRunStatus.RUNNING}))
+    with pytest.raises(KaizenError, match="the process that ran the agent ended before it did"):
+        go(config, store, job)
+    assert standing(store, run).status is AgentRunStatus.FAILED
+    assert store.intake.one(run.trace_id) is None
+
+
+def test_what_the_program_has_sent_for_its_run_stays(config: Config, store: Store) -> None:
+    run, job = enqueued(store, "echo")
+    sent = Span(id="s", name="own", kind=SpanKind.TOOL, started_at=NOW)
+    store.intake.put([Trace(id=run.trace_id, name="echo", created_at=NOW, spans=[sent])])
+    go(config, store, job)
+    trace = store.intake.one(run.trace_id)
+    assert trace is not None
+    assert ([span.name for span in trace.spans], trace.output) == (["echo", "own"], "Hi")
+
+
+def test_why_a_run_failed(config: Config, store: Store) -> None:
+    run, job = enqueued(store, "mute")
+    with pytest.raises(KaizenError, match="status 3: it said nothing on standard error"):
+        go(config, store, job)
+    trace = store.intake.one(run.trace_id)
+    assert trace is not None
+    assert trace.error == store.jobs.one(job.id).error
+    run, job = enqueued(store, "undeclared")
+    with pytest.raises(KaizenError, match="has not declared how to run it any more"):
+        go(config, store, job)
+    assert standing(store, run).status is AgentRunStatus.FAILED
+    store.agents.delete("undeclared")
+    with pytest.raises(KaizenError, match="is not there any more"):
+        go(config, store, job)
