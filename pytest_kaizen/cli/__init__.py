@@ -45,6 +45,7 @@ GROUPS = (
     Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("integrations", "import traces from MLflow, LangSmith and Braintrust", ".integrations"),
+    Group("jobs", "look at the work in the background, wait for it, stop it", ".jobs"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("keys", "make, list and revoke the keys of a server", ".keys"),
     Group("materialize", "see to it that a job's insights are in the skillbook", ".materialize"),
@@ -115,7 +116,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--root",
         type=Path,
-        metavar="PROJECT",
+        metavar="FOLDER",
         help="the project's folder (default: the nearest one upward with a kaizen.yaml, else with a "
         "pyproject.toml or pytest.ini, else this one)",
     )

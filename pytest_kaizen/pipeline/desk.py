@@ -260,22 +260,19 @@ class LocalDesk:
 
         Raises:
             UsageError: A value cannot be right.
-            ConfigError: There is no key to encrypt with.
         """
         try:
             changes = settings.known(name).config.model_validate(given)
         except ValidationError as exc:
             raise UsageError(f"{name}: {validation_text(exc)}") from None
         settings.change(self._store, name, changes)
-        return dict(settings.stored(self._store, name).to_json())
+        values: dict[str, Any] = settings.stored(self._store, name).to_json()
+        return values
 
     def test_integration(self, name: str) -> dict[str, Any]:
-        """Try the connection of an integration and return ``{"connected", "error"?, …}``.
-
-        It may be in a private network: whoever asks has set it up on this machine.
-        """
-        tested: dict[str, Any] = settings.tested(self._store, name, allow_private=True).to_json()
-        return tested
+        """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
+        values: dict[str, Any] = settings.tested(self._store, name, allow_private=True).to_json()
+        return values
 
 
 def _notes(made: SkillbookPrompt) -> list[str]:

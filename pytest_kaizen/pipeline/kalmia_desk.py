@@ -1,7 +1,7 @@
-"""Experiments, behaviours, annotations and ratings, and the search of traces: what Kalmia's client asks for.
+"""Experiments, behaviours, annotations and ratings, and the search of traces, over the local store.
 
-``LocalKalmia`` answers from the local store, ``ServerKalmia`` from a server, by the same calls, so that
-a command need not know which of them it speaks to.
+The calls are those of Kalmia's client, so that a command need not know whether it speaks to the store or
+to a server (``server_kalmia``).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from .. import models
 from ..capture import Redactor
 from ..errors import StoreError
 from ..models import Trace
-from ..platforms.kalmia.arrived import arrived, project_of
-from ..platforms.kalmia.client import KalmiaClient
-from ..platforms.kalmia.wire import Annotation, Behavior, Experiment, ExperimentMetrics, KalmiaTrace
+from ..platforms.kalmia.arrived import project_of
+from ..platforms.kalmia.wire import Annotation, Behavior, Experiment, ExperimentMetrics
 from ..report.trace_json import trace_json
 from ..store import Store
 from ..store.ratings import Rating
@@ -130,29 +129,3 @@ class LocalKalmia:
         found = self._store.shelf.search(query, limit=limit if project is None else MOST_COUNTED)
         hits = [hit for hit in found.hits if project in (None, project_of(hit.trace))]
         return [FoundTrace(*hit) for hit in hits[:limit]]
-
-
-class ServerKalmia(KalmiaClient):
-    """A server of ours or Kalmia itself: its client, with traces as ours.
-
-    Of a trace they say what Kalmia's API has words for: no run, task, case or sample.
-    """
-
-    def view_experiment(self, experiment_id: str) -> ExperimentView:
-        """Return an experiment with its traces and their figures as they stand."""
-        found = self.get_experiment(experiment_id)
-        traces = [_ours(trace) for trace in found.traces]
-        return ExperimentView(
-            Experiment.model_validate(found.model_dump(include=set(Experiment.model_fields))),
-            found.metrics or figures_of(traces),
-            traces,
-        )
-
-    def find_traces(self, query: str, project: str | None, limit: int) -> list[FoundTrace]:
-        """Find traces by words, in the order of the server."""
-        found = self.search_traces(query, project, limit)
-        return [FoundTrace(_ours(hit.trace), hit.score, hit.snippet) for hit in found.results]
-
-
-def _ours(trace: KalmiaTrace) -> Trace:
-    return arrived(None, trace, datetime.now(UTC))

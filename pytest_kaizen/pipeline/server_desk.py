@@ -89,6 +89,14 @@ class ServerDesk:
         """Return how a job stands."""
         return self._client.get_job(job_id)
 
+    def list_jobs(self, limit: int, task: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return how jobs stand, the newest first; of one task or kind only, where given."""
+        return self._client.list_jobs(task, kind, limit)
+
+    def stop_job(self, job_id: str) -> dict[str, Any]:
+        """Stop a job at its next step, and return how it stands."""
+        return self._client.cancel_job(job_id)
+
     def materialize_job(self, job_id: str) -> dict[str, Any]:
         """See to it that a job's insights are in the skillbook; a second time changes nothing."""
         return self._client.materialize_job(job_id)
