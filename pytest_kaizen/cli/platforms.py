@@ -77,7 +77,7 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
-        yield LocalKate(store, Redactor(os.environ, config.redact))
+        yield LocalKate(config, store, Redactor(os.environ, config.redact))
 
 
 @contextmanager
