@@ -20,7 +20,7 @@ from .context import config_for
 from .desk import open_desk
 from .numbers import share
 from .platforms import open_ct, open_kalmia, show
-from .runs import add_list_options
+from .runs import LIST_LIMIT, add_list_options
 from .target import add_target_options, is_remote
 
 
@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--task", metavar="TASK", help="of this task only")
     add_list_options(listing)
     listing.add_argument("--otlp", action="store_true", help="as OTLP/JSON, for a collector's /v1/traces")
-    listing.set_defaults(run=_list)
+    # A server's list is not cut: scripts written for Kayba take it for the whole.
+    listing.set_defaults(run=_list, limit=None)
 
     show = commands.add_parser("show", help="show a trace with its scores, messages and tool calls")
     show.add_argument("id", metavar="TRACE", help="its id, the beginning of it, or 'last'")
@@ -89,7 +90,12 @@ def _list(args: argparse.Namespace) -> int:
         return _list_there(args)
     with Store.open(config_for(args).store, readonly=True) as store:
         run_id = None if args.run_id is None else store.run(args.run_id).id
-        traces = store.traces(run_id=run_id, task=args.task, limit=args.limit)
+        limit = args.limit or LIST_LIMIT
+        traces = store.traces(run_id=run_id, task=args.task, limit=limit + 1)
+    if len(traces) > limit:
+        traces.pop()
+        if args.limit is None:
+            print(f"the newest {limit}; for more: --limit N", file=sys.stderr)
     if args.otlp:
         print(json.dumps(otlp_json(traces)))
     elif args.json:

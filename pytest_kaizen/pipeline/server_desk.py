@@ -6,7 +6,7 @@ that API has no word for is refused with a clear error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import KaybaAPIError, UsageError
@@ -163,6 +163,18 @@ class ServerDesk:
                 raise UsageError("there are no prompts yet; make one: `kaizen prompts generate`")
             wanted = prompts[0]["id"]
         return self._client.get_prompt(wanted)
+
+    def get_integrations(self) -> dict[str, Any]:
+        """Return the settings of the integrations by their names, the secrets masked."""
+        return self._client.get_integrations()
+
+    def update_integration(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Change settings of an integration and return them, the secrets masked."""
+        return self._client.update_integration(name, settings)
+
+    def test_integration(self, name: str) -> dict[str, Any]:
+        """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
+        return self._client.test_integration(name)
 
 
 def _refuse(option: str, value: str | None) -> None:

@@ -97,9 +97,8 @@ async def start_import(call: Call, name: str, body: ImportRequest) -> JobStarted
     """Start a job that imports traces; importing twice makes nothing double."""
     _require(name)
     wanted = await run_in_threadpool(_planned, call, name, body)
-    made: list[models.Job] = []
-    answer = await call.once(partial(_start, wanted, made))
-    call.state.worker.begin(call.workspace.id, made[-1] if made else None)
+    answer = await call.once(partial(_start, wanted))
+    call.state.worker.begin(call.workspace.id)
     return answer
 
 
@@ -185,12 +184,11 @@ def _planned(call: Call, name: str, body: ImportRequest) -> importing.Import:
         raise Refusal(422, str(exc), code="INVALID") from None
 
 
-def _start(wanted: importing.Import, made: list[models.Job], store: Store) -> JobStarted:
+def _start(wanted: importing.Import, store: Store) -> JobStarted:
     try:
-        made.append(importing.create(store, wanted))
+        return JobStarted(job_id=importing.create(store, wanted).id)
     except JobError:
         raise Refusal(409, f"an import from {wanted.name} is under way; wait for that job") from None
-    return JobStarted(job_id=made[-1].id)
 
 
 OPERATIONS = (
