@@ -64,6 +64,8 @@ RULES = {
     "POST /api/v1/keys": "admin",
     "DELETE /api/v1/keys/{key_id}": "admin",
     "POST /api/v1/keys/bootstrap": "admin",
+    "PUT /api/runs/{run_id}": "write",
+    "PUT /api/runs/{run_id}/cases": "write",
     "GET /api/integrations": "read",
     "PUT /api/integrations/mlflow": "write",
     "PUT /api/integrations/langsmith": "write",

@@ -114,6 +114,8 @@ ROWS = {
 }
 #: What no platform's page has.
 OURS = {
+    "PUT /api/runs/{run_id}",
+    "PUT /api/runs/{run_id}/cases",
     "POST /api/jobs/{job_id}/cancel",
     "PUT /api/integrations/braintrust",
     "DELETE /api/integrations/{name}",
