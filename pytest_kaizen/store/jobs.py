@@ -18,7 +18,6 @@ _JOBS = Table(
 )
 #: The owner's kind of the secrets that were given for a job.
 SEALED_KIND = "job"
-RECENT = f"SELECT {_JOBS.fields} FROM jobs ORDER BY number DESC LIMIT ?"
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -128,11 +127,6 @@ class Jobs:
         values = (utc_text(now), job_id, owner, JobStatus.RUNNING.value)
         with self._database.write() as connection:
             return connection.execute(query, values).rowcount > 0
-
-    def recent(self, limit: int) -> list[Job]:
-        """Return jobs of all kinds, the newest first, at most so many."""
-        with self._database.read() as connection:
-            return [_JOBS.read(row) for row in connection.execute(RECENT, (limit,)).fetchall()]
 
     def stop(self, job_id: str, now: datetime) -> Job:
         """Stop a job from outside; its process learns of it with the next thing it writes.

@@ -79,7 +79,6 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         calibrations.OF_RUBRIC,
         prompts.ALL,
         prompts.OF_TASK,
-        jobs.RECENT,
         jobs.select_query({"task": 1, "kind": 1}, limited=True),
         jobs.select_query({"task": 1, "kind": 1, "status": 1}, limited=True),
         lookup.newest_query("traces"),
