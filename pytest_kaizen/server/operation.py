@@ -191,6 +191,13 @@ class Operation:
         return self._hints.get("body")
 
     @cached_property
+    def needs_body(self) -> bool:
+        """Whether something of the body must be given; else none at all is an empty one."""
+        if self.body in (None, bytes):
+            return False
+        return any(field.is_required() for field in self.body.model_fields.values())
+
+    @cached_property
     def query(self) -> type[BaseModel] | None:
         """The model of the query; None where it takes none."""
         return self._hints.get("query")
