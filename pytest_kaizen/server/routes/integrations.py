@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Annotated
@@ -34,6 +35,7 @@ from ..operation import Access, Call, Operation
 from ..problem import Refusal
 
 _BRAINTRUST = "braintrust"
+_log = logging.getLogger("pytest_kaizen.server")
 
 
 class AllIntegrations(Integrations):
@@ -97,9 +99,8 @@ async def start_import(call: Call, name: str, body: ImportRequest) -> JobStarted
     """Start a job that imports traces; importing twice makes nothing double."""
     _require(name)
     wanted = await run_in_threadpool(_planned, call, name, body)
-    made: list[models.Job] = []
-    answer = await call.once(partial(_start, wanted, made))
-    call.state.worker.begin(call.workspace.id, made[-1] if made else None)
+    answer = await call.once(partial(_start, wanted))
+    call.state.worker.begin(call.workspace.id)
     return answer
 
 
@@ -116,15 +117,30 @@ def list_braintrust(call: Call, query: BraintrustQuery) -> TracePage:
 def get_braintrust(call: Call, trace_id: str) -> KalmiaTrace:
     """Show a trace of the Braintrust project with all its spans."""
     with _asked(call, _BRAINTRUST) as source:
-        found = braintrust_traces(call, source, [trace_id])
+        found = _braintrust_traces(call, source, [trace_id])
     trace = next((trace for trace in found if trace.id == trace_id), None)
     if trace is None:
         raise Refusal(404, f"there is no trace {trace_id!r}")
     return shown(trace)
 
 
-def braintrust_traces(call: Call, source: Source, ids: list[str]) -> list[models.Trace]:
-    """Fetch traces of the Braintrust project by their ids or correlation ids, without secrets."""
+def found_elsewhere(call: Call, ids: Collection[str]) -> list[models.Trace]:
+    """Return traces by their ids or correlation ids from the Braintrust project, where one is set up.
+
+    Where it cannot be asked there are none; the log says why.
+    """
+    config = settings.stored(call.store, _BRAINTRUST)
+    if not ids or config.enabled is False or not (config.api_key and config.project_name):
+        return []
+    try:
+        with _asked(call, _BRAINTRUST) as source:
+            return _braintrust_traces(call, source, ids)
+    except Refusal as exc:
+        _log.warning("experiments: %s", exc.detail)
+        return []
+
+
+def _braintrust_traces(call: Call, source: Source, ids: Collection[str]) -> list[models.Trace]:
     assert isinstance(source, Braintrust)
     redactor = call.state.redactor.apart()
     return [redactor.trace(trace) for trace in source.traces(_project(call, source, None), ids)]
@@ -185,12 +201,11 @@ def _planned(call: Call, name: str, body: ImportRequest) -> importing.Import:
         raise Refusal(422, str(exc), code="INVALID") from None
 
 
-def _start(wanted: importing.Import, made: list[models.Job], store: Store) -> JobStarted:
+def _start(wanted: importing.Import, store: Store) -> JobStarted:
     try:
-        made.append(importing.create(store, wanted))
+        return JobStarted(job_id=importing.create(store, wanted).id)
     except JobError:
         raise Refusal(409, f"an import from {wanted.name} is under way; wait for that job") from None
-    return JobStarted(job_id=made[-1].id)
 
 
 OPERATIONS = (
