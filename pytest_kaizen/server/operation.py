@@ -101,12 +101,12 @@ class Call:
         """Do work on the store of its workspace; see ``GroupWriter.submit``.
 
         Raises:
-            Refusal: It is given a secret, and this server has no key to encrypt it with (409).
+            Refusal: It is given a secret, and this server has no key to encrypt it with (503).
         """
         try:
             return await self.workspace.writer.submit(work)
         except ConfigError as exc:
-            raise Refusal(409, str(exc), code="NO_SECRET_KEY") from None
+            raise Refusal(503, str(exc), code="NO_SECRET_KEY") from None
 
     async def once(self, work: Callable[[Store], A]) -> A | ASGIApp:
         """Do work as ``write`` does; of a request with an ``Idempotency-Key`` that was done, give the answer.
