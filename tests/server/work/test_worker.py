@@ -219,10 +219,11 @@ def test_a_failure_that_may_pass_puts_a_job_off(book: Book, ours: OpenWorkspace)
     known = ours.store.jobs.one(job.id)
     assert (known.status, known.error, failures) == (JobStatus.FAILED, "overloaded", [])
 
-    failures.append(LLMError("no key"))
-    other = jobs.create(ours.store, "odd", "b", {})
-    worker.work_off(ours)
-    assert ours.store.jobs.one(other.id).status is JobStatus.FAILED
+    for failure, retries in ((LLMError("no key"), jobs.RETRIES), (LLMError("busy", transient=True), 0)):
+        failures.append(failure)
+        other = jobs.create(ours.store, "odd", "b", {}, retries=retries)
+        worker.work_off(ours)
+        assert ours.store.jobs.one(other.id).status is JobStatus.FAILED
 
 
 def test_a_server_that_stops_hands_its_jobs_back(book: Book, ours: OpenWorkspace) -> None:
