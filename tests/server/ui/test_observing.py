@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -51,6 +52,16 @@ async def test_an_experiment(browser: Browser, store: Store) -> None:
     assert "brief 0.60 2" in page.text
     assert {"/ui/traces/e0", "/ui/traces/e1"} <= set(page.links)
     assert "Analyse" not in page.text
+
+
+async def test_the_trend_of_experiments(browser: Browser, store: Store) -> None:
+    await browser.sign_in("reads")
+    page = await browser.page("/ui/experiments")
+    (drawn,) = json.loads(next(text for text in page.texts if text.startswith("[{")))
+    assert [(one["id"], one["figures"]["brief"]["figure"]) for one in drawn["history"]] == [
+        ("run e", pytest.approx(0.6)),
+        ("run f", pytest.approx(0.9)),
+    ]
 
 
 async def test_experiments_side_by_side(browser: Browser, store: Store) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from datetime import UTC, datetime
 
 import pytest
+import uvicorn
 
 from pytest_kaizen.models import Insight, InsightStatus, JobStatus, PromptVersion, Spend
 from pytest_kaizen.pipeline import jobs
+from pytest_kaizen.server.run import _Server
 from pytest_kaizen.server.ui import jobs as ui_jobs
 from pytest_kaizen.store import Store
 from tests.server.conftest import Site
@@ -194,6 +197,15 @@ async def test_events_end_with_the_session(browser: Browser, monkeypatch: pytest
     keys.revoke(key.id)
     browser.site.state.grants.forget()
     assert (await asked).status_code == 200
+
+
+async def test_the_server_says_that_it_was_told_to_stop(browser: Browser) -> None:
+    stopping = browser.site.state.stopping
+    server = _Server(uvicorn.Config(browser.site.app), stopping)
+    assert not stopping.is_set()
+    server.handle_exit(signal.SIGTERM, None)
+    assert stopping.is_set()
+    assert server.should_exit
 
 
 async def test_a_key_is_made_shown_once_and_revoked(browser: Browser) -> None:
