@@ -66,7 +66,7 @@ def means_query(count: int) -> str:
     ids = ", ".join("?" * count)
     return (
         "SELECT scores.name, AVG(scores.value) FROM traces JOIN scores ON scores.trace = traces.number "
-        f"WHERE (traces.correlation_id IN ({ids}) OR (traces.id IN ({ids}) AND traces.correlation_id IS NULL)) "
+        f"WHERE (correlation_id IN ({ids}) OR (traces.id IN ({ids}) AND correlation_id IS NULL)) "
         "AND scores.value IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scores AS later "
         "WHERE later.trace = scores.trace AND later.name = scores.name "
         "AND later.position > scores.position AND later.value IS NOT NULL) "

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.models import Behavior, Experiment, Score, ScoreSource, Span, Trace
+from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.integrations import settings
 from pytest_kaizen.store import Store
 from tests.hostile import AT
@@ -84,6 +85,37 @@ async def test_a_model_is_asked_about_an_experiment(browser: Browser, store: Sto
     assert answer.headers["location"] == f"/ui/jobs/{job.id}"
     assert (job.kind, job.settings["question"], job.settings["traces"]) == ("analysis", "Why?", ["e1", "e0"])
     assert (await browser.send("/ui/experiments/none/analysis", token)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "result", "text", "link"),
+    [
+        (
+            "analysis",
+            {"insights": [{"title": "Late", "detail": "All are.", "traceIds": ["e0"]}]},
+            "Late All are. e0",
+            "/ui/traces/e0",
+        ),
+        (
+            "detection",
+            {"annotations": [{"trace_id": "e1", "label": "vague"}]},
+            "e1 shows vague",
+            "/ui/traces/e1",
+        ),
+        ("insights", {"summary": "2 new insights"}, "2 new insights Insights that wait", "/ui/insights"),
+        ("optimize", {"version": 3}, "Version 3 of sum", "/ui/prompts/sum/3"),
+    ],
+)
+async def test_what_came_of_a_job(
+    browser: Browser, store: Store, kind: str, result: dict[str, Any], text: str, link: str
+) -> None:
+    job = jobs.start(store, kind, "sum", {})
+    job.result = result
+    jobs.finish(store, job)
+    await browser.sign_in("reads")
+    page = await browser.page(f"/ui/jobs/{job.id}")
+    assert text in page.text
+    assert link in page.links
 
 
 async def test_a_trace_is_annotated(browser: Browser, store: Store) -> None:
