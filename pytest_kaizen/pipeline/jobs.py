@@ -64,10 +64,16 @@ def create(
     Raises:
         JobError: Another job of this kind is active for the task.
     """
-    job = _add(store, _waiting(kind, task, settings, triggered_by))
+    job = _waiting(kind, task, settings, triggered_by)
     if key is not None:
+        # Before the job, which another process may begin as soon as it is there.
         store.sealed.seal(SEALED_KIND, job.id, _KEY_NAME, key)
-    return job
+    try:
+        return _add(store, job)
+    except JobError:
+        if key is not None:
+            store.sealed.forget(SEALED_KIND, job.id)
+        raise
 
 
 def own_key(store: Store, job: Job) -> SecretStr | None:

@@ -15,14 +15,18 @@ from starlette.concurrency import run_in_threadpool
 
 from ...errors import JobError
 from ...models import Job, JobStatus
-from ...pipeline.observing import ANALYSIS, DETECTION, start_or_join
+from ...pipeline.observing import (
+    ANALYSIS,
+    DETECTION,
+    analysis_settings,
+    detection_settings,
+    start_or_join,
+)
 from ...platforms.kalmia.wire import Analysis, AnalysisRequest, Detected, DetectRequest
 from ...store import Store
 from ..operation import Access, Call, Operation
 from ..problem import Refusal
 
-#: An annotation needs this confidence where the request does not say.
-MIN_CONFIDENCE = 0.5
 #: Seconds that a request waits for its job, and between two looks, at first and at most.
 _PATIENCE_S = 600.0
 _LOOKS_S = (0.02, 0.5)
@@ -68,12 +72,8 @@ def _to_analyze(call: Call, body: AnalysisRequest, experiment_id: str) -> dict[s
     if not traces:
         raise Refusal(409, f"experiment {experiment_id!r} has no traces yet", code="NO_TRACES")
     _require_few(call, len(traces))
-    redactor = call.state.redactor.apart()
-    return {
-        "traces": [trace.id for trace in traces],
-        "question": None if body.question is None else redactor.text(body.question),
-        "model": body.model or call.state.config.judge.model,
-    }
+    question = None if body.question is None else call.state.redactor.apart().text(body.question)
+    return analysis_settings(traces, question, body.model or call.state.config.judge.model)
 
 
 def _to_detect(call: Call, body: DetectRequest) -> dict[str, Any]:
@@ -90,12 +90,8 @@ def _to_detect(call: Call, body: DetectRequest) -> dict[str, Any]:
         raise Refusal(404, f"there is no behaviour {unknown!r}")
     if not known:
         raise Refusal(409, "no behaviour is defined yet: POST /api/behaviors", code="NO_BEHAVIORS")
-    return {
-        "traces": traces,
-        "behaviors": [known[label].model_dump(mode="json") for label in sorted(set(body.labels or known))],
-        "min_confidence": MIN_CONFIDENCE if body.min_confidence is None else body.min_confidence,
-        "model": call.state.config.judge.model,
-    }
+    wanted = [known[label] for label in set(body.labels or known)]
+    return detection_settings(traces, wanted, body.min_confidence, call.state.config.judge.model)
 
 
 def _require_few(call: Call, count: int) -> None:
