@@ -77,31 +77,32 @@ async def put_braintrust(call: Call, body: BraintrustConfig) -> BraintrustConfig
     return BraintrustConfig.model_validate(settings.stored(call.store, _BRAINTRUST))
 
 
-async def delete(call: Call, name: str) -> None:
+async def delete(call: Call, integration: str) -> None:
     """Forget what is set of an integration, its secret too."""
-    _require(name)
-    await call.write(partial(settings.forget, name=name))
+    _require(integration)
+    await call.write(partial(settings.forget, name=integration))
 
 
-def test(call: Call, name: str) -> IntegrationTest:
+def test(call: Call, integration: str) -> IntegrationTest:
     """Try a connection."""
-    _require(name)
-    return settings.tested(call.store, name, allow_private=call.state.config.server.allow_private_hosts)
+    _require(integration)
+    return settings.tested(
+        call.store, integration, allow_private=call.state.config.server.allow_private_hosts
+    )
 
 
-def list_projects(call: Call, name: str) -> SourceProjects:
+def list_projects(call: Call, integration: str) -> SourceProjects:
     """List the experiments or projects there."""
-    with _asked(call, name) as source:
+    with _asked(call, integration) as source:
         return SourceProjects(projects=[SourceProject(id=one.id, name=one.name) for one in source.projects()])
 
 
-async def start_import(call: Call, name: str, body: ImportRequest) -> JobStarted | ASGIApp:
+async def start_import(call: Call, integration: str, body: ImportRequest) -> JobStarted | ASGIApp:
     """Start a job that imports traces; importing twice makes nothing double."""
-    _require(name)
-    wanted = await run_in_threadpool(_planned, call, name, body)
-    made: list[models.Job] = []
-    answer = await call.once(partial(_start, wanted, made))
-    call.state.worker.begin(call.workspace.id, made[-1] if made else None)
+    _require(integration)
+    wanted = await run_in_threadpool(_planned, call, integration, body)
+    answer = await call.once(partial(_start, wanted))
+    call.state.worker.begin(call.workspace.id)
     return answer
 
 
@@ -152,7 +153,7 @@ def _asked(call: Call, name: str) -> Iterator[Source]:
     """Open a source for the length of a block.
 
     Raises:
-        Refusal: There is none (404), it is not set up (422), or it does not answer as it must (502).
+        Refusal: There is none (404), it is not set up (422), or it does not answer as it must (424).
     """
     _require(name)
     state = call.state
@@ -169,7 +170,7 @@ def _asked(call: Call, name: str) -> Iterator[Source]:
     except UsageError as exc:
         raise Refusal(422, str(exc), code="INVALID") from None
     except PlatformError as exc:
-        raise Refusal(502, str(exc)) from None
+        raise Refusal(424, str(exc), code="SOURCE_FAILED") from None
 
 
 def _project(call: Call, source: Source, given: str | None) -> Project:
@@ -202,12 +203,11 @@ def _planned(call: Call, name: str, body: ImportRequest) -> importing.Import:
         raise Refusal(422, str(exc), code="INVALID") from None
 
 
-def _start(wanted: importing.Import, made: list[models.Job], store: Store) -> JobStarted:
+def _start(wanted: importing.Import, store: Store) -> JobStarted:
     try:
-        made.append(importing.create(store, wanted))
+        return JobStarted(job_id=importing.create(store, wanted).id)
     except JobError:
         raise Refusal(409, f"an import from {wanted.name} is under way; wait for that job") from None
-    return JobStarted(job_id=made[-1].id)
 
 
 OPERATIONS = (
@@ -215,12 +215,16 @@ OPERATIONS = (
     Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(503,)),
     Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(503,)),
     Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(503,)),
-    Operation("DELETE", "/api/integrations/{name}", Access.WRITE, delete, status=204, errors=(404,)),
-    Operation("POST", "/api/integrations/{name}/test", Access.WRITE, test, errors=(404,)),
-    Operation("GET", "/api/integrations/{name}/projects", Access.READ, list_projects, errors=(404, 422, 502)),
-    Operation("POST", "/api/integrations/{name}/import", Access.WRITE, start_import, errors=(404, 409)),
-    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 502)),
+    Operation("DELETE", "/api/integrations/{integration}", Access.WRITE, delete, status=204, errors=(404,)),
+    Operation("POST", "/api/integrations/{integration}/test", Access.WRITE, test, errors=(404,)),
     Operation(
-        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 502)
+        "GET", "/api/integrations/{integration}/projects", Access.READ, list_projects, errors=(404, 422, 424)
+    ),
+    Operation(
+        "POST", "/api/integrations/{integration}/import", Access.WRITE, start_import, errors=(404, 409)
+    ),
+    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 424)),
+    Operation(
+        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 424)
     ),
 )

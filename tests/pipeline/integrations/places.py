@@ -408,7 +408,8 @@ class BraintrustPlace(Place):
             by_id = asked.query.get("ids", [uuid(9)]) == [uuid(9)]
             return Said(200, {"objects": [{"id": uuid(9), "name": "support"}] if named and by_id else []})
         if asked.path == f"/v1/project_logs/{uuid(9)}/fetch":
-            start = int(asked.body.get("cursor", 0))
+            cursor = asked.body.get("cursor", "0")
+            start = int(cursor) if cursor.isdecimal() else 0
             end = start + asked.body["limit"]
             rows = [row for trace in self.events[start:end] for row in trace]
             return Said(200, {"events": rows, "cursor": str(end) if end < len(self.events) else None})

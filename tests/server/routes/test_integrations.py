@@ -181,7 +181,7 @@ def test_private_networks_need_the_operator(make_site: MakeSite, mlflow: MlflowP
     answer = client.test_integration("mlflow")
     assert "is at 127.0.0.1, in a private network" in answer["error"]
     refused = ask("GET", "/api/integrations/mlflow/projects")
-    assert (refused.status_code, "in a private network" in refused.json()["detail"]) == (502, True)
+    assert (refused.status_code, "in a private network" in refused.json()["detail"]) == (424, True)
     job_id = ask("POST", "/api/integrations/mlflow/import", {}).json()["jobId"]
     site.work_off()
     job = client.get_job(job_id)
@@ -200,9 +200,9 @@ def test_list_projects(client: KaybaClient, ask: Ask, mlflow: MlflowPlace) -> No
     answer = ask("GET", "/api/integrations/mlflow/projects")
     assert answer.json() == {"projects": [{"id": "1", "name": "support"}]}
     mlflow.instead = [Said(500, {})]
-    assert ask("GET", "/api/integrations/mlflow/projects").status_code == 502
+    assert ask("GET", "/api/integrations/mlflow/projects").status_code == 424
     mlflow.instead = [Said(200, {"experiments": [3]})]
-    assert ask("GET", "/api/integrations/mlflow/projects").status_code == 502
+    assert ask("GET", "/api/integrations/mlflow/projects").status_code == 424
 
 
 def test_import_as_a_job(client: KaybaClient, ask: Ask, site: Site, mlflow: MlflowPlace) -> None:
@@ -285,7 +285,7 @@ def test_list_braintrust_traces(kalmia: KalmiaClient, braintrust: BraintrustPlac
     braintrust.authorization = "another"
     with pytest.raises(KalmiaError) as caught:
         kalmia.list_braintrust_traces()
-    assert caught.value.status_code == 502
+    assert caught.value.status_code == 424
 
 
 def test_get_braintrust_trace(kalmia: KalmiaClient, braintrust: BraintrustPlace, book: Book) -> None:
