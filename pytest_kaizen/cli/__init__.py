@@ -45,6 +45,7 @@ GROUPS = (
     Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("integrations", "import traces from MLflow, LangSmith and Braintrust", ".integrations"),
+    Group("jobs", "look at the work in the background, wait for it, stop it", ".jobs"),
     Group("judge", "measure how far the judge agrees with people", ".judge"),
     Group("keys", "make, list and revoke the keys of a server", ".keys"),
     Group("materialize", "see to it that a job's insights are in the skillbook", ".materialize"),

@@ -12,7 +12,7 @@ from . import GROUPS, build_parser
 _SHELLS = ("bash", "zsh", "fish")
 #: What an argument is, by how its help names it.
 _FILES = ("FILE", "FILE.jsonl", "FILE.csv", "PATH", "PLAN")
-_FOLDERS = ("DIR", "FOLDER")
+_FOLDERS = ("DIR", "PROJECT")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

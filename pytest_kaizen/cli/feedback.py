@@ -15,20 +15,21 @@ from pydantic import ValidationError
 
 from pytest_kaizen.capture import Redactor
 from pytest_kaizen.config import Config
-from pytest_kaizen.errors import KaizenError, UsageError
+from pytest_kaizen.errors import CTNotFoundError, KaizenError, UsageError
 from pytest_kaizen.models import FeedbackEntry, Job, Task
 from pytest_kaizen.pipeline.feedback.intake import check_inputs, log_feedback, start_if_due
 from pytest_kaizen.pipeline.proposals import open_proposal
 from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
 from pytest_kaizen.pipeline.search import Search
-from pytest_kaizen.platforms.kaizen_ct.wire import FeedbackResult
 from pytest_kaizen.report.feedback import feedback_table
+from pytest_kaizen.report.text import safe_text
 from pytest_kaizen.store import Store
 
 from .context import config_for
 from .optimize import run_search
+from .platforms import ct_client, open_ct, show
 from .runs import add_list_options
-from .tasks import find_task
+from .target import Target, add_target_options, target_of
 
 _FIELDS = ("inputs", "output", "score", "source", "metadata")
 
@@ -49,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--inputs", metavar="JSON", help="what was given, by name")
     add.add_argument("--output", metavar="TEXT", help="what was answered")
     add.add_argument("--score", type=float, metavar="X", help="what was thought of it, 0 to 1")
-    add.add_argument("--source", metavar="LABEL", help="who says so (default: sdk); seed for an example")
+    add.add_argument(
+        "--source",
+        metavar="LABEL",
+        help="who says so, where a line of the file does not (default: sdk); seed for an example",
+    )
     add.add_argument("--file", type=Path, metavar="FILE.jsonl", help="many entries; - for standard input")
     add.set_defaults(run=_add)
 
@@ -58,8 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_list_options(listing)
     listing.set_defaults(run=_list)
 
+    add_target_options(add, listing)
+
 
 def _add(args: argparse.Namespace) -> int:
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        return _add_there(args, target)
     config = config_for(args)
     redactor = Redactor(os.environ, config.redact)
     with Store.open(config.store) as store:
@@ -101,14 +111,26 @@ def _search(config: Config, store: Store, task: Task) -> None:
     start_if_due(store, task, search, start)
 
 
-def _list(args: argparse.Namespace) -> int:
-    with Store.open(config_for(args).store, readonly=True) as store:
-        entries = store.feedback.newest(find_task(store, args.task).id, limit=args.limit)
-    if args.json:
-        print(json.dumps([FeedbackResult.of(entry).to_json() for entry in entries], indent=2))
-    else:
-        print(feedback_table(entries))
+def _add_there(args: argparse.Namespace, target: Target) -> int:
+    """Log feedback on a server, which starts searches by itself."""
+    with ct_client(target) as ct:
+        task = Task(name=args.task, created_at=datetime.now(UTC))
+        entries = [entry.model_dump(include=set(_FIELDS)) for entry in _entries(args, task)]
+        try:
+            ct.get_task(args.task)
+        except CTNotFoundError:
+            ct.create_task(args.task)
+        for entry in entries:
+            ct.log_feedback(args.task, **entry)
+        fresh, _, threshold = ct.get_task(args.task).threshold_progress.partition("/")
+    print(safe_text(f"{args.task}: {len(entries)} logged, {fresh} of {threshold} since the last search"))
     return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    with open_ct(args, readonly=True) as ct:
+        found = ct.list_feedback(args.task, limit=args.limit)
+    return show(args, found, feedback_table)
 
 
 def _entries(args: argparse.Namespace, task: Task) -> Iterator[FeedbackEntry]:
@@ -131,6 +153,8 @@ def _entries(args: argparse.Namespace, task: Task) -> Iterator[FeedbackEntry]:
             unknown = sorted(given.keys() - set(_FIELDS))
             if unknown:
                 raise UsageError(f"{place}: unknown key '{unknown[0]}'; valid: {', '.join(_FIELDS)}")
+            if args.source is not None:
+                given.setdefault("source", args.source)
             yield _entry(given, task, place)
 
 

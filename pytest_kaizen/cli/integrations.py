@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from getpass import getpass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -21,11 +21,56 @@ from pytest_kaizen.pipeline.integrations.source import understood
 from pytest_kaizen.pipeline.open_store import open_store
 from pytest_kaizen.platforms.base.failure import validation_text
 from pytest_kaizen.prices import load_prices
+from pytest_kaizen.report.plain import plain
 from pytest_kaizen.report.table import table
 from pytest_kaizen.report.text import safe_text
 
 from .context import config_for
+from .desk import Desk, open_desk
 from .numbers import count
+from .target import add_target_options
+
+
+class _Field(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+        key: Its name in the settings.
+        question: What the user reads.
+        default: Where nothing is answered, and nothing was set before.
+        choices: The answers that are taken; all where there are none.
+        secret: It is not shown, not while it is typed either.
+    """
+
+    key: str
+    question: str
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+
+_FIELDS = {
+    "mlflow": (
+        _Field("trackingUri", "tracking URI"),
+        _Field("authType", "authentication", "none", ("none", "basic", "bearer", "databricks")),
+        _Field("username", "username"),
+        _Field("token", "token or password", secret=True),
+        _Field("experimentName", "experiment"),
+    ),
+    "langsmith": (
+        # Customers in Europe have another one: https://eu.api.smith.langchain.com
+        _Field("apiUrl", "API URL", "https://api.smith.langchain.com"),
+        _Field("apiKey", "API key", secret=True),
+        _Field("projectName", "project"),
+    ),
+    "braintrust": (
+        _Field("apiUrl", "API URL", "https://api.braintrust.dev"),
+        _Field("apiKey", "API key", secret=True),
+        _Field("projectName", "project"),
+    ),
+}
+#: Which of them a way of authentication has no use for.
+_UNUSED = {"none": ("username", "token"), "bearer": ("username",), "databricks": ("username",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +85,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return command
 
     listing = add("list", "show what is set, secrets masked", _list)
+    ask = add("configure", "ask for the settings of one, store them and try them", _configure)
+    ask.description = (
+        "Ask for the settings of an integration one by one, store them and try the connection. "
+        "No answer leaves what is set. Without a terminal, each line of standard input is an answer."
+    )
     change = add("set", "set up a connection; what is not named stays", _set)
     test = add("test", "try a connection", _test)
     projects = add("projects", "list the experiments or projects there", _projects)
@@ -66,17 +116,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for command in (listing, test, load):
         command.add_argument("--json", action="store_true", help="as a JSON object")
     projects.add_argument("--json", action="store_true", help="as a JSON array")
+    add_target_options(listing, ask, change, test)
 
 
 def _list(args: argparse.Namespace) -> int:
-    with open_store(config_for(args)) as store:
-        known = {name: settings.stored(store, name).to_json() for name in settings.KNOWN}
+    with open_desk(args) as desk:
+        found = desk.get_integrations()
+    shown = {name: _masked(name, settings) for name, settings in found.items()}
     if args.json:
-        print(json.dumps(known, indent=2))
+        print(json.dumps(shown, indent=2))
         return 0
-    rows = [(name, key, value) for name, values in known.items() for key, value in values.items()]
-    print(safe_text(table(("integration", "setting", "value"), rows)) if rows else "nothing is set up")
+    rows = []
+    for name, known in shown.items():
+        facts = [f"{key}={value}" for key, value in known.items() if key != "enabled" and value]
+        state = "not set" if not facts else "off" if known.get("enabled") is False else "on"
+        rows.append((name, state, ", ".join(facts)))
+    print(table(("integration", "", "settings"), rows))
     return 0
+
+
+def _configure(args: argparse.Namespace) -> int:
+    with open_desk(args) as desk:
+        before = desk.get_integrations().get(args.name) or {}
+        desk.update_integration(args.name, {"enabled": True, **_asked(args.name, before)})
+        return _try(desk, args.name)
+
+
+def _test(args: argparse.Namespace) -> int:
+    with open_desk(args) as desk:
+        return _try(desk, args.name, as_json=args.json)
+
+
+def _try(desk: Desk, name: str, *, as_json: bool = False) -> int:
+    found = desk.test_integration(name)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    elif found["connected"]:
+        facts = [f"MLflow {found['mlflowVersion']}"] if found.get("mlflowVersion") else []
+        count = found.get("experimentCount")
+        facts += [] if count is None else [f"{count} experiment{'s' * (count != 1)}"]
+        more = f" ({', '.join(facts)})" if facts else ""
+        print(plain(f"{name}: connected{more}"))
+    if not found["connected"]:
+        why = str(found.get("error") or "no connection").removeprefix(f"{name}: ")
+        print(plain(f"kaizen: {name}: {why}"), file=sys.stderr)
+    return int(not found["connected"])
 
 
 def _set(args: argparse.Namespace) -> int:
@@ -97,24 +181,9 @@ def _set(args: argparse.Namespace) -> int:
         changes = one.config.model_validate(given)
     except ValidationError as exc:
         raise UsageError(f"{args.name}: {validation_text(exc)}") from None
-    with open_store(config_for(args)) as store:
-        settings.change(store, args.name, changes)
+    with open_desk(args) as desk:
+        desk.update_integration(args.name, changes.model_dump(mode="json", by_alias=True, exclude_unset=True))
     return 0
-
-
-def _test(args: argparse.Namespace) -> int:
-    with open_store(config_for(args)) as store:
-        tested = settings.tested(store, args.name, allow_private=True)
-    if args.json:
-        print(json.dumps(tested.to_json(), indent=2))
-    elif tested.connected:
-        facts = [f"MLflow {tested.mlflow_version}"] if tested.mlflow_version else []
-        if tested.experiment_count is not None:
-            facts.append(f"{tested.experiment_count} experiments")
-        print(safe_text(f"connected{': ' if facts else ''}{', '.join(facts)}"))
-    else:
-        print(safe_text(f"not connected: {tested.error}"))
-    return 0 if tested.connected else 1
 
 
 def _projects(args: argparse.Namespace) -> int:
@@ -169,7 +238,7 @@ def _show(job: Job) -> None:
 
 def _secret(source: str) -> str:
     if source == "-":
-        given = getpass("token or key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+        given = getpass.getpass("token or key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
     else:
         given = os.environ.get(source, "")
     if not given:
@@ -182,3 +251,40 @@ def _time(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a time such as 2026-01-31 (found {text!r})") from None
+
+
+def _asked(name: str, before: Mapping[str, Any]) -> dict[str, str]:
+    """Ask for the settings and return those that were given."""
+    given: dict[str, str] = {}
+    for field in _FIELDS[name]:
+        way = given.get("authType") or before.get("authType")
+        if field.key in _UNUSED.get(str(way), ()):
+            continue
+        set_before = before.get(field.key)
+        kept = _mask(str(set_before)) if set_before and field.secret else set_before or field.default
+        choices = f" ({', '.join(field.choices)})" if field.choices else ""
+        answer = _answer(plain(f"{field.question}{choices}{f' [{kept}]' if kept else ''}: "), field)
+        if answer or (field.default and not set_before):
+            given[field.key] = answer or field.default or ""
+    return given
+
+
+def _answer(question: str, field: _Field) -> str:
+    if field.secret and sys.stdin.isatty():
+        return getpass.getpass(question, sys.stderr).strip()
+    print(question, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    if answer and field.choices and answer not in field.choices:
+        raise UsageError(f"{field.question}: expected {', '.join(field.choices)} (found {answer!r})")
+    return answer
+
+
+def _masked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    secrets = {field.key for field in _FIELDS.get(name, ()) if field.secret}
+    return {key: _mask(str(value)) if value and key in secrets else value for key, value in settings.items()}
+
+
+def _mask(text: str) -> str:
+    from pytest_kaizen.store.sealed import is_masked, masked
+
+    return text if is_masked(text) else masked(text)

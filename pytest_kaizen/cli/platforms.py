@@ -10,45 +10,53 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .context import config_for
-from .target import target_of
+from .target import Target, target_of
 
 if TYPE_CHECKING:
-    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia, ServerKalmia
+    from pytest_kaizen.pipeline.ct_desk import LocalCT
+    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia
     from pytest_kaizen.pipeline.kate_desk import LocalKate
+    from pytest_kaizen.pipeline.server_kalmia import ServerKalmia
+    from pytest_kaizen.platforms.kaizen_ct.client import CTClient
     from pytest_kaizen.platforms.kate.client import KateClient
 
 Kalmia: TypeAlias = "LocalKalmia | ServerKalmia"
+CT: TypeAlias = "LocalCT | CTClient"
 Kate: TypeAlias = "LocalKate | KateClient"
 
 T = TypeVar("T")
-#: Seconds for a call: some have a model read many traces before they answer.
-_TIMEOUT_S = 600.0
+#: Seconds for a call: some have a model read many traces, for which a server of ours waits 600 seconds.
+_TIMEOUT_S = 660.0
 
 
 @contextmanager
-def open_kalmia(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[Kalmia]:
+def open_kalmia(
+    args: argparse.Namespace, *, readonly: bool = False, on_step: Callable[[str], object] = str
+) -> Iterator[Kalmia]:
     """Open the place of experiments, behaviours, annotations and ratings.
 
     Args:
         args: The parsed arguments, with those of ``add_target_options``.
         readonly: Only read; a store that is not there is an error then.
+        on_step: Is told how far long work is that this process does.
 
     Raises:
         KaizenError: A setting is wrong, the store cannot be opened, or a call to the server failed.
     """
-    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia, ServerKalmia
-
     target = target_of(args, "kalmia")
     if target is not None:
+        from pytest_kaizen.pipeline.server_kalmia import ServerKalmia
+
         with target.speaking(), ServerKalmia(target.key, target.url, _TIMEOUT_S) as server:
             yield server
         return
     from pytest_kaizen.capture import Redactor
+    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia
     from pytest_kaizen.store import Store
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
-        yield LocalKalmia(store, Redactor(os.environ, config.redact))
+        yield LocalKalmia(config, store, Redactor(os.environ, config.redact), on_step)
 
 
 @contextmanager
@@ -72,7 +80,35 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
-        yield LocalKate(store, Redactor(os.environ, config.redact))
+        yield LocalKate(config, store, Redactor(os.environ, config.redact))
+
+
+@contextmanager
+def open_ct(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[CT]:
+    """Open the place of tasks, feedback and scores; raises as ``open_kalmia``."""
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        with ct_client(target) as client:
+            yield client
+        return
+    from pytest_kaizen.pipeline.ct_desk import LocalCT
+    from pytest_kaizen.store import Store
+
+    with Store.open(config_for(args).store, readonly=readonly) as store:
+        yield LocalCT(store)
+
+
+@contextmanager
+def ct_client(target: Target) -> Iterator[CTClient]:
+    """Speak Kaizen CT's API to a server.
+
+    Raises:
+        PlatformError: A call in the block failed.
+    """
+    from pytest_kaizen.platforms.kaizen_ct.client import CTClient
+
+    with target.speaking(), CTClient(target.key, target.url) as client:
+        yield client
 
 
 def ask(call: Coroutine[Any, Any, T]) -> T:

@@ -15,7 +15,7 @@ from pytest_kaizen.prompts import PromptLibrary, activate_version, lock_versions
 from pytest_kaizen.report.plain import plain
 from pytest_kaizen.report.table import table
 
-from . import skillbook_prompts
+from . import prompts_there, skillbook_prompts
 from .context import config_for
 from .target import add_target_options, target_of
 
@@ -43,13 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", help="list versions, the newest first")
     listing.add_argument("task", metavar="TASK", nargs="?", help="of this task only")
     listing.add_argument("--json", action="store_true", help="as a JSON array")
-    add_target_options(listing)
+    add_target_options(activate, listing)
     listing.set_defaults(run=_list)
 
     show = commands.add_parser("show", help="show a version and its text")
     show.add_argument("task", metavar="TASK")
     show.add_argument("number", metavar="N", type=_number, nargs="?", help="the active one by default")
     show.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(show)
     show.set_defaults(run=_show)
 
     diff = commands.add_parser("diff", help="compare the texts of two versions")
@@ -92,6 +93,9 @@ def _short(path: Path) -> Path:
 
 
 def _activate(args: argparse.Namespace) -> int:
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        return prompts_there.activate_there(args, target)
     before = activate_version(config_for(args), args.task, args.number)
     was = f"; before: version {before}" if before not in (None, args.number) else ""
     print(f"{args.task}: version {args.number} is active{was}")
@@ -138,6 +142,9 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        return prompts_there.show_there(args, target)
     library = PromptLibrary(config_for(args))
     version = _version(library, args.task, args.number)
     facts = _facts(library, version)

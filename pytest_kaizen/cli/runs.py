@@ -14,6 +14,9 @@ from . import agent_runs
 from .context import config_for
 from .target import add_target_options, is_remote
 
+#: The most that a list has where nothing else is said.
+LIST_LIMIT = 50
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
@@ -38,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
     """Declare what every list takes."""
-    parser.add_argument("--limit", type=_positive, default=50, metavar="N", help="at most N (default: 50)")
+    parser.add_argument(
+        "--limit", type=_positive, default=LIST_LIMIT, metavar="N", help=f"at most N (default: {LIST_LIMIT})"
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON array")
 
 

@@ -10,7 +10,7 @@ from pytest_kaizen.report.insights import job_text
 
 from .desk import open_desk, wait_for_job
 from .numbers import seconds
-from .target import add_target_options, target_flags
+from .target import add_target_options, is_remote, target_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_status)
 
 
-def _status(args: argparse.Namespace) -> int:
+def look(args: argparse.Namespace, *, wait: bool) -> int:
+    """Show how the job that was named stands; 1 for one that failed or was stopped.
+
+    Args:
+        args: The parsed arguments.
+        wait: Until it has come to an end.
+    """
     with open_desk(args, readonly=True) as desk:
         again = f"kaizen status {args.job} --wait{target_flags(args)}"
-        job = wait_for_job(desk, args.job, args.interval, again) if args.wait else desk.get_job(args.job)
-    print(json.dumps(job, indent=2) if args.json else job_text(job))
+        job = wait_for_job(desk, args.job, args.interval, again) if wait else desk.get_job(args.job)
+    print(json.dumps(job, indent=2) if args.json else job_text(job, here=not is_remote(args)))
     return int(job["status"] in FINAL - {"completed"})
+
+
+def _status(args: argparse.Namespace) -> int:
+    return look(args, wait=args.wait)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 
+from pytest_kaizen.errors import UsageError
 from pytest_kaizen.pipeline.upload.lines import Upload
 from pytest_kaizen.pipeline.upload.sync import Sync
 from pytest_kaizen.store import Store
@@ -19,11 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--watch", action="store_true", help="go on until interrupted, sending as runs store")
     how.add_argument("--status", action="store_true", help="say what is owed, and send nothing")
+    parser.add_argument(
+        "--set-aside", action="store_true", help="send again, too, what was refused and so set aside"
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON array, one object for each backend")
     parser.set_defaults(run=_sync)
 
 
 def _sync(args: argparse.Namespace) -> int:
+    if args.status and args.set_aside:
+        raise UsageError("--status and --set-aside exclude each other")
     config = config_for(args)
     if args.status:
         with Store.open(config.store, readonly=True) as store:
@@ -31,6 +37,9 @@ def _sync(args: argparse.Namespace) -> int:
     # A store is made by a run, not by a look at what it owes.
     Store.open(config.store, readonly=True).close()
     with Store.open(config.store) as store:
+        if args.set_aside:
+            again = store.outbox.owe_again()
+            _say(f"{again} set aside, to be sent again" if again else "nothing is set aside")
         sync = Sync(config, store, os.environ, _say)
         if args.watch:
             sync.watch()

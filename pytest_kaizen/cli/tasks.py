@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,15 @@ from pydantic import ValidationError
 
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.models import Task
+from pytest_kaizen.pipeline.ct_desk import LocalCT
 from pytest_kaizen.pipeline.feedback.scorer import check_evaluator
-from pytest_kaizen.platforms.kaizen_ct.task_wire import Task as WireTask
 from pytest_kaizen.report.feedback import task_text, tasks_table
-from pytest_kaizen.store import Store
+from pytest_kaizen.report.plain import plain
 
-from .context import config_for
+from .consent import agreed
+from .platforms import open_ct, show
 from .runs import add_list_options
+from .target import add_target_options
 
 _SETTINGS = (
     "description",
@@ -69,6 +72,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", help="as a JSON object")
     show.set_defaults(run=_show)
 
+    delete = commands.add_parser(
+        "delete",
+        help="delete a task with its feedback; asks first where somebody can answer",
+        description="Delete a task with its feedback; its traces and prompts stay. Asks first where somebody "
+        "can answer.",
+    )
+    delete.add_argument("task", metavar="TASK", help="its name or id")
+    delete.add_argument("--force", action="store_true", help="do not ask")
+    delete.set_defaults(run=_delete)
+
+    add_target_options(create, listing, show, delete)
+
 
 def _create(args: argparse.Namespace) -> int:
     given = {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
@@ -82,45 +97,31 @@ def _create(args: argparse.Namespace) -> int:
     except ValidationError as exc:
         first = exc.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")) from None
-    with Store.open(config_for(args).store) as store:
-        if not store.tasks.add(task):
-            raise UsageError(f"a task '{task.name}' is there already: `kaizen tasks show {task.name}`")
-        _print(store, task, as_json=args.json)
-    return 0
+    with open_ct(args) as ct:
+        made = ct.add_task(task) if isinstance(ct, LocalCT) else ct.create_task(args.name, **given)
+    return show(args, made, task_text)
 
 
 def _list(args: argparse.Namespace) -> int:
-    with Store.open(config_for(args).store, readonly=True) as store:
-        found = [(task, store.feedback.count(task.id)) for task in store.tasks.newest(args.limit)]
-    if args.json:
-        print(json.dumps([WireTask.of(task, count).to_json() for task, count in found], indent=2))
-    else:
-        print(tasks_table(found))
-    return 0
+    with open_ct(args, readonly=True) as ct:
+        found = ct.list_tasks()
+    return show(args, found[: args.limit], tasks_table)
 
 
 def _show(args: argparse.Namespace) -> int:
-    with Store.open(config_for(args).store, readonly=True) as store:
-        _print(store, find_task(store, args.task), as_json=args.json)
+    with open_ct(args, readonly=True) as ct:
+        found = ct.get_task(args.task)
+    return show(args, found, task_text)
+
+
+def _delete(args: argparse.Namespace) -> int:
+    if not args.force and not agreed(plain(f"delete task {args.task} and its feedback?")):
+        print("nothing was deleted", file=sys.stderr)
+        return 1
+    with open_ct(args) as ct:
+        ct.delete_task(args.task)
+    print(plain(f"deleted {args.task}"))
     return 0
-
-
-def find_task(store: Store, id_or_name: str) -> Task:
-    """Return a task.
-
-    Raises:
-        UsageError: There is none of that name or id.
-    """
-    task = store.tasks.find(id_or_name)
-    if task is None:
-        names = ", ".join(sorted(found.name for found in store.tasks.newest()))
-        raise UsageError(f"no task '{id_or_name}' has feedback here (there are: {names or 'none'})")
-    return task
-
-
-def _print(store: Store, task: Task, *, as_json: bool) -> None:
-    count = store.feedback.count(task.id)
-    print(json.dumps(WireTask.of(task, count).to_json(), indent=2) if as_json else task_text(task, count))
 
 
 def _json_object(text: str) -> dict[str, Any]:

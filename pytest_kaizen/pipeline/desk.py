@@ -6,14 +6,17 @@ a few keys more, so that a command need not know whether it talks to a store or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from ..capture import Redactor
 from ..config import Config
 from ..errors import JobError, StoreError, UsageError
 from ..llm import AnthropicLLM
 from ..models import Insight, InsightStatus, Job, JobStatus, PromptVersion
+from ..platforms.base.failure import validation_text
 from ..platforms.kayba import wire
 from ..prices import load_prices
 from ..report.insights import step_line, study_lines
@@ -21,7 +24,7 @@ from ..report.trace_json import META_KEYS, trace_content, trace_json
 from ..store import Store
 from . import jobs
 from .insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
-from .integrations import importing
+from .integrations import importing, settings
 from .search_lines import dear_study_line
 from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
 from .trace_files import NewFile, file_traces
@@ -247,6 +250,29 @@ class LocalDesk:
     def get_prompt(self, wanted: str | None = None, task: str | None = None) -> dict[str, Any]:
         """Return ``{"id", "version", "label", "content": {"text"}}``; see ``prompt_version``."""
         return _prompt_json(prompt_version(self._config, wanted, task))
+
+    def get_integrations(self) -> dict[str, Any]:
+        """Return the settings of the integrations by their names, the secrets masked."""
+        return {name: settings.stored(self._store, name).to_json() for name in settings.KNOWN}
+
+    def update_integration(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Change settings of an integration and return them, the secrets masked.
+
+        Raises:
+            UsageError: A value cannot be right.
+        """
+        try:
+            changes = settings.known(name).config.model_validate(given)
+        except ValidationError as exc:
+            raise UsageError(f"{name}: {validation_text(exc)}") from None
+        settings.change(self._store, name, changes)
+        values: dict[str, Any] = settings.stored(self._store, name).to_json()
+        return values
+
+    def test_integration(self, name: str) -> dict[str, Any]:
+        """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
+        values: dict[str, Any] = settings.tested(self._store, name, allow_private=True).to_json()
+        return values
 
 
 def _notes(made: SkillbookPrompt) -> list[str]:

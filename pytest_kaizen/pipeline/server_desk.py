@@ -6,7 +6,7 @@ that API has no word for is refused with a clear error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import KaybaAPIError, UsageError
@@ -89,6 +89,14 @@ class ServerDesk:
         """Return how a job stands."""
         return self._client.get_job(job_id)
 
+    def list_jobs(self, limit: int, task: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return how jobs stand, the newest first; of one task or kind only, where given."""
+        return self._client.list_jobs(task, kind, limit)
+
+    def stop_job(self, job_id: str) -> dict[str, Any]:
+        """Stop a job at its next step, and return how it stands."""
+        return self._client.cancel_job(job_id)
+
     def materialize_job(self, job_id: str) -> dict[str, Any]:
         """See to it that a job's insights are in the skillbook; a second time changes nothing."""
         return self._client.materialize_job(job_id)
@@ -155,6 +163,18 @@ class ServerDesk:
                 raise UsageError("there are no prompts yet; make one: `kaizen prompts generate`")
             wanted = prompts[0]["id"]
         return self._client.get_prompt(wanted)
+
+    def get_integrations(self) -> dict[str, Any]:
+        """Return the settings of the integrations by their names, the secrets masked."""
+        return self._client.get_integrations()
+
+    def update_integration(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Change settings of an integration and return them, the secrets masked."""
+        return self._client.update_integration(name, settings)
+
+    def test_integration(self, name: str) -> dict[str, Any]:
+        """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
+        return self._client.test_integration(name)
 
 
 def _refuse(option: str, value: str | None) -> None:

@@ -36,8 +36,32 @@ def insights_table(insights: Sequence[dict[str, Any]]) -> str:
     return safe_text(table(_COLUMNS, rows))
 
 
-def job_text(job: dict[str, Any]) -> str:
-    """Show how a job stands."""
+def jobs_table(jobs: Sequence[dict[str, Any]]) -> str:
+    """List jobs, one a line."""
+    if not jobs:
+        return "no jobs"
+    rows = [
+        (
+            job["jobId"],
+            job.get("kind"),
+            job.get("task"),
+            job["status"],
+            job.get("step") if job["status"] == "running" else job.get("error"),
+            None if job.get("spend") is None else f"${job['spend']['usd']:.4f}",
+            job.get("createdAt", "")[:19].replace("T", " "),
+        )
+        for job in jobs
+    ]
+    return safe_text(table(("job", "kind", "task", "status", "step", "spent", "created"), rows))
+
+
+def job_text(job: dict[str, Any], *, here: bool = True) -> str:
+    """Show how a job stands.
+
+    Args:
+        job: The job.
+        here: It is one of the store on this machine, which a command can go on with.
+    """
     ours, result = "kind" in job, job.get("result") or {}
     facts = {
         "job": job["jobId"],
@@ -49,7 +73,7 @@ def job_text(job: dict[str, Any]) -> str:
         "spent": _spent(job["spend"]) if ours else None,
         "result": result.get("summary") or result.get("sentence"),
         "error": job.get("error"),
-        "go on": _go_on(job) if ours and job["status"] in ("failed", "stopped") else None,
+        "go on": _go_on(job) if here and job["status"] in ("failed", "stopped") else None,
     }
     return safe_text("\n".join(f"{name:7}  {value}" for name, value in facts.items() if value))
 
@@ -78,11 +102,11 @@ def _size(evidence: Any) -> int | None:
     return len(evidence) if isinstance(evidence, list) else None
 
 
-def _go_on(job: dict[str, Any]) -> str:
-    """Name the command that goes on with a job."""
+def _go_on(job: dict[str, Any]) -> str | None:
+    """Name the command that goes on with a job; None where it is asked for anew."""
     if job["kind"] == "insights":
         return f"kaizen run --resume {job['jobId']}"
-    return f"kaizen {job['kind']} {job['task']} --resume"
+    return f"kaizen optimize {job['task']} --resume" if job["kind"] == "optimize" else None
 
 
 def study_lines(

@@ -84,6 +84,16 @@ def traces_table(traces: Sequence[Trace]) -> str:
     return safe_text(table(_TRACES, [_trace_row(trace) for trace in traces]))
 
 
+def found_table(found: Sequence[tuple[Trace, float, str | None]]) -> str:
+    """List traces that a search found, one a line, each with how well it fits and where."""
+    if not found:
+        return "no traces"
+    rows = [
+        (trace.id, _time(trace.created_at), trace.task, f"{score:.2f}", text) for trace, score, text in found
+    ]
+    return safe_text(table(("trace", "created", "task", "fits", "text"), rows))
+
+
 def trace_text(trace: Trace) -> str:
     """Show one trace: its facts, scores with reasons, and its spans with all messages."""
     judged = (("input", trace.input), ("output", trace.output), ("reference", trace.reference))

@@ -161,6 +161,12 @@ class Outbox:
             query = "UPDATE outbox SET attempts = attempts + 1, reason = ? WHERE number = ?"
             connection.executemany(query, [(_reason(reason), row.number) for row in tried])
 
+    def owe_again(self) -> int:
+        """Owe what was set aside once more, as if it had never been sent; return how many rows."""
+        query = "UPDATE outbox SET state = 'owed', attempts = 0, reason = NULL WHERE state = 'set aside'"
+        with self._database.write() as connection:
+            return len(connection.execute(f"{query} RETURNING number").fetchall())
+
     def states(self) -> list[BackendState]:
         """Return how each backend stands that is or was owed something, by name."""
         counted = "SELECT backend, state, count(*) FROM outbox GROUP BY backend, state ORDER BY backend"

@@ -53,6 +53,16 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("database")
+def test_a_list_that_is_cut_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_kaizen.cli.traces.LIST_LIMIT", 4)
+    assert command("list", "--json")[2] == ""
+    monkeypatch.setattr("pytest_kaizen.cli.traces.LIST_LIMIT", 3)
+    status, output, error = command("list", "--json")
+    assert (status, [trace["id"] for trace in json.loads(output)]) == (0, ["b4", "b3", "a2"])
+    assert error == "the newest 3; for more: --limit N\n"
+
+
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -59,7 +59,7 @@ def test_what_never_ends_is_ended_and_others_go_on(check: Any, output: Any) -> N
 
 def test_a_check_that_cannot_be_carried_out_says_why() -> None:
     schema = JsonSchema.model_validate({"$ref": "https://example.invalid/x"})
-    with pytest.raises(ScoreError, match="^the check broke: .*Unresolvable"):
+    with pytest.raises(ScoreError, match=r"^the check broke: .*Unresolvable"):
         run(schema, "{}")
 
 

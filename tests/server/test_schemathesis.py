@@ -46,7 +46,13 @@ REFUSED = {
     "POST /api/integrations/{integration}/import": ("422",),
     "GET /api/braintrust/traces": ("422", "424"),
     "GET /api/braintrust/traces/{trace_id}": ("422", "424"),
-    # What a message of OTLP holds is said elsewhere.
+    # A job failed, for want of a key for the model.
+    "POST /api/experiments/{experiment_id}/analysis": ("424",),
+    "POST /api/behaviors/detect": ("424",),
+    # What an evaluator is, a file of seeds and a message of OTLP, is said elsewhere.
+    "POST /api/v1/tasks": ("422",),
+    "POST /api/v1/feedback": ("422",),
+    "POST /api/v1/tasks/{task_id}/seed": ("422",),
     "POST /v1/traces": ("400", "415"),
 }
 #: Bodies whose parts are checked one by one, so that the document does not say what they hold.
@@ -151,6 +157,8 @@ def here_alone(host: str, port: int) -> list[str]:
 def world(make_site: MakeSite, book: Book, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.delenv(secret_key.VARIABLE, raising=False)
     monkeypatch.setattr(outgoing, "resolved", here_alone)
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     provider = Provider()
     provider.headers = [(b"content-type", b"application/json")]
     provider.pieces = [b"{}"]
@@ -163,7 +171,7 @@ def world(make_site: MakeSite, book: Book, monkeypatch: pytest.MonkeyPatch) -> I
             allow_private_hosts=True,
         )
         watch = Watch(site.app)
-        with Live(watch) as live:
+        with site.state.worker, Live(watch) as live:
             yield World(book, live.url, watch, braintrust.url)
 
 

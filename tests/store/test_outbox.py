@@ -149,6 +149,17 @@ def test_states(owing: Store, make: Any) -> None:
     assert [(row.attempts, row.reason) for row in left] == [(1, "no connection"), (0, None)]
 
 
+def test_what_was_set_aside_is_owed_again_in_its_place(owing: Store, make: Any) -> None:
+    a_run(owing, make)
+    rows = owing.outbox.batch("kate", 10)
+    owing.outbox.settle("kate", "run-1", {}, acknowledged=rows[:1], set_aside={rows[2]: "422: no"})
+    assert owing.outbox.batch("kate", 10) == [rows[1], *rows[3:]]
+    assert owing.outbox.owe_again() == 1
+    assert owing.outbox.batch("kate", 10) == rows[1:]
+    assert owing.outbox.state("kate").refused == ()
+    assert owing.outbox.owe_again() == 0
+
+
 def test_what_arrives_ends_a_pause(owing: Store, make: Any) -> None:
     a_run(owing, make)
     owing.outbox.postpone("kate", "no connection", LATER, 3)

@@ -47,6 +47,8 @@ class Upload:
         if state.owed and state.reason:
             until = f" (next attempt {state.next_at:%Y-%m-%d %H:%M:%S} UTC)" if state.next_at else ""
             line += f"; last attempt: {state.reason}{until}"
+        if state.set_aside:
+            line += " (to send that again: `kaizen sync --set-aside`)"
         return plain("\n  set aside: ".join([line, *state.refused]))
 
     def to_json(self) -> dict[str, Any]:

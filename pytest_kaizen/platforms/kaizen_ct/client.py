@@ -12,11 +12,18 @@ from ..base.failure import Failure, Reason
 from ..base.twin import Twin
 from .wire import (
     ActivateRequest,
+    Empty,
     FeedbackCreate,
+    FeedbackList,
     FeedbackResult,
     Job,
+    KeyCreate,
+    KeyCreated,
+    KeyInfo,
+    KeyList,
     OptimizeResult,
     Prompt,
+    PromptList,
     ScoreRequest,
     Task,
     TaskCreate,
@@ -198,6 +205,78 @@ class CTCalls(PlatformClient):
             feedback_threshold=feedback_threshold,
         )
         return await self._ask("POST", "/api/v1/tasks", body=body, reads=Task)
+
+    @Twin
+    async def get_task(self, task_id: str) -> Task:
+        """Return a task by its id; a server of ours takes its name too.
+
+        Raises:
+            CTNotFoundError: There is no such task.
+            CTError: The call failed.
+        """
+        return await self._ask("GET", self._path("/api/v1/tasks/{}", task_id), reads=Task)
+
+    @Twin
+    async def delete_task(self, task_id: str) -> None:
+        """Delete a task with its feedback.
+
+        Raises:
+            CTError: The call failed.
+        """
+        await self._ask("DELETE", self._path("/api/v1/tasks/{}", task_id), reads=Empty)
+
+    @Twin
+    async def list_feedback(self, task_id: str, limit: int = 50, offset: int = 0) -> list[FeedbackResult]:
+        """Return the feedback of a task, newest first.
+
+        Args:
+            task_id: The task.
+            limit: The most to return.
+            offset: How many to pass over.
+
+        Raises:
+            CTError: The call failed.
+        """
+        params = {"task_id": task_id, "limit": limit, "offset": offset}
+        return (await self._ask("GET", "/api/v1/feedback", params=params, reads=FeedbackList)).root
+
+    @Twin
+    async def list_versions(self, task_id: str) -> list[Prompt]:
+        """Return the versions of a task's prompt, newest first.
+
+        Raises:
+            CTError: The call failed.
+        """
+        path = self._path("/api/v1/prompts/{}/versions", task_id)
+        return (await self._ask("GET", path, reads=PromptList)).root
+
+    @Twin
+    async def list_keys(self) -> list[KeyInfo]:
+        """Return the keys of the workspace that the client's own key opens.
+
+        Raises:
+            CTError: The call failed; 403 for a key that may not.
+        """
+        return (await self._ask("GET", "/api/v1/keys", reads=KeyList)).root
+
+    @Twin
+    async def create_key(self, label: str) -> KeyCreated:
+        """Make a key of that workspace; its text is to be had this once.
+
+        Raises:
+            CTError: The call failed; 403 for a key that may not.
+        """
+        body = self._body(KeyCreate, label=label)
+        return await self._ask("POST", "/api/v1/keys", body=body, reads=KeyCreated, once=True)
+
+    @Twin
+    async def delete_key(self, key_id: str) -> None:
+        """Revoke a key of that workspace.
+
+        Raises:
+            CTError: The call failed.
+        """
+        await self._ask("DELETE", self._path("/api/v1/keys/{}", key_id), reads=Empty)
 
     @Twin
     async def score(self, trace_id: str, score: float, scored_by: str = "sdk") -> TraceResult:

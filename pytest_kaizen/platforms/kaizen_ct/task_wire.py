@@ -36,6 +36,7 @@ class Task(_WithSchema):
     Attributes:
         feedback_threshold: Entries after which an optimisation starts by itself.
         evaluator_config: ``{"type": "judge" | "exact_match" | "custom_fn" | "composite", …}``.
+        target_model: Who answers under the task's prompt; only ours has it.
         module_type: ``predict`` or ``chain_of_thought``.
         optimizer_type: ``gepa`` or ``miprov2``.
         git_provider: ``github``, ``gitlab`` or ``bitbucket_server``.
@@ -51,6 +52,7 @@ class Task(_WithSchema):
     feedback_threshold: int
     feedback_retention_limit: int | None = 1000
     evaluator_config: dict[str, Any] | None = None
+    target_model: str | None = None
     teacher_model: str | None = None
     judge_model: str | None = None
     module_type: str | None = None
@@ -94,7 +96,7 @@ class Task(_WithSchema):
         """
         return cls.model_validate(
             {
-                **task.model_dump(exclude={"input_schema", "target_model"}),
+                **task.model_dump(exclude={"input_schema"}),
                 "schema_json": task.input_schema,
                 "feedback_count": count.total,
                 "threshold_progress": f"{count.fresh}/{task.feedback_threshold}",
@@ -118,25 +120,26 @@ class TaskSettings(RequestModel):
     feedback_threshold: Annotated[int, Field(ge=1), Whole] | None = None
     feedback_retention_limit: Annotated[int, Field(ge=1), Whole] | None = None
     evaluator_config: dict[str, Any] | None = None
+    target_model: str | None = None
     teacher_model: str | None = None
     judge_model: str | None = None
-    module_type: str | None = None
-    optimizer_type: str | None = None
+    module_type: Literal["predict", "chain_of_thought"] | None = None
+    optimizer_type: Literal["gepa", "miprov2"] | None = None
     gepa_config: dict[str, Any] | None = None
     cost_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    git_provider: str | None = None
+    git_provider: Literal["github", "gitlab", "bitbucket_server"] | None = None
     git_base_url: str | None = None
     git_project: str | None = None
     git_repo: str | None = None
     git_base_branch: str | None = None
     git_token_raw: str | None = Field(default=None, repr=False)
     prompt_path: str | None = None
-    prompt_format: str | None = None
+    prompt_format: Literal["json", "text", "yaml", "python"] | None = None
     prompt_file: str | None = None
     prompt_locator: str | None = None
     feedback_source: Literal["sdk", "traces"] | None = None
     auto_eval: bool | None = None
-    mode: str | None = None
+    mode: Literal["optimize_only", "auto_pr", "pr_preview"] | None = None
 
     @model_validator(mode="before")
     @classmethod

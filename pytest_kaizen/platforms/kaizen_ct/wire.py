@@ -293,6 +293,10 @@ class TraceList(WireList[TraceResult]):
     """``GET /api/v1/traces?task_id=``: a bare array."""
 
 
+class Empty(WireModel):
+    """``{}``, which also stands for an answer without a body."""
+
+
 class KeyStatus(WireModel):
     """``GET /api/v1/keys/status``, which needs no key."""
 

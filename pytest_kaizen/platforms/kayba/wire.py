@@ -209,6 +209,8 @@ class Job(WireModel):
 class Jobs(WireList[Job]):
     """``GET /jobs``, which only ours has: a bare array, newest first."""
 
+    leave_out = "none"
+
 
 class Materialized(WireModel):
     """The answer to ``POST /jobs/:id``."""

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from ... import models
-from ...errors import ConfigError, JobError, PlatformError, UsageError
+from ...errors import JobError, PlatformError, UsageError
 from ...pipeline.integrations import importing, settings
 from ...pipeline.integrations.braintrust import Braintrust
 from ...pipeline.integrations.source import Project, Source, understood
@@ -189,9 +189,6 @@ def _require(name: str) -> None:
 async def _change(call: Call, name: str, body: RequestModel) -> None:
     try:
         await call.write(partial(settings.change, name=name, given=body))
-    except ConfigError as exc:
-        # Nobody but the operator can do something about it.
-        raise Refusal(503, str(exc), code="NO_SECRET_KEY") from None
     except UsageError as exc:
         raise Refusal(422, str(exc), code="INVALID") from None
 
@@ -212,9 +209,9 @@ def _start(wanted: importing.Import, store: Store) -> JobStarted:
 
 OPERATIONS = (
     Operation("GET", "/api/integrations", Access.READ, list_integrations),
-    Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(503,)),
-    Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(503,)),
-    Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(503,)),
+    Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(409,)),
+    Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(409,)),
+    Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(409,)),
     Operation("DELETE", "/api/integrations/{integration}", Access.WRITE, delete, status=204, errors=(404,)),
     Operation("POST", "/api/integrations/{integration}/test", Access.WRITE, test, errors=(404,)),
     Operation(

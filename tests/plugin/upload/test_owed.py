@@ -79,6 +79,21 @@ def test_what_is_refused_is_set_aside_with_its_reason(
     assert len(ct.requests) == asked
     assert "kaizen-ct: nothing owed, 2 set aside: " in capsys.readouterr().out
 
+    assert sync(suite, "--status", "--set-aside") == 2
+    assert sync(suite, "--status") == 0
+    assert "2 set aside (to send that again: `kaizen sync --set-aside`)\n" in capsys.readouterr().out
+    assert sync(suite, "--set-aside") == 0
+    again = capsys.readouterr()
+    assert again.err.splitlines()[0] == "2 set aside, to be sent again"
+    assert again.out.startswith("kaizen-ct: nothing owed, 2 set aside: ")
+    ct.refuse = set()
+    assert sync(suite, "--set-aside") == 0
+    assert capsys.readouterr().out == "kaizen-ct: 2 sent\n"
+    assert len(ct.feedback) == 4
+    assert len(set(ids(ct))) == 4
+    assert sync(suite, "--set-aside") == 0
+    assert capsys.readouterr() == ("kaizen-ct: nothing owed\n", "nothing is set aside\n")
+
 
 def test_killed_in_the_midst_and_then_everything_once(suite: Suite, ct: FakeCT) -> None:
     suite.write(MANY)

@@ -90,6 +90,11 @@ def braintrust(ask: Ask) -> Iterator[BraintrustPlace]:
         yield place
 
 
+@pytest.mark.wire(
+    "kayba: GET /api/integrations",
+    "kayba: PUT /api/integrations/mlflow",
+    "kayba: PUT /api/integrations/langsmith",
+)
 def test_get_and_put_integrations(client: KaybaClient, site: Site) -> None:
     """GET /integrations, PUT /integrations/:name: secrets masked; an absent, empty or masked one stays."""
     assert client.get_integrations() == {"mlflow": {}, "langsmith": {}, "braintrust": {}}
@@ -152,6 +157,7 @@ def test_forget(client: KaybaClient, ask: Ask, site: Site) -> None:
     assert site.book.store("ours").sealed.open("integration", "langsmith", "api_key") is None
 
 
+@pytest.mark.wire("kayba: POST /api/integrations/{name}/test")
 def test_test_integration(client: KaybaClient, mlflow: MlflowPlace) -> None:
     """POST /integrations/:name/test."""
     assert client.test_integration("mlflow") == {
@@ -218,7 +224,8 @@ def test_import_as_a_job(client: KaybaClient, ask: Ask, site: Site, mlflow: Mlfl
     assert started.status_code == 200
     job_id = started.json()["jobId"]
     assert ask("POST", "/api/integrations/mlflow/import", body).status_code == 409
-    assert client.get_job(job_id) == {"jobId": job_id, "status": "queued"}
+    job = client.get_job(job_id)
+    assert (job["jobId"], job["status"]) == (job_id, "queued")
     site.work_off()
     job = client.get_job(job_id)
     assert (job["status"], job["result"]) == (
@@ -271,6 +278,7 @@ def test_put_and_import_braintrust(ask: Ask, site: Site, braintrust: BraintrustP
     assert len(site.book.store("ours").shelf.ids()) == 3
 
 
+@pytest.mark.wire("kalmia: GET /api/braintrust/traces")
 def test_list_braintrust_traces(kalmia: KalmiaClient, braintrust: BraintrustPlace) -> None:
     """GET /api/braintrust/traces: pages of the project that is set, or of the one that is named."""
     first = kalmia.list_braintrust_traces(limit=2)
@@ -288,6 +296,7 @@ def test_list_braintrust_traces(kalmia: KalmiaClient, braintrust: BraintrustPlac
     assert caught.value.status_code == 424
 
 
+@pytest.mark.wire("kalmia: GET /api/braintrust/traces/{trace_id}")
 def test_get_braintrust_trace(kalmia: KalmiaClient, braintrust: BraintrustPlace, book: Book) -> None:
     """GET /api/braintrust/traces/:id: one trace with its spans; nothing is stored."""
     trace = kalmia.get_braintrust_trace("root-2")
@@ -361,7 +370,7 @@ class TestWithoutKey:
         client.update_integration("mlflow", {"trackingUri": "http://127.0.0.1:5000", "token": SECRET})
         monkeypatch.delenv(secret_key.VARIABLE)
         answer = ask("PUT", "/api/integrations/langsmith", {"apiKey": SECRET})
-        assert answer.status_code == 503
+        assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "NO_SECRET_KEY"
         assert answer.json()["detail"].startswith("set KAIZEN_SECRET_KEY: ")
         assert client.get_integrations() == {
