@@ -169,7 +169,11 @@ def mlflow_trace(number: int) -> dict[str, Any]:
             "execution_duration": "0.005s",
             "state": "OK",
             "trace_metadata": {"mlflow.user": "root"},
-            "tags": {"mlflow.traceName": "agent", "team": "support"},
+            "tags": {
+                "mlflow.traceName": "agent",
+                "mlflow.trace.spansLocation": "TRACKING_STORE",
+                "team": "support",
+            },
         },
         "spans": [
             mlflow_span(number, 1, "agent", None, attributes=agent),
@@ -206,7 +210,9 @@ class MlflowPlace(Place):
             case "3.0/mlflow/traces/search":
                 return self._search(asked.body)
             case "3.0/mlflow/traces/batchGet":
-                found = [self.traces[one] for one in asked.query["trace_ids"] if self.traces[one]["spans"]]
+                found = [self.traces[one] for one in asked.query["trace_ids"]]
+                if any("mlflow.trace.spansLocation" not in trace["trace_info"]["tags"] for trace in found):
+                    return Said(500, {"message": "Trace data not stored in tracking store"})
                 return Said(200, {"traces": found})
             case "/ajax-api/2.0/mlflow/get-trace-artifact":
                 file = self.files.get(asked.query["request_id"][0])
