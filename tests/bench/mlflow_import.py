@@ -34,7 +34,7 @@ from pytest_kaizen.pipeline.integrations.importing import Importer
 from pytest_kaizen.platforms.kayba.wire import MlflowConfig
 from pytest_kaizen.store import Store
 
-USER, PASSWORD = "admin", "password1234"
+USER, PASSWORD = "boss", "a-long-password-4711"
 START_S = 300.0
 
 LOG = """
