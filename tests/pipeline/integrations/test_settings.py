@@ -12,7 +12,8 @@ from pytest_kaizen.pipeline.integrations import settings
 from pytest_kaizen.platforms.base.wire import RequestModel
 from pytest_kaizen.store import Store, secret_key
 from tests.pipeline.integrations.conftest import price
-from tests.pipeline.integrations.places import PLACES, SECRET, MlflowPlace, Said
+from tests.pipeline.integrations.place import SECRET, Said
+from tests.pipeline.integrations.places import PLACES, MlflowPlace
 
 TRACKING = "http://127.0.0.1:5000"
 

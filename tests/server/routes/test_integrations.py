@@ -13,14 +13,8 @@ from pytest_kaizen.errors import KalmiaError, KaybaAPIError
 from pytest_kaizen.pipeline.integrations import importing
 from pytest_kaizen.platforms.base.background import BACKGROUND
 from pytest_kaizen.store import secret_key
-from tests.pipeline.integrations.places import (
-    SECRET,
-    BraintrustPlace,
-    LangsmithPlace,
-    MlflowPlace,
-    Said,
-    uuid,
-)
+from tests.pipeline.integrations.place import SECRET, Said
+from tests.pipeline.integrations.places import BraintrustPlace, LangsmithPlace, MlflowPlace, uuid
 from tests.server.conftest import Book, MakeSite, Site
 
 MASKED = f"{SECRET[:4]}****{SECRET[-4:]}"
