@@ -23,6 +23,8 @@ IDS = {
     "insightIds": "insight_id",
     "correlationIds": "trace_id",
 }
+#: Parameters of paths that are no ids: what stands for them in any workspace.
+WORDS = {"name": "mlflow"}
 
 
 def fill(book: Book, url: str, key: str, workspace: str, mark: str) -> dict[str, str]:
@@ -76,6 +78,9 @@ def fill(book: Book, url: str, key: str, workspace: str, mark: str) -> dict[str,
         run = post(f"/agents/{agent['id']}/runs", {"trigger": "manual"})
         steps = [{"node_name": mark, "input_text": mark, "output_text": mark}]
         post(f"/agents/{agent['id']}/runs/{run['id']}/spans", {"spans": steps})
+        for name, key_of_it in (("mlflow", "token"), ("langsmith", "apiKey"), ("braintrust", "apiKey")):
+            answer = http.put(f"/api/integrations/{name}", json={"projectName": mark, key_of_it: mark})
+            assert answer.is_success, answer.text
         made = post("/api/v1/keys", {"label": mark})
         store = book.store(workspace)
         now = datetime.now(UTC)
