@@ -24,6 +24,8 @@ IDS = {
     "insightIds": "insight_id",
     "correlationIds": "trace_id",
 }
+#: Parameters of paths that are no ids: what stands for them in any workspace.
+WORDS = {"name": "mlflow"}
 
 
 def fill(book: Book, url: str, key: str, workspace: str, mark: str, braintrust: str) -> dict[str, str]:
@@ -78,6 +80,9 @@ def fill(book: Book, url: str, key: str, workspace: str, mark: str, braintrust: 
         run = post(f"/agents/{agent['id']}/runs", {"trigger": "manual"})
         steps = [{"node_name": mark, "input_text": mark, "output_text": mark}]
         post(f"/agents/{agent['id']}/runs/{run['id']}/spans", {"spans": steps})
+        for name, key_of_it in (("mlflow", "token"), ("langsmith", "apiKey"), ("braintrust", "apiKey")):
+            answer = http.put(f"/api/integrations/{integration}", json={"projectName": mark, key_of_it: mark})
+            assert answer.is_success, answer.text
         made = post("/api/v1/keys", {"label": mark})
         settings = {"apiUrl": braintrust, "apiKey": f"key-of-{workspace}", "projectName": "support"}
         answer = http.put("/api/integrations/braintrust", json=settings)

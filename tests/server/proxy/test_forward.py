@@ -6,13 +6,15 @@ import gzip
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
 from pytest_kaizen.models import Trace
-from pytest_kaizen.scripted import ScriptedLLM
+from pytest_kaizen.scripted import ScriptedLLM, ToolCall
 
 from .conftest import ASK, OUR_KEY, PROVIDER_KEY, Provider, Serve
 
@@ -52,7 +54,7 @@ def raw(url: str, body: object, headers: dict[str, str]) -> tuple[int, dict[str,
 
 @pytest.mark.parametrize("path", ["/messages", "/chat/completions"])
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("what", ["text", "error", "cut"])
+@pytest.mark.parametrize("what", ["text", "tools", "error", "cut"])
 def test_the_bytes_of_a_direct_call(serve: Serve, path: str, stream: bool, what: str) -> None:
     asked = {**ASK, "stream": stream}
     seen = []
@@ -60,6 +62,8 @@ def test_the_bytes_of_a_direct_call(serve: Serve, path: str, stream: bool, what:
         with ScriptedLLM() as llm, serve(llm.url) as url:
             if what == "error":
                 llm.fail(429, message="slow down ☂")
+            elif what == "tools":
+                llm.reply(tool_calls=[ToolCall("lookup", {"order": 7, "for": "Jürgen"})])
             else:
                 llm.reply(chunks=["Grüße ", "☂", " end"], cut_after=3 if what == "cut" and stream else None)
             target = f"{url}/api/v1{path}" if through else f"{llm.url}/v1{path}"
@@ -147,6 +151,41 @@ def test_a_client_that_goes_away(provider: tuple[Provider, str], serve: Serve, k
     assert (span.text, span.error) == ("so far", None)
     assert span.metadata["complete"] is False
     assert span.metadata["note"] == "the client went away"
+
+
+def test_a_server_that_is_told_to_stop_lets_an_answer_end(
+    provider: tuple[Provider, str], serve: Serve, kept: Kept
+) -> None:
+    upstream, place = provider
+    goes_on = threading.Event()
+    upstream.pieces = [START, delta("one "), goes_on, delta("two"), STOP]
+    pieces = []
+    with httpx.Client() as client, ExitStack() as stack:
+        served = ExitStack()
+        url = served.enter_context(serve(place))
+        response = stack.enter_context(
+            client.stream("POST", f"{url}/api/v1/messages", json=ASK, headers=HEADERS)
+        )
+        chunks = response.iter_raw()
+        pieces.append(next(chunks))
+        stopping = threading.Thread(target=served.close)
+        stopping.start()
+        # It takes no new connection any more.
+        while is_listening(url):
+            time.sleep(0.01)
+        goes_on.set()
+        pieces += chunks
+        stopping.join()
+    assert b"".join(pieces) == START + delta("one ") + delta("two") + STOP
+    assert kept()[0].output == "one two"
+
+
+def is_listening(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/health")
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def test_an_answer_that_breaks_off(

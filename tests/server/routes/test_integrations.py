@@ -151,7 +151,7 @@ def test_forget(client: KaybaClient, ask: Ask, site: Site) -> None:
     assert site.book.store("ours").sealed.open("integration", "langsmith", "api_key") is None
 
 
-@pytest.mark.wire("kayba: POST /api/integrations/{name}/test")
+@pytest.mark.wire("kayba: POST /api/integrations/{integration}/test")
 def test_test_integration(client: KaybaClient, mlflow: MlflowPlace) -> None:
     """POST /integrations/:name/test."""
     assert client.test_integration("mlflow") == {
