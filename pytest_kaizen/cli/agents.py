@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from pytest_kaizen.errors import UsageError
-from pytest_kaizen.report.kate import agents_table
+from pytest_kaizen.report.kate import agents_table, summary_text
 from pytest_kaizen.report.plain import plain
 
 from .consent import agreed
@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     one = commands.add_parser("show", help="show an agent; `kaizen runs list --agent` shows its runs")
     one.set_defaults(run=_show)
+
+    summary = commands.add_parser(
+        "summary", help="sum up the runs of an agent, and what their evaluation says"
+    )
+    summary.set_defaults(run=_summary)
 
     create = commands.add_parser("create", help="make an agent")
     create.add_argument("name", metavar="NAME", help="what people call it")
@@ -46,13 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete.add_argument("--force", action="store_true", help="do not ask")
     delete.set_defaults(run=_delete)
 
-    for command in (one, update, delete):
+    for command in (one, summary, update, delete):
         command.add_argument("agent", metavar="AGENT", help="its id")
-    for command in (listing, one, create, update):
+    for command in (listing, one, summary, create, update):
         command.add_argument(
             "--json", action="store_true", help=f"as a JSON {'array' if command is listing else 'object'}"
         )
-    add_target_options(listing, one, create, update, delete)
+    add_target_options(listing, one, summary, create, update, delete)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -65,6 +70,12 @@ def _show(args: argparse.Namespace) -> int:
     with open_kate(args, readonly=True) as kate:
         found = ask(kate.agents.get(args.agent))
     return show(args, found, lambda agent: agents_table([agent]))
+
+
+def _summary(args: argparse.Namespace) -> int:
+    with open_kate(args, readonly=True) as kate:
+        found = ask(kate.evals.summary(args.agent))
+    return show(args, found, summary_text)
 
 
 def _create(args: argparse.Namespace) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_kaizen.report.kalmia import experiment_text, experiments_table
+from pytest_kaizen.pipeline.observing import BUDGET_USD
+from pytest_kaizen.report.kalmia import analysis_text, experiment_text, experiments_table
 
 from .platforms import open_kalmia, show
+from .progress import progress
 from .target import add_target_options
 
 
@@ -34,7 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", help="as a JSON object")
     show.set_defaults(run=_show)
 
-    add_target_options(listing, create, show)
+    analyze = commands.add_parser(
+        "analyze",
+        help="have a model say what an experiment's traces show, which costs money",
+        description="Have a model read an experiment's traces and say what they show. It costs money, "
+        f"{BUDGET_USD:g} dollars at most on this machine.",
+    )
+    analyze.add_argument("id", metavar="EXPERIMENT", help="its id")
+    analyze.add_argument("--question", metavar="TEXT", help="what to look for")
+    analyze.add_argument("--model", metavar="MODEL", help="the model that reads (default: the judge's)")
+    analyze.add_argument("--json", action="store_true", help="as a JSON object")
+    analyze.set_defaults(run=_analyze)
+
+    add_target_options(listing, create, show, analyze)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -53,3 +67,9 @@ def _show(args: argparse.Namespace) -> int:
     with open_kalmia(args, readonly=True) as kalmia:
         view = kalmia.view_experiment(args.id)
     return show(args, view, lambda view: experiment_text(*view))
+
+
+def _analyze(args: argparse.Namespace) -> int:
+    with progress("reading traces") as say, open_kalmia(args, on_step=say) as kalmia:
+        found = kalmia.analyze_experiment(args.id, args.question, args.model)
+    return show(args, found, analysis_text)

@@ -50,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--inputs", metavar="JSON", help="what was given, by name")
     add.add_argument("--output", metavar="TEXT", help="what was answered")
     add.add_argument("--score", type=float, metavar="X", help="what was thought of it, 0 to 1")
-    add.add_argument("--source", metavar="LABEL", help="who says so (default: sdk); seed for an example")
+    add.add_argument(
+        "--source",
+        metavar="LABEL",
+        help="who says so, where a line of the file does not (default: sdk); seed for an example",
+    )
     add.add_argument("--file", type=Path, metavar="FILE.jsonl", help="many entries; - for standard input")
     add.set_defaults(run=_add)
 
@@ -149,6 +153,8 @@ def _entries(args: argparse.Namespace, task: Task) -> Iterator[FeedbackEntry]:
             unknown = sorted(given.keys() - set(_FIELDS))
             if unknown:
                 raise UsageError(f"{place}: unknown key '{unknown[0]}'; valid: {', '.join(_FIELDS)}")
+            if args.source is not None:
+                given.setdefault("source", args.source)
             yield _entry(given, task, place)
 
 

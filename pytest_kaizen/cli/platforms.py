@@ -25,17 +25,20 @@ CT: TypeAlias = "LocalCT | CTClient"
 Kate: TypeAlias = "LocalKate | KateClient"
 
 T = TypeVar("T")
-#: Seconds for a call: some have a model read many traces before they answer.
-_TIMEOUT_S = 600.0
+#: Seconds for a call: some have a model read many traces, for which a server of ours waits 600 seconds.
+_TIMEOUT_S = 660.0
 
 
 @contextmanager
-def open_kalmia(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[Kalmia]:
+def open_kalmia(
+    args: argparse.Namespace, *, readonly: bool = False, on_step: Callable[[str], object] = str
+) -> Iterator[Kalmia]:
     """Open the place of experiments, behaviours, annotations and ratings.
 
     Args:
         args: The parsed arguments, with those of ``add_target_options``.
         readonly: Only read; a store that is not there is an error then.
+        on_step: Is told how far long work is that this process does.
 
     Raises:
         KaizenError: A setting is wrong, the store cannot be opened, or a call to the server failed.
@@ -53,7 +56,7 @@ def open_kalmia(args: argparse.Namespace, *, readonly: bool = False) -> Iterator
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
-        yield LocalKalmia(store, Redactor(os.environ, config.redact))
+        yield LocalKalmia(config, store, Redactor(os.environ, config.redact), on_step)
 
 
 @contextmanager
@@ -77,7 +80,7 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
-        yield LocalKate(store, Redactor(os.environ, config.redact))
+        yield LocalKate(config, store, Redactor(os.environ, config.redact))
 
 
 @contextmanager

@@ -10,10 +10,12 @@ from ..config import Config
 from ..errors import ScoreError, UsageError
 from ..gate import case_drop_gate
 from ..llm import LLM
-from ..models import Agent, AgentRun, GateResult, GateSpec, Job, Scope, Score, Trace
+from ..models import Agent, AgentRun, GateResult, GateSpec, Job, JobStatus, Outcome, Scope, Score, Trace
+from ..platforms.kate.wire import EvalSummary
 from ..report.plain import plain
 from ..score import Judge, Rubric, load_rubric, score_rubric
 from ..store import Store
+from ..store.agents import RunCounts
 from . import jobs
 from .calibrations import Calibrations
 from .feedback.scorer import parsed_rubric
@@ -134,3 +136,37 @@ def _recommendations(scores: Sequence[Score]) -> list[str]:
         f"{score.name.partition('.')[2]} {score.value:.2f}: {plain(score.reason or '')}"
         for score in weak[:_MOST_RECOMMENDATIONS]
     ]
+
+
+def summary_of(config: Config, store: Store, agent: Agent) -> EvalSummary:
+    """Sum up the runs of an agent; there is no overall score until a run has been evaluated."""
+    scores = scores_to_compare(store, agent.id)
+    fall = fall_of(config, agent.id, scores)
+    last = next(iter(store.agents.runs(agent.id, limit=1)), None)
+    done = store.jobs.newest(agent.id, kind=KIND, status=JobStatus.COMPLETED, limit=1)
+    told = [_told(store.agents.count_runs(agent.id))]
+    told += [f"The newest runs beside those before: {fall.sentence}."] if fall is not None else []
+    # No operation of the page shows an evaluation itself.
+    newest = store.jobs.newest(agent.id, kind=KIND, limit=1)
+    told += [f"The last evaluation failed: {job.error}." for job in newest if job.error is not None]
+    return EvalSummary(
+        intelligence_summary=" ".join(told),
+        updated_at=_updated(agent, last, done),
+        overall_score=scores[0] if scores else None,
+        recommendations=done[0].result["recommendations"] if done else [],
+        regression_detected=fall is not None and fall.outcome is Outcome.FAIL,
+    )
+
+
+def _told(counts: RunCounts) -> str:
+    total = sum(counts.by_status.values())
+    if not total:
+        return "No runs yet."
+    states = ", ".join(f"{count} {status}" for status, count in counts.by_status.items())
+    evaluated = f"{counts.scored} evaluated" if counts.scored else "none evaluated"
+    return f"{total} {'run' if total == 1 else 'runs'}: {states}; {evaluated}."
+
+
+def _updated(agent: Agent, last: AgentRun | None, done: Sequence[Job]) -> datetime:
+    changed = agent.updated_at if last is None else last.completed_at or last.created_at
+    return max([changed, *(job.finished_at for job in done if job.finished_at is not None)])

@@ -6,22 +6,41 @@ to a server (``server_kalmia``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .. import models
 from ..capture import Redactor
+from ..config import Config
 from ..errors import StoreError
-from ..models import Trace
+from ..llm import LLM, AnthropicLLM
+from ..models import Job, Trace
 from ..platforms.kalmia.arrived import project_of
-from ..platforms.kalmia.wire import Annotation, Behavior, Experiment, ExperimentMetrics
+from ..platforms.kalmia.wire import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
+from ..prices import load_prices
+from ..report.insights import step_line
 from ..report.trace_json import trace_json
 from ..store import Store
 from ..store.ratings import Rating
 from ..store.search import MOST_COUNTED
+from . import jobs
 from .figures import figures_of
+from .observing import (
+    ANALYSIS,
+    DETECTION,
+    analysis_settings,
+    analyze,
+    detect,
+    detection_settings,
+    place_of,
+)
 from .ratings import rate
+
+Work: TypeAlias = Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]
+
+#: Seconds for an answer: a reading of traces takes longer than a judgement.
+_TIMEOUT_S = 120.0
 
 
 class ExperimentView(NamedTuple):
@@ -57,13 +76,19 @@ class LocalKalmia:
     """The local store, behind those calls; all raise ``StoreError`` for what is not there.
 
     Args:
-        store: The store.
+        config: The project.
+        store: Its store.
         redactor: Takes secrets out of what is put in.
+        on_step: Is told how far long work is, in lines of text.
     """
 
-    def __init__(self, store: Store, redactor: Redactor) -> None:
+    def __init__(
+        self, config: Config, store: Store, redactor: Redactor, on_step: Callable[[str], object]
+    ) -> None:
+        self._config = config
         self._store = store
         self._redactor = redactor
+        self._on_step = on_step
 
     def list_experiments(self) -> list[Experiment]:
         """Return all experiments, the newest first."""
@@ -85,6 +110,56 @@ class LocalKalmia:
             )
         traces = self._store.experiments.traces(experiment.correlation_ids)
         return ExperimentView(Experiment.of(experiment), figures_of(traces), traces)
+
+    def analyze_experiment(
+        self, experiment_id: str, question: str | None = None, model: str | None = None
+    ) -> Analysis:
+        """Have a model read an experiment's traces, which costs money, and return what it found.
+
+        Raises:
+            JobError: The same is being done already.
+            LLMError: The model failed, or the budget does not cover the next call.
+        """
+        traces = self.view_experiment(experiment_id).traces
+        if not traces:
+            raise StoreError(f"experiment {experiment_id!r} has no traces yet")
+        asked = None if question is None else self._redactor.text(question)
+        settings = analysis_settings(traces, asked, model or self._config.judge.model)
+        job = self._work(ANALYSIS, experiment_id, settings, analyze)
+        return Analysis.model_validate({**job.result, "jobId": job.id})
+
+    def detect_behaviors(
+        self,
+        trace_ids: Sequence[str],
+        labels: Sequence[str] | None = None,
+        min_confidence: float | None = None,
+    ) -> Detected:
+        """Have a model annotate traces with the behaviours they show; raises as ``analyze_experiment``."""
+        known = {behavior.label: behavior for behavior in self._store.annotations.behaviors()}
+        if not known:
+            raise StoreError("no behaviour is defined yet: `kaizen behaviors create LABEL DESCRIPTION`")
+        for label in labels or ():
+            if label not in known:
+                raise StoreError(f"there is no behaviour {label!r} (there are: {', '.join(sorted(known))})")
+        # Of an id that is given twice there is one trace.
+        traces = list(dict.fromkeys(self._store.trace(given).id for given in trace_ids))
+        wanted = [known[label] for label in set(labels or known)]
+        settings = detection_settings(traces, wanted, min_confidence, self._config.judge.model)
+        return Detected.model_validate(self._work(DETECTION, "traces", settings, detect).result)
+
+    def _work(self, kind: str, of: str, settings: dict[str, Any], do: Work) -> Job:
+        """Do a job in this process and return it as it then is."""
+        job = jobs.start(self._store, kind, place_of(of, settings), settings)
+        timeout_s = max(self._config.judge.timeout_s, _TIMEOUT_S)
+        llm = AnthropicLLM(load_prices(self._config.prices), timeout_s=timeout_s)
+        try:
+            do(self._config, self._store, job, llm, self._say)
+        finally:
+            llm.close()
+        return self._store.jobs.one(job.id)
+
+    def _say(self, job: Job) -> None:
+        self._on_step(step_line(job))
 
     def list_behaviors(self) -> list[Behavior]:
         """Return the behaviours that are defined, the newest first."""

@@ -11,28 +11,33 @@ from uuid import UUID
 
 from .. import models
 from ..capture import Redactor
+from ..config import Config
 from ..errors import StoreError
 from ..models import AgentRunStatus
-from ..platforms.kate.wire import Agent, NewSpan, Run, SpanList, SpansUploaded, Trigger
+from ..platforms.kate.wire import Agent, EvalSummary, NewSpan, Run, SpanList, SpansUploaded, Trigger
 from ..store import Store
 from .agent_runs import add_spans, agent_of_first_run, trace_of
+from .evaluations import summary_of
 
 
 class LocalKate:
     """The local store, behind those calls; all raise ``StoreError`` for what is not there.
 
     Args:
-        store: The store.
+        config: The project.
+        store: Its store.
         redactor: Takes secrets out of what is put in.
 
     Attributes:
         agents: The agents.
         runs: An agent's runs and their spans.
+        evals: What the evaluation of an agent's runs says.
     """
 
-    def __init__(self, store: Store, redactor: Redactor) -> None:
+    def __init__(self, config: Config, store: Store, redactor: Redactor) -> None:
         self.agents = LocalAgents(store, redactor)
         self.runs = LocalRuns(store, redactor)
+        self.evals = LocalEvals(config, store)
 
 
 class LocalAgents:
@@ -148,6 +153,18 @@ class LocalRuns:
         if run is None:
             raise StoreError(f"agent {agent_id!r} has no run {str(run_id)!r}")
         return run
+
+
+class LocalEvals:
+    """What the evaluation of an agent's runs says; as ``KateClient.evals``."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._config = config
+        self._store = store
+
+    async def summary(self, agent_id: str) -> EvalSummary:
+        """Return the summary over an agent's runs."""
+        return summary_of(self._config, self._store, _agent_of(self._store, agent_id))
 
 
 def _agent_of(store: Store, agent_id: str) -> models.Agent:

@@ -29,6 +29,8 @@ from .studied import chunks, shown
 ANALYSIS, DETECTION = "analysis", "detection"
 #: What one of them may cost.
 BUDGET_USD = 5.0
+#: An annotation needs this confidence where nobody says.
+MIN_CONFIDENCE = 0.5
 _NAMESPACE = UUID("0a4f6e9e-6a0f-4b86-9a57-2b1a6a3d9c55")
 
 
@@ -89,12 +91,36 @@ def start_or_join(store: Store, kind: str, of: str, settings: Mapping[str, Any])
     Raises:
         JobError: Another process has begun the same at this moment.
     """
-    asked = json.dumps(settings, sort_keys=True)
-    place = f"{of} {hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+    place = place_of(of, settings)
     there = store.jobs.newest(place, kind=kind, limit=1)
     if there and there[0].status in (JobStatus.QUEUED, JobStatus.RUNNING):
         return there[0]
     return jobs.create(store, kind, place, settings, "api")
+
+
+def place_of(of: str, settings: Mapping[str, Any]) -> str:
+    """Return what stands for the task of a job that has none: the same for the same request."""
+    asked = json.dumps(settings, sort_keys=True)
+    return f"{of} {hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+
+
+def analysis_settings(traces: Sequence[Trace], question: str | None, model: str) -> dict[str, Any]:
+    """Return the settings of an analysis."""
+    return {"traces": [trace.id for trace in traces], "question": question, "model": model}
+
+
+def detection_settings(
+    traces: Sequence[str], behaviors: Sequence[Behavior], min_confidence: float | None, model: str
+) -> dict[str, Any]:
+    """Return the settings of a detection of behaviours in traces (ids)."""
+    return {
+        "traces": list(traces),
+        "behaviors": [
+            known.model_dump(mode="json") for known in sorted(behaviors, key=lambda one: one.label)
+        ],
+        "min_confidence": MIN_CONFIDENCE if min_confidence is None else min_confidence,
+        "model": model,
+    }
 
 
 def analyze(config: Config, store: Store, job: Job, llm: LLM, on_step: Callable[[Job], None]) -> None:

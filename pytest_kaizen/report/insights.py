@@ -102,11 +102,11 @@ def _size(evidence: Any) -> int | None:
     return len(evidence) if isinstance(evidence, list) else None
 
 
-def _go_on(job: dict[str, Any]) -> str:
-    """Name the command that goes on with a job."""
+def _go_on(job: dict[str, Any]) -> str | None:
+    """Name the command that goes on with a job; None where it is asked for anew."""
     if job["kind"] == "insights":
         return f"kaizen run --resume {job['jobId']}"
-    return f"kaizen {job['kind']} {job['task']} --resume"
+    return f"kaizen optimize {job['task']} --resume" if job["kind"] == "optimize" else None
 
 
 def study_lines(

@@ -12,7 +12,14 @@ from .text import safe_text
 
 if TYPE_CHECKING:
     from ..models import Trace
-    from ..platforms.kalmia.wire import Annotation, Behavior, Experiment, ExperimentMetrics
+    from ..platforms.kalmia.wire import (
+        Analysis,
+        Annotation,
+        Behavior,
+        Detected,
+        Experiment,
+        ExperimentMetrics,
+    )
 
 
 def experiments_table(experiments: Sequence[Experiment]) -> str:
@@ -46,6 +53,24 @@ def experiment_text(experiment: Experiment, metrics: ExperimentMetrics, traces: 
     width = max(map(len, known))
     lines = "\n".join(f"{name:{width}}  {value}" for name, value in known.items())
     return f"{safe_text(lines)}\n\n{traces_table(traces)}"
+
+
+def analysis_text(analysis: Analysis) -> str:
+    """Show what a model found in the traces of an experiment."""
+    if not analysis.insights:
+        return "nothing was found"
+    parts = []
+    for insight in analysis.insights:
+        lines = [f"- {insight.title}", insight.detail or "", f"traces: {', '.join(insight.trace_ids)}"]
+        parts.append("\n  ".join(filter(None, lines)))
+    return safe_text("\n\n".join(parts))
+
+
+def detected_text(detected: Detected) -> str:
+    """Show the annotations that a model made."""
+    count = detected.checked
+    looked = "" if count is None else f"{count} trace{'s' * (count != 1)} looked at\n\n"
+    return f"{looked}{annotations_table(detected.annotations)}"
 
 
 def behaviors_table(behaviors: Sequence[Behavior]) -> str:

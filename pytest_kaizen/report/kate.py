@@ -10,7 +10,7 @@ from .table import table
 from .text import safe_text
 
 if TYPE_CHECKING:
-    from ..platforms.kate.wire import Agent, Run, Span
+    from ..platforms.kate.wire import Agent, EvalSummary, Run, Span
 
 
 def agents_table(agents: Sequence[Agent]) -> str:
@@ -39,6 +39,18 @@ def agent_runs_table(runs: Sequence[Run]) -> str:
         for run in runs
     ]
     return safe_text(table(("run", "status", "trigger", "score", "created", "completed"), rows))
+
+
+def summary_text(summary: EvalSummary) -> str:
+    """Show what the evaluation of an agent's runs says."""
+    score = summary.overall_score
+    lines = [
+        summary.intelligence_summary or "",
+        "" if score is None else f"score: {score:.3f}",
+        "the newest runs are worse than those before" if summary.regression_detected else "",
+        *(f"- {' '.join(str(item).split())}" for item in summary.recommendations),
+    ]
+    return safe_text("\n".join(filter(None, lines)))
 
 
 def steps_table(spans: Sequence[Span]) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus
+from pytest_kaizen.store import Store
 from tests.cli.conftest import Cli, Side
 
 RUN = "11111111-1111-4111-8111-111111111111"
@@ -104,10 +107,46 @@ def test_a_run_from_first_to_last(side: Side, project: Path, monkeypatch: pytest
     ]
 
 
+def test_a_summary_of_runs(side: Side) -> None:
+    bot = asked(side, "agents", "create", "bot")["id"]
+    assert side.cli("agents", "summary", bot) == (0, "No runs yet.\n", "")
+    run = asked(side, "runs", "create", "--agent", bot)["id"]
+    asked(side, "runs", "create", "--agent", bot)
+    ended = asked(side, "runs", "complete", run, "--agent", bot)
+    assert ended["status"] == "completed"
+    assert {**asked(side, "agents", "summary", bot), "updated_at": ""} == {
+        "intelligence_summary": "2 runs: 1 completed, 1 running; none evaluated.",
+        "updated_at": "",
+        "overall_score": None,
+        "recommendations": [],
+        "regression_detected": False,
+    }
+
+
+def test_a_summary_of_evaluated_runs(here: Side, cli: Cli, project: Path) -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with Store.open(project / ".kaizen/kaizen.db") as store:
+        store.agents.add(Agent(id="bot", name="bot", created_at=now, updated_at=now))
+        store.agents.add_run(
+            AgentRun(
+                agent_id="bot",
+                trigger="test",
+                status=AgentRunStatus.COMPLETED,
+                overall_score=0.625,
+                created_at=now,
+                completed_at=now,
+            )
+        )
+    assert cli("agents", "summary", "bot")[1] == "1 run: 1 completed; 1 evaluated.\nscore: 0.625\n"
+    assert asked(here, "runs", "list", "--agent", "bot")[0]["overall_score"] == 0.625
+    assert cli("runs", "list", "--agent", "bot")[1].splitlines()[2].split()[3] == "0.625"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
         (["agents", "show", "nobody"], 1, "there is no agent 'nobody'"),
+        (["agents", "summary", "nobody"], 1, "there is no agent 'nobody'"),
         (["agents", "update", "nobody"], 2, "nothing to do: give --name, --domain or --objective"),
         (["agents", "update", "nobody", "--name", "x"], 1, "there is no agent 'nobody'"),
         (["agents", "delete", "nobody"], 1, "there is no agent 'nobody'"),

@@ -73,6 +73,18 @@ def test_feedback_makes_its_task(side: Side, project: Path) -> None:
     assert rows == [["1.00", "sdk"], ["user_rating", "late"], ["0.50", "sdk", '{"ticket":', '"x"}']]
 
 
+def test_a_file_of_examples(side: Side, project: Path) -> None:
+    """Seeds start no search."""
+    (project / "seeds.jsonl").write_text('{"output": "a", "score": 1}\n{"output": "b", "source": "me"}\n')
+    assert side.cli("feedback", "add", "--task", "triage", "--file", "seeds.jsonl", "--source", "seed") == (
+        0,
+        "triage: 2 logged, 1 of 50 since the last search\n",
+        "",
+    )
+    found = asked(side, "feedback", "list", "--task", "triage")
+    assert [(entry["output"], entry["source"]) for entry in found] == [("b", "me"), ("a", "seed")]
+
+
 def test_a_mistake_in_a_file_leaves_all_out(side: Side, project: Path) -> None:
     asked(side, "tasks", "create", "triage")
     (project / "bad.jsonl").write_text('{"score": 1}\n{"score": 7}\n')
