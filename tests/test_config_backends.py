@@ -27,7 +27,7 @@ def test_nothing_is_uploaded_by_default(tmp_path: Path) -> None:
     assert config.upload_to == ()
     assert config.upload_timeout_s == 10.0
     assert config.wait is False
-    assert BACKENDS == ("kaizen-ct", "kayba", "kate", "kalmia", "otlp")
+    assert BACKENDS == ("kaizen", "kaizen-ct", "kayba", "kate", "kalmia", "otlp")
 
 
 def test_a_backend_that_stands_in_the_file_is_uploaded_to(tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ def test_one_that_is_named_twice_is_one(tmp_path: Path) -> None:
     [
         (
             "backends: {kaizen_cd: {}}\n",
-            "kaizen.yaml:1: unknown key 'backends.kaizen_cd' (did you mean 'kaizen-ct'?); "
-            "valid: kaizen-ct, kalmia, kate, kayba, otlp",
+            "kaizen.yaml:1: unknown key 'backends.kaizen_cd' (did you mean 'kaizen'?); "
+            "valid: kaizen, kaizen-ct, kalmia, kate, kayba, otlp",
         ),
         (
             "backends:\n  kate:\n    key: s3cret\n",
@@ -89,7 +89,8 @@ def test_bad_settings(tmp_path: Path, yaml: str, message: str) -> None:
 
 def test_bad_names(tmp_path: Path) -> None:
     assert error_of(tmp_path, cli={"backend": ["lokal"]}) == (
-        "--kaizen-backend: expected one of local, kaizen-ct, kayba, kate, kalmia, otlp (found 'lokal')"
+        "--kaizen-backend: expected one of "
+        "local, kaizen, kaizen-ct, kayba, kate, kalmia, otlp (found 'lokal')"
     )
     assert error_of(tmp_path, env={"KAIZEN_UPLOAD_TIMEOUT": "soon"}) == (
         "KAIZEN_UPLOAD_TIMEOUT: expected seconds, 0 or more (found 'soon')"

@@ -19,6 +19,17 @@ class _Backend(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class KaizenConfig(_Backend):
+    """``backends.kaizen``: a server of ``kaizen serve``, which takes whole runs.
+
+    Attributes:
+        url: The server; else ``KAIZEN_BASE_URL``, else ``http://localhost:8000``.
+    """
+
+    url: Url | None = None
+    key_env: Variable = "KAIZEN_API_KEY"
+
+
 class KaizenCTConfig(_Backend):
     """``backends.kaizen-ct``.
 
@@ -89,6 +100,7 @@ class OtlpConfig(_Backend):
 class BackendsConfig(_Backend):
     """``backends`` in ``kaizen.yaml``: those that stand there are uploaded to."""
 
+    kaizen: KaizenConfig = Field(default_factory=KaizenConfig)
     kaizen_ct: KaizenCTConfig = Field(default_factory=KaizenCTConfig, alias="kaizen-ct")
     kayba: KaybaConfig = Field(default_factory=KaybaConfig)
     kate: KateConfig = Field(default_factory=KateConfig)

@@ -49,6 +49,7 @@ def create(
     triggered_by: str = "command",
     *,
     key: str | None = None,
+    retries: int = RETRIES,
 ) -> Job:
     """Store a new job that waits for a process to claim it, which does not give up at once.
 
@@ -60,11 +61,12 @@ def create(
         triggered_by: ``command``, ``gate``, ``threshold`` or ``api``.
         key: A key for its model. It is kept encrypted, until the job has come to an end; the settings
             say ``own_key`` then.
+        retries: How often it is begun anew after a failure that may pass.
 
     Raises:
         JobError: Another job of this kind is active for the task.
     """
-    job = _waiting(kind, task, settings, triggered_by)
+    job = _waiting(kind, task, settings, triggered_by, retries)
     if key is not None:
         # Before the job, which another process may begin as soon as it is there.
         store.sealed.seal(SEALED_KIND, job.id, _KEY_NAME, key)
@@ -97,7 +99,7 @@ def create_if_due(store: Store, kind: str, task: Task, settings: Mapping[str, An
     Returns:
         The job; None when the threshold is not reached, or a job of this kind is active for the task.
     """
-    job = _waiting(kind, task.name, settings, "threshold")
+    job = _waiting(kind, task.name, settings, "threshold", RETRIES)
     due = store.feedback.add_job_if_due(task, job, silent_since=_silent_since(job.created_at))
     return job if due else None
 
@@ -300,8 +302,8 @@ def _new(kind: str, task: str, settings: Mapping[str, Any], triggered_by: str) -
     )
 
 
-def _waiting(kind: str, task: str, settings: Mapping[str, Any], triggered_by: str) -> Job:
-    return _new(kind, task, settings, triggered_by).model_copy(update={"retries": RETRIES})
+def _waiting(kind: str, task: str, settings: Mapping[str, Any], triggered_by: str, retries: int) -> Job:
+    return _new(kind, task, settings, triggered_by).model_copy(update={"retries": retries})
 
 
 def _put_off(store: Store, job: Job, reason: str) -> None:

@@ -62,7 +62,7 @@ _SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "backend",
         {"action": "append", "metavar": "NAME"},
-        "Upload to this platform too: kaizen-ct, kayba, kate, kalmia or otlp (repeatable); local: to none.",
+        "Upload there too: kaizen, kaizen-ct, kayba, kate, kalmia or otlp (repeatable); local: to none.",
     ),
     (
         "upload_timeout",

@@ -73,7 +73,9 @@ def _query(operation: Operation, scope: Scope) -> Any:
 def _body(operation: Operation, content: bytes) -> Any:
     try:
         # Strictly: what the document says is a number is none of true, false and "1".
-        return operation.body.model_validate_json(content, strict=True)
+        return operation.body.model_validate_json(
+            content if operation.needs_body else content or b"{}", strict=True
+        )
     except ValidationError as exc:
         raise Refusal.of_validation("body", exc) from None
 

@@ -63,8 +63,7 @@ def _operation(row: Operation, schemas: _Schemas) -> dict[str, Any]:
             if row.body is bytes
             else {JSON: {"schema": schemas[row.body, "validation"]}}
         )
-        # What is taken as it comes may be nothing at all.
-        made["requestBody"] = {"required": row.body is not bytes, "content": content}
+        made["requestBody"] = {"required": row.needs_body, "content": content}
     return made
 
 

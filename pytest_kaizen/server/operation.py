@@ -101,12 +101,12 @@ class Call:
         """Do work on the store of its workspace; see ``GroupWriter.submit``.
 
         Raises:
-            Refusal: It is given a secret, and this server has no key to encrypt it with (409).
+            Refusal: It is given a secret, and this server has no key to encrypt it with (503).
         """
         try:
             return await self.workspace.writer.submit(work)
         except ConfigError as exc:
-            raise Refusal(409, str(exc), code="NO_SECRET_KEY") from None
+            raise Refusal(503, str(exc), code="NO_SECRET_KEY") from None
 
     async def once(self, work: Callable[[Store], A]) -> A | ASGIApp:
         """Do work as ``write`` does; of a request with an ``Idempotency-Key`` that was done, give the answer.
@@ -189,6 +189,13 @@ class Operation:
     def body(self) -> Any:
         """The model of the body, ``bytes`` for one that is not parsed, None for none."""
         return self._hints.get("body")
+
+    @cached_property
+    def needs_body(self) -> bool:
+        """Whether something of the body must be given; else none at all is an empty one."""
+        if self.body in (None, bytes):
+            return False
+        return any(field.is_required() for field in self.body.model_fields.values())
 
     @cached_property
     def query(self) -> type[BaseModel] | None:

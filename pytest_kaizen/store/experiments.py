@@ -51,3 +51,24 @@ class Experiments:
         """
         with self._database.read() as connection:
             return traces.correlated(connection, correlation_ids)
+
+    def mean_scores(self, correlation_ids: Iterable[str]) -> dict[str, float]:
+        """Return the mean of each score over those traces; of one that a trace has twice, the last counts."""
+        given = [key(one) for one in dict.fromkeys(correlation_ids)]
+        if not given:
+            return {}
+        with self._database.read() as connection:
+            return dict(connection.execute(means_query(len(given)), (*given, *given)).fetchall())
+
+
+def means_query(count: int) -> str:
+    """Make the query for mean scores; its parameters are so many correlation ids, twice."""
+    ids = ", ".join("?" * count)
+    return (
+        "SELECT scores.name, AVG(scores.value) FROM traces JOIN scores ON scores.trace = traces.number "
+        f"WHERE (correlation_id IN ({ids}) OR (traces.id IN ({ids}) AND correlation_id IS NULL)) "
+        "AND scores.value IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scores AS later "
+        "WHERE later.trace = scores.trace AND later.name = scores.name "
+        "AND later.position > scores.position AND later.value IS NOT NULL) "
+        "GROUP BY scores.name ORDER BY scores.name"
+    )

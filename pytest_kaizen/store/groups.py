@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .integrations import Integrations
     from .jobs import Jobs
     from .ratings import Ratings
+    from .received import ReceivedRuns
     from .retention import Retention
     from .sealed import Sealed
     from .shelf import Shelf
@@ -50,6 +51,7 @@ class Groups:
         retention: Deletes what is old.
         intake: Traces that come from outside.
         ratings: What people think of traces.
+        received: Runs that other machines made.
         activations: Which prompt versions are active on a server.
         agents: Programs of which runs are reported, and these.
         experiments: Groups of traces.
@@ -66,6 +68,7 @@ class Groups:
     retention: Retention = _group("retention.Retention")
     intake: Intake = _group("intake.Intake")
     ratings: Ratings = _group("ratings.Ratings")
+    received: ReceivedRuns = _group("received.ReceivedRuns")
     activations: Activations = _group("activations.Activations")
     agents: Agents = _group("agents.Agents")
     experiments: Experiments = _group("experiments.Experiments")

@@ -137,6 +137,12 @@ def replace(connection: Connection, number: int, trace: Trace) -> None:
     _SCORES.insert_all(connection, trace.scores, number)
 
 
+def make_sample(connection: Connection, number: int, place: Place, sample: Sample) -> None:
+    """Make the trace with a row number the one of a sample."""
+    query = "UPDATE traces SET case_number = ?, attempt = ?, passed = ?, verdict = ? WHERE number = ?"
+    connection.execute(query, (*place, *_SAMPLES.row(sample), number))
+
+
 def delete(connection: Connection, number: int) -> str:
     """Delete the trace with a row number and return its id."""
     for table in ("spans", "scores", "annotations"):

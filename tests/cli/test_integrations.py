@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pytest_kaizen.store import Store, secret_key
-from tests.pipeline.integrations.places import SECRET, LangsmithPlace, MlflowPlace
+from tests.pipeline.integrations.place import SECRET
+from tests.pipeline.integrations.places import LangsmithPlace, MlflowPlace
 
 from .conftest import Cli
 

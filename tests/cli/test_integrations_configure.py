@@ -13,7 +13,7 @@ import pytest
 
 from pytest_kaizen.platforms.kayba.client import KaybaClient
 from pytest_kaizen.store import secret_key
-from tests.pipeline.integrations.places import SECRET as TOKEN
+from tests.pipeline.integrations.place import SECRET as TOKEN
 from tests.pipeline.integrations.places import MlflowPlace
 
 if TYPE_CHECKING:

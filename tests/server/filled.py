@@ -17,6 +17,7 @@ from tests.server.conftest import Book
 IDS = {
     **{name: name for name in ("agent_id", "experiment_id", "insight_id", "job_id", "key_id", "prompt_id")},
     **{name: name for name in ("run_id", "task_id", "trace_id", "version_id")},
+    "integration": "integration",
     "ids": "trace_id",
     "trace_ids": "trace_id",
     "traceIds": "trace_id",
@@ -25,7 +26,7 @@ IDS = {
 }
 
 
-def fill(book: Book, url: str, key: str, workspace: str, mark: str) -> dict[str, str]:
+def fill(book: Book, url: str, key: str, workspace: str, mark: str, braintrust: str) -> dict[str, str]:
     """Put something of everything into a workspace.
 
     Args:
@@ -34,6 +35,7 @@ def fill(book: Book, url: str, key: str, workspace: str, mark: str) -> dict[str,
         key: The name of a key of the workspace with all scopes.
         workspace: Its name.
         mark: Stands in every text, and in no id.
+        braintrust: The address of a server with a project of Braintrust, ``support``.
 
     Returns:
         An id of each kind.
@@ -77,6 +79,9 @@ def fill(book: Book, url: str, key: str, workspace: str, mark: str) -> dict[str,
         steps = [{"node_name": mark, "input_text": mark, "output_text": mark}]
         post(f"/agents/{agent['id']}/runs/{run['id']}/spans", {"spans": steps})
         made = post("/api/v1/keys", {"label": mark})
+        settings = {"apiUrl": braintrust, "apiKey": f"key-of-{workspace}", "projectName": "support"}
+        answer = http.put("/api/integrations/braintrust", json=settings)
+        assert answer.is_success, answer.text
         store = book.store(workspace)
         now = datetime.now(UTC)
         insight = Insight(id=f"insight-{workspace}", task=task["name"], rule=mark, note=mark, created_at=now)
@@ -94,6 +99,7 @@ def fill(book: Book, url: str, key: str, workspace: str, mark: str) -> dict[str,
         "agent_id": agent["id"],
         "experiment_id": experiment["id"],
         "insight_id": insight.id,
+        "integration": "braintrust",
         "job_id": job.id,
         "key_id": made["id"],
         "prompt_id": prompt.id,

@@ -16,10 +16,14 @@ import pytest
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pytest_kaizen.errors import PlatformError
+from pytest_kaizen.platforms.base import outgoing
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.server.dispatch import OPERATION
 from pytest_kaizen.server.operation import Access, Operation
 from pytest_kaizen.server.routes import OPERATIONS
+from pytest_kaizen.store import secret_key
+from tests.pipeline.integrations.places import BraintrustPlace
 from tests.server.conftest import Book, Live, MakeSite
 from tests.server.filled import IDS, fill
 from tests.server.proxy.conftest import Provider
@@ -36,6 +40,12 @@ REFUSED = {
     "POST /api/insights/generate": ("400",),
     "POST /api/prompts/generate": ("400",),
     "POST /api/v1/optimize/{task_id}": ("400",),
+    # An address is one of a server; a project is named or set, and so is all that a connection needs.
+    **{f"PUT /api/integrations/{name}": ("422",) for name in ("mlflow", "langsmith", "braintrust")},
+    "GET /api/integrations/{integration}/projects": ("422", "424"),
+    "POST /api/integrations/{integration}/import": ("422",),
+    "GET /api/braintrust/traces": ("422", "424"),
+    "GET /api/braintrust/traces/{trace_id}": ("422", "424"),
     # A job failed, for want of a key for the model.
     "POST /api/experiments/{experiment_id}/analysis": ("424",),
     "POST /api/behaviors/detect": ("424",),
@@ -100,12 +110,12 @@ class Watch:
 class World:
     """A server with two workspaces."""
 
-    def __init__(self, book: Book, url: str, watch: Watch) -> None:
+    def __init__(self, book: Book, url: str, watch: Watch, braintrust: str) -> None:
         self.keys = book.keys
         self.url = url
         self.watch = watch
-        fill(book, url, "all", "ours", "a text of ours")
-        self.theirs = fill(book, url, "stranger", "theirs", CANARY)
+        fill(book, url, "all", "ours", "a text of ours", braintrust)
+        self.theirs = fill(book, url, "stranger", "theirs", CANARY, braintrust)
         self._before = self._seen_by_them()
         watch.theirs_may_ask = False
 
@@ -136,18 +146,33 @@ class World:
         return answer.text
 
 
+def here_alone(host: str, port: int) -> list[str]:
+    """Resolve the names of no other machines: nothing is to leave this one."""
+    if host != "127.0.0.1":
+        raise PlatformError(f"{host}:{port} is no machine")
+    return [host]
+
+
 @pytest.fixture
 def world(make_site: MakeSite, book: Book, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.setattr(outgoing, "resolved", here_alone)
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     provider = Provider()
     provider.headers = [(b"content-type", b"application/json")]
     provider.pieces = [b"{}"]
-    with Live(provider) as upstream:
-        site = make_site(anthropic_url=upstream.url, openai_url=upstream.url, requests_per_s=1_000_000)
+    with Live(provider) as upstream, BraintrustPlace() as braintrust:
+        braintrust.events[0] = [{**row, "root_span_id": "trace-theirs"} for row in braintrust.events[0]]
+        site = make_site(
+            anthropic_url=upstream.url,
+            openai_url=upstream.url,
+            requests_per_s=1_000_000,
+            allow_private_hosts=True,
+        )
         watch = Watch(site.app)
         with site.state.worker, Live(watch) as live:
-            yield World(book, live.url, watch)
+            yield World(book, live.url, watch, braintrust.url)
 
 
 def deeper(url: str) -> dict[str, Any]:

@@ -85,7 +85,6 @@ ROWS = {
         "DELETE /api/v1/keys/{key_id}",
         "POST /api/v1/keys/bootstrap",
         "GET /health",
-        "a job, end to end",
     ),
     "kate": (
         "GET /agents",
@@ -102,6 +101,40 @@ ROWS = {
         f"POST {_AGENT}/runs/enqueue",
         f"GET {_AGENT}/eval/summary",
     ),
+    # What the page says of them besides.
+    "kaizen-ct rules": (
+        "409 when the name of a task is taken",
+        "a token is written only",
+        "a task is found by its UUID or its name",
+        "pages of tasks by cursor and limit",
+        "an evaluator over HTTP names no Python code",
+        "a seed file is JSONL, and its seeds start nothing",
+        "a task has so many seeds at most",
+        "feedback of a task by its UUID or its name",
+        "an unknown task_name makes the task",
+        "inputs have exactly the fields of the schema",
+        "a score is in [0, 1] or null",
+        "404 while no prompt is active",
+        "the version before the active one is archived",
+        "409 while a job is active",
+        "a job ends with a draft and its evaluation score",
+        "400 with no feedback",
+        "a budget that the estimate exceeds is a warning",
+        "the threshold starts one optimisation",
+        "scored traces are feedback where feedback_source says so",
+        "the status of a running job by its step",
+        "a job that fails says why",
+        "PR_FAILED with the reason, and retry-pr after that only",
+        "create-pr in the mode pr_preview",
+        "the text of a key is shown once",
+        "a job, end to end",
+        "the older names of the git fields",
+        "a token is stored encrypted",
+        "SUCCESS with pr_url null without git fields",
+        "a failure to start an optimisation never fails the feedback",
+        "a version is activated by the body or the query",
+        "the first key is made on this machine, and no second",
+    ),
     # What holds for all of them together.
     "shared": (
         "a key in either header",
@@ -114,6 +147,9 @@ ROWS = {
 }
 #: What no platform's page has.
 OURS = {
+    "PUT /api/runs/{run_id}",
+    "PUT /api/runs/{run_id}/cases",
+    "GET /api/jobs",
     "POST /api/jobs/{job_id}/cancel",
     "PUT /api/integrations/braintrust",
     "DELETE /api/integrations/{name}",

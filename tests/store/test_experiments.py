@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.errors import StoreError
-from pytest_kaizen.models import Experiment
+from pytest_kaizen.models import Experiment, Score, ScoreSource
 from pytest_kaizen.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -57,3 +57,25 @@ def test_a_correlation_id_may_come_change_and_go(store: Store, make: Any) -> Non
         store.intake.put([trace.model_copy(update={"metadata": metadata})])
         found.append(where())
     assert found == [["t"], ["a"], ["b"], ["t"]]
+
+
+def test_mean_scores(store: Store, make: Any) -> None:
+    def scored(trace_id: str, *values: float | None, **metadata: str) -> None:
+        scores = [
+            Score(
+                name="kind", value=value, error="broke" if value is None else None, source=ScoreSource.CHECK
+            )
+            for value in values
+        ]
+        other = Score(name="brief", value=1.0, source=ScoreSource.CHECK)
+        store.shelf.add([make.trace(id=trace_id, scores=[*scores, other], metadata=metadata)])
+
+    # The last value counts, and what broke has none.
+    scored("t1", 0.0, 0.5, None, correlationId="a")
+    scored("t2", 1.0, correlationId="a")
+    scored("t3", 0.0, correlationId="b")
+    scored("t4", 0.25)
+    means = store.experiments.mean_scores
+    assert means(["a"]) == {"brief": 1.0, "kind": 0.75}
+    assert means(["b", "t4", "b"]) == {"brief": 1.0, "kind": 0.125}
+    assert means(["t1", "unknown"]) == means([]) == {}

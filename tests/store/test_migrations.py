@@ -100,6 +100,8 @@ def fill(connection: sqlite3.Connection, steps: int) -> None:
         rows["traces"]["correlation_id"] = "e"
     rows["outbox"] = {"backend": "b", "run_id": "r", "kind": "sample", "key": "k", "weak": "[]"}
     rows["outbox"] |= {"state": "owed", "attempts": 0}
+    rows["sealed"] = {"kind": "integration", "owner": "mlflow", "name": "token", "token": "x"}
+    rows["integrations"] = {"name": "mlflow", "data": '{"enabled": true}'}
     for name, row in rows.items():
         there = {column[1] for column in connection.execute(f"PRAGMA table_info({name})").fetchall()}
         if there:
@@ -137,6 +139,10 @@ def test_a_store_of_every_earlier_version_keeps_what_it_holds(path: Path, steps:
         assert [insight.rule for insight in store.insights()] == ["Be brief."] * optimised
         assert store.feedback.count("t").total == int(fed)
         assert [state.owed for state in store.outbox.states()] == [1] * owed
+        sealed = steps > migrations.MIGRATIONS.index(migrations._sealed)
+        assert store.sealed.shown("integration", "mlflow") == ({"token": "****"} if sealed else {})
+        connected = steps > migrations.MIGRATIONS.index(migrations._integrations)
+        assert store.integrations.one("mlflow") == ({"enabled": True} if connected else {})
         store.start_run(Run(id="new", created_at="2026-02-01T00:00:00Z"))
         store.finish_run(
             Run(

@@ -22,6 +22,7 @@ from pytest_kaizen.store import (
     traces,
 )
 from pytest_kaizen.store.annotations import newest_query as newest_annotations
+from pytest_kaizen.store.experiments import means_query
 
 
 @pytest.fixture
@@ -114,3 +115,9 @@ def test_the_samples_of_a_task_are_found_by_their_cases(raw: sqlite3.Connection)
         "SEARCH traces USING INDEX traces_by_case (case_number=? AND attempt=?)",
         "USE TEMP B-TREE FOR ORDER BY",
     ]
+
+
+def test_the_scores_of_an_experiment_are_found_by_its_traces(raw: sqlite3.Connection) -> None:
+    steps = plan(raw, means_query(3))
+    assert [step for step in steps if step.startswith("SCAN")] == []
+    assert "SEARCH traces USING INDEX traces_by_correlation (correlation_id=?)" in steps

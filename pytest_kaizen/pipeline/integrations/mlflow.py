@@ -22,6 +22,9 @@ _GET = "/api/3.0/mlflow/traces/batchGet"
 _FILES = "/ajax-api/2.0/mlflow/get-trace-artifact"
 _EXPERIMENTS = "/api/2.0/mlflow/experiments"
 _MOST_EXPERIMENTS = 1000
+_STORED = frozenset({"TRACKING_STORE", "ARCHIVE_REPO"})
+#: What a server answers where the spans of one trace are lost, or not written yet.
+_OF_ONE_TRACE = frozenset({400, 404, 500})
 _VERSION = re.compile(r"[0-9][\w.+-]{0,40}")
 _KINDS = {
     "LLM": SpanKind.LLM,
@@ -102,7 +105,7 @@ class Mlflow:
         answer = self._remote.ask("POST", _SEARCH, body=query)
         infos = {str(info["trace_id"]): info for info in answer.get("traces") or () if "trace_id" in info}
         traces, left_out = [], []
-        spans = self._spans(infos)
+        spans = self._spans([trace_id for trace_id, info in infos.items() if _is_stored(info)])
         for trace_id, info in infos.items():
             try:
                 traces.append(
@@ -111,7 +114,7 @@ class Mlflow:
             except (KeyError, ValueError, TypeError, AttributeError) as exc:
                 left_out.append(f"{trace_id}: {type(exc).__name__}: {exc}")
             except PlatformError as exc:
-                if exc.transient:
+                if exc.status_code not in _OF_ONE_TRACE:
                     raise
                 left_out.append(f"{trace_id}: {exc}")
         return Page(traces, answer.get("next_page_token") or None, left_out)
@@ -120,9 +123,8 @@ class Mlflow:
         """Close the connections."""
         self._remote.close()
 
-    def _spans(self, ids: Iterable[str]) -> dict[str, list[Json]]:
-        """Return the spans of traces, of those that the server has in its database."""
-        wanted = list(ids)
+    def _spans(self, wanted: list[str]) -> dict[str, list[Json]]:
+        """Return the spans of traces that the server has in its database."""
         if not wanted:
             return {}
         try:
@@ -137,7 +139,7 @@ class Mlflow:
 
     def _kept(self, trace_id: str) -> list[Json]:
         """Return the spans of a trace that the server keeps as a file."""
-        answer = self._remote.ask("GET", _FILES, params={"request_id": trace_id})
+        answer = self._remote.ask("GET", _FILES, params={"request_id": trace_id}, again=False)
         spans: list[Json] = answer["spans"]
         return spans
 
@@ -199,6 +201,11 @@ class Mlflow:
             priced = cost_of(self._price, model, usage)
             update["cost_usd"] = float(cost) if isinstance(cost, int | float) else priced
         return made.model_copy(update=update)
+
+
+def _is_stored(info: Json) -> bool:
+    """Whether the server has the spans of a trace: of several asked for, one that it has not fails all."""
+    return (info.get("tags") or {}).get("mlflow.trace.spansLocation") in _STORED
 
 
 def _received(span: Json) -> ReceivedSpan:

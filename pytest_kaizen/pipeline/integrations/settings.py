@@ -154,8 +154,9 @@ def change(store: Store, name: str, given: RequestModel) -> None:
     if not secret and origins[0] != origins[1] and store.sealed.open(OWNER, name, one.secret) is not None:
         # Else whoever may change the address could have the secret sent to a server of his own.
         raise UsageError(f"{name}: give the secret again: what is stored was given for another server")
-    store.integrations.put(name, after)
+    # The secret first: where it cannot be sealed, the one before does not go to the new address.
     store.sealed.keep(OWNER, name, one.secret, secret)
+    store.integrations.put(name, after)
 
 
 def forget(store: Store, name: str) -> None:

@@ -145,6 +145,7 @@ class Remote:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         read: Callable[[bytes], Any] = json.loads,
+        again: bool = True,
     ) -> Any:
         """Make a request that changes nothing there, and return what its answer holds.
 
@@ -154,13 +155,14 @@ class Remote:
             params: The query.
             body: What is sent, as JSON.
             read: Reads the answer's body; raises ``ValueError`` where it is not as it must be.
+            again: Whether a failure that may pass is a reason to try again.
 
         Raises:
             PlatformError: There is no such answer; ``status_code`` says what there was.
         """
         where = f"{self._name}: {method} {self._connection.url}{path}"
         sent = None if body is None else json.dumps(body).encode()
-        attempts = self._connection.attempts
+        attempts = self._connection.attempts if again else 1
         for attempt in range(1, attempts + 1):
             try:
                 answer, came = self._once(where, method, path, params, sent)

@@ -9,6 +9,8 @@ from .rest import MakeClient, Rest, segments
 
 #: What the API says to a pull request, and to a file that has changed, that is there already.
 _CONFLICT = 409
+#: Characters of a description; evidence that is cut stays within its fence.
+_LONGEST_TEXT = 32_768
 _HEADS = "refs/heads/"
 
 
@@ -40,7 +42,7 @@ class BitbucketServer:
             return known
         asked = {
             "title": title,
-            "description": text,
+            "description": text[:_LONGEST_TEXT],
             "fromRef": {"id": f"{_HEADS}{branch}", "repository": self._repository},
             "toRef": {"id": f"{_HEADS}{base}", "repository": self._repository},
         }

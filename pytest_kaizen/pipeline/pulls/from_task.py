@@ -32,6 +32,8 @@ TOKEN_KIND, TOKEN_NAME = "task", "git token"
 #: In the result of a job: the pull request, and what one would say.
 RESULT, PREVIEW = "pull_request", "pr_preview"
 _BASE = "main"
+#: Characters of a task's name in that of its branch.
+_LONGEST_NAME = 80
 _GITHUB, _GITHUB_API = "https://github.com", "https://api.github.com"
 _GITLAB = "https://gitlab.com"
 _ADVICE = (
@@ -96,10 +98,10 @@ class TaskPulls:
         return jobs.release(self._store, held)
 
     def _opened(self, task: Task, job: Job, proposal: Proposal) -> PullRequest:
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", task.name)
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", task.name)[:_LONGEST_NAME]
         pull = PullRequest(branch=f"{OWN_BRANCHES}{name}-{job.id}")
         base = task.git_base_branch or _BASE
-        path = task.prompt_path or task.prompt_file or ""
+        path = _place(task)
         try:
             repository = self._repository(task)
             _require_path(path)
@@ -130,7 +132,7 @@ class TaskPulls:
             "git_provider": task.git_provider,
             "git_repo": task.git_repo or (task.git_provider == "gitlab" and task.git_project),
             "git_token_raw": self._store.sealed.shown(TOKEN_KIND, task.id).get(TOKEN_NAME),
-            "prompt_path": task.prompt_path or task.prompt_file,
+            "prompt_path": _place(task),
         }
         if task.git_provider == "bitbucket_server":
             given |= {"git_base_url": task.git_base_url, "git_project": task.git_project}
@@ -155,6 +157,12 @@ class TaskPulls:
             )
         api = _GITHUB_API if url in ("", _GITHUB, _GITHUB_API) else _below(url, "/api/v3")
         return GitHub(api, name, secret, self._client, state="all")
+
+
+def _place(task: Task) -> str:
+    """Return the file that has a task's prompt; a file with a locator is meant before a path."""
+    named = task.prompt_file if task.prompt_locator else None
+    return named or task.prompt_path or task.prompt_file or ""
 
 
 def _below(url: str, path: str) -> str:

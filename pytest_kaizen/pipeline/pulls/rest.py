@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -15,6 +16,8 @@ from ...platforms.base.failure import error_text, one_line
 #: Seconds of silence.
 TIMEOUT_S = 30.0
 _SHOWN = 300
+#: Seconds for a whole answer, so that one that drips in holds nobody up.
+_WHOLE_S = 120.0
 #: Bytes of an answer, which may hold a file in base64.
 _LONGEST = 8 * 1024 * 1024
 _OK, _NOT_FOUND = 200, 404
@@ -113,6 +116,7 @@ class Rest:
     def _send(self, method: str, path: str, **what: Any) -> bytes:
         where = f"{method} {self.url}{path}"
         content = bytearray()
+        until = monotonic() + _WHOLE_S
         try:
             with (
                 self._client() as client,
@@ -122,6 +126,8 @@ class Rest:
                     content += chunk
                     if len(content) > _LONGEST:
                         raise ProposalError(f"{where}: the answer is longer than {_LONGEST} bytes")
+                    if monotonic() > until:
+                        raise ProposalError(f"{where}: no whole answer within {_WHOLE_S:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, PlatformError) as exc:
             raise ProposalError(f"{where}: {self._hidden(str(exc) or repr(exc))}") from None
         if not response.is_success:

@@ -29,6 +29,9 @@ class BackendType:
 
 #: By the names in ``config.BACKENDS``.
 BACKENDS: Mapping[str, BackendType] = {
+    "kaizen": BackendType(
+        ".kaizen", frozenset({ParcelKind.RUN_BEGUN, ParcelKind.CASE_FINISHED, ParcelKind.RUN_FINISHED})
+    ),
     "kaizen-ct": BackendType(".kaizen_ct", frozenset({ParcelKind.SAMPLE, ParcelKind.RUN_FINISHED})),
     "kayba": BackendType(".kayba", frozenset({ParcelKind.CASE_FINISHED, ParcelKind.RUN_FINISHED})),
     "kate": BackendType(

@@ -307,7 +307,7 @@ class KeyStatus(WireModel):
 class KeyCreate(RequestModel):
     """``POST /api/v1/keys``."""
 
-    label: str | None = None
+    label: str | None
 
 
 class KeyInfo(WireModel):

@@ -330,12 +330,12 @@ class ImportRequest(RequestModel):
 
     Attributes:
         project: Its name or id; the one that is set where it is absent.
-        since: Only traces begun since then; ISO 8601, in UTC without a zone.
+        since: Only traces begun since then; a time in ISO 8601, in UTC without a zone.
         limit: At most so many, the newest.
     """
 
     project: str | None = None
-    since: datetime | None = Field(default=None, strict=False)
+    since: datetime | None = None
     limit: int | None = Field(default=None, ge=1)
 
 

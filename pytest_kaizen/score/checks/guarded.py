@@ -30,7 +30,7 @@ _LENGTH = 8
 
 def guarded(check: Check) -> Check:
     """Return a check that ends in time."""
-    return Guarded(check) if isinstance(check, Regex | JsonSchema | JsonPath) else check
+    return Guarded(check, LIMIT_S) if isinstance(check, Regex | JsonSchema | JsonPath) else check
 
 
 class Guarded:
@@ -41,7 +41,7 @@ class Guarded:
         limit_s: Seconds that it may take.
     """
 
-    def __init__(self, check: Check, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, check: Check, limit_s: float) -> None:
         self._check = check
         self._limit_s = limit_s
 

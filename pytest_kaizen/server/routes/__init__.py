@@ -15,6 +15,7 @@ from . import (
     observing,
     otlp,
     proxy,
+    runs,
     traces,
 )
 
@@ -30,6 +31,7 @@ _PARTS = (
     kayba,
     integrations,
     kate,
+    runs,
     traces,
 )
 OPERATIONS: tuple[Operation, ...] = tuple(row for part in _PARTS for row in part.OPERATIONS)

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from ... import models
-from ...errors import ConfigError, JobError, PlatformError, UsageError
+from ...errors import JobError, PlatformError, UsageError
 from ...pipeline.integrations import importing, settings
 from ...pipeline.integrations.braintrust import Braintrust
 from ...pipeline.integrations.source import Project, Source, understood
@@ -77,28 +77,30 @@ async def put_braintrust(call: Call, body: BraintrustConfig) -> BraintrustConfig
     return BraintrustConfig.model_validate(settings.stored(call.store, _BRAINTRUST))
 
 
-async def delete(call: Call, name: str) -> None:
+async def delete(call: Call, integration: str) -> None:
     """Forget what is set of an integration, its secret too."""
-    _require(name)
-    await call.write(partial(settings.forget, name=name))
+    _require(integration)
+    await call.write(partial(settings.forget, name=integration))
 
 
-def test(call: Call, name: str) -> IntegrationTest:
+def test(call: Call, integration: str) -> IntegrationTest:
     """Try a connection."""
-    _require(name)
-    return settings.tested(call.store, name, allow_private=call.state.config.server.allow_private_hosts)
+    _require(integration)
+    return settings.tested(
+        call.store, integration, allow_private=call.state.config.server.allow_private_hosts
+    )
 
 
-def list_projects(call: Call, name: str) -> SourceProjects:
+def list_projects(call: Call, integration: str) -> SourceProjects:
     """List the experiments or projects there."""
-    with _asked(call, name) as source:
+    with _asked(call, integration) as source:
         return SourceProjects(projects=[SourceProject(id=one.id, name=one.name) for one in source.projects()])
 
 
-async def start_import(call: Call, name: str, body: ImportRequest) -> JobStarted | ASGIApp:
+async def start_import(call: Call, integration: str, body: ImportRequest) -> JobStarted | ASGIApp:
     """Start a job that imports traces; importing twice makes nothing double."""
-    _require(name)
-    wanted = await run_in_threadpool(_planned, call, name, body)
+    _require(integration)
+    wanted = await run_in_threadpool(_planned, call, integration, body)
     answer = await call.once(partial(_start, wanted))
     call.state.worker.begin(call.workspace.id)
     return answer
@@ -151,7 +153,7 @@ def _asked(call: Call, name: str) -> Iterator[Source]:
     """Open a source for the length of a block.
 
     Raises:
-        Refusal: There is none (404), it is not set up (422), or it does not answer as it must (502).
+        Refusal: There is none (404), it is not set up (422), or it does not answer as it must (424).
     """
     _require(name)
     state = call.state
@@ -168,7 +170,7 @@ def _asked(call: Call, name: str) -> Iterator[Source]:
     except UsageError as exc:
         raise Refusal(422, str(exc), code="INVALID") from None
     except PlatformError as exc:
-        raise Refusal(502, str(exc)) from None
+        raise Refusal(424, str(exc), code="SOURCE_FAILED") from None
 
 
 def _project(call: Call, source: Source, given: str | None) -> Project:
@@ -187,9 +189,6 @@ def _require(name: str) -> None:
 async def _change(call: Call, name: str, body: RequestModel) -> None:
     try:
         await call.write(partial(settings.change, name=name, given=body))
-    except ConfigError as exc:
-        # Nobody but the operator can do something about it.
-        raise Refusal(503, str(exc), code="NO_SECRET_KEY") from None
     except UsageError as exc:
         raise Refusal(422, str(exc), code="INVALID") from None
 
@@ -210,15 +209,19 @@ def _start(wanted: importing.Import, store: Store) -> JobStarted:
 
 OPERATIONS = (
     Operation("GET", "/api/integrations", Access.READ, list_integrations),
-    Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(503,)),
-    Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(503,)),
-    Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(503,)),
-    Operation("DELETE", "/api/integrations/{name}", Access.WRITE, delete, status=204, errors=(404,)),
-    Operation("POST", "/api/integrations/{name}/test", Access.WRITE, test, errors=(404,)),
-    Operation("GET", "/api/integrations/{name}/projects", Access.READ, list_projects, errors=(404, 422, 502)),
-    Operation("POST", "/api/integrations/{name}/import", Access.WRITE, start_import, errors=(404, 409)),
-    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 502)),
+    Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(409,)),
+    Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(409,)),
+    Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(409,)),
+    Operation("DELETE", "/api/integrations/{integration}", Access.WRITE, delete, status=204, errors=(404,)),
+    Operation("POST", "/api/integrations/{integration}/test", Access.WRITE, test, errors=(404,)),
     Operation(
-        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 502)
+        "GET", "/api/integrations/{integration}/projects", Access.READ, list_projects, errors=(404, 422, 424)
+    ),
+    Operation(
+        "POST", "/api/integrations/{integration}/import", Access.WRITE, start_import, errors=(404, 409)
+    ),
+    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 424)),
+    Operation(
+        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 424)
     ),
 )

@@ -75,7 +75,7 @@ def _line(job: Job) -> str:
     fields = {
         "status": job.status.value,
         "step": harmless(job.step),
-        "spent": f"{shown.usd(job.spend.usd)}, {job.spend.calls} calls",
+        "spent": f"{shown.usd(job.spend.usd)}, {shown.many(job.spend.calls, 'call')}",
         "ended": shown.time(job.finished_at),
     }
     return json.dumps({"id": job.id, "final": job.status.final, "fields": fields})

@@ -24,6 +24,8 @@ from .page import ROOT, Page, Redirect, View, url
 _SHOWN = 200
 #: Experiments that are compared at one time.
 _MOST_BESIDE = 6
+#: The newest experiments, of which scores are drawn.
+_MOST_IN_TREND = 30
 
 
 class Compared(BaseModel):
@@ -60,8 +62,16 @@ class Newest(BaseModel):
 
 
 def list_experiments(call: Call) -> View:
-    """List experiments, the newest first."""
-    return View("experiments.html", {"experiments": call.store.experiments.newest()})
+    """List experiments, the newest first, with the trend of their scores."""
+    experiments = call.store.experiments.newest()
+    history = []
+    for one in reversed(experiments[:_MOST_IN_TREND]):
+        means = call.store.experiments.mean_scores(one.correlation_ids)
+        figures = {name: {"figure": mean, "interval": None} for name, mean in means.items()}
+        at = one.created_at.isoformat()
+        history.append({"id": one.name, "at": at, "revision": None, "figures": figures})
+    trend = {"task": "Means over the traces of each", "gates": [], "history": history}
+    return View("experiments.html", {"experiments": experiments, "trends": [trend]})
 
 
 def show_experiment(call: Call, experiment_id: str) -> View:

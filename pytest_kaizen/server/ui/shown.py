@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ...models import Interval, Outcome, Span
 
 #: What templates may use as filters.
-FILTERS = ("score", "percent", "usd", "ms", "count", "time", "interval", "verbatim", "heat", "total")
+FILTERS = ("score", "percent", "usd", "ms", "count", "time", "interval", "verbatim", "heat", "total", "many")
 _OF_CASE = {"passed": Outcome.PASS, "failed": Outcome.FAIL, "error": Outcome.FAIL, "skipped": Outcome.NOT_RUN}
 _WORST = (Outcome.FAIL, Outcome.UNDECIDED, Outcome.NOT_RUN, Outcome.PASS)
 _DEEPEST = 20
@@ -62,6 +62,11 @@ def ms(value: float | None) -> str:
 def count(value: int | None) -> str:
     """Show a number of things."""
     return UNKNOWN if value is None else f"{value:,}"
+
+
+def many(value: int, noun: str) -> str:
+    """Show a number of things with what they are."""
+    return f"{value:,} {noun}{'s' * (value != 1)}"
 
 
 def time(value: datetime | None) -> str:

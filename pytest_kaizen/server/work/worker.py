@@ -101,6 +101,9 @@ class Worker:
                 self._look([known.id for known in self._workspaces.central.workspaces()])
 
     def _look(self, places: list[str]) -> None:
+        with self._lock:
+            # One that is read as waiting now may have been claimed and done before its turn comes below.
+            begun = set(self._mine)
         found: list[tuple[datetime, OpenWorkspace, Job]] = []
         for place in places:
             try:
@@ -110,14 +113,15 @@ class Worker:
                 _log.warning("jobs of %s: %s", place, exc)
         # Who came first is first, so that no workspace can keep the others waiting.
         for _, workspace, job in sorted(found, key=itemgetter(0)):
-            self._begin(workspace, job)
+            if job.id not in begun:
+                self._begin(workspace, job)
 
     def _begin(self, workspace: OpenWorkspace, job: Job) -> None:
         with self._lock:
             full = len(self._mine) >= self._most
             if full:
                 self._crowded.set()
-            if self._stop.is_set() or full or job.id in self._mine:
+            if self._stop.is_set() or full:
                 return
             thread = threading.Thread(
                 target=self._do_and_look, args=(workspace, job), name=f"kaizen-job-{job.id}", daemon=True

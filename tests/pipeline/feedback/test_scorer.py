@@ -10,6 +10,7 @@ import pytest
 from pytest_kaizen.errors import RubricError
 from pytest_kaizen.pipeline.feedback.scorer import check_evaluator, scoring_rubric
 from pytest_kaizen.score import score_rubric
+from pytest_kaizen.score.checks import guarded
 
 if TYPE_CHECKING:
     from .conftest import Make
@@ -103,6 +104,22 @@ def test_what_cannot_be_used_is_refused(config: dict[str, Any], why: str) -> Non
         check_evaluator(config)
     assert why in str(caught.value)
     assert str(caught.value).startswith("evaluator_config:")
+
+
+def test_a_regular_expression_of_a_strangers_cannot_take_forever(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any depth of the configuration; that of the project's own file is trusted."""
+    judge = {"type": "judge", "criteria": [{"name": "ends", "check": {"regex": "(a+)+$"}}]}
+    for config in (judge, {"type": "composite", "evaluators": [judge]}):
+        task = make.task(evaluator_config=config)
+        found = []
+        for limit_s, output in ((0.3, "a" * 40 + "!"), (60.0, "aaa")):
+            monkeypatch.setattr(guarded, "LIMIT_S", limit_s)
+            rubric = scoring_rubric(task, make.config())
+            found.append(score_rubric(rubric, input=None, output=output, reference=None, judge=None)[0])
+        assert found[0].error == "the check took longer than 0.3 s and was ended"
+        assert found[1].value == 1.0
 
 
 def test_two_parts_with_one_name(make: Make) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pytest_kaizen.models import Usage
 from pytest_kaizen.pipeline.integrations.source import Connection
 from pytest_kaizen.store import Store, secret_key
-from tests.pipeline.integrations.places import SECRET
+from tests.pipeline.integrations.place import SECRET
 
 
 @pytest.fixture(autouse=True)

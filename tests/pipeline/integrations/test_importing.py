@@ -16,7 +16,8 @@ from pytest_kaizen.pipeline.integrations import importing, settings
 from pytest_kaizen.pipeline.integrations.importing import Import, Importer
 from pytest_kaizen.store import Store
 from tests.pipeline.integrations.conftest import price
-from tests.pipeline.integrations.places import PLACES, SECRET, MlflowPlace, Said, mlflow_trace
+from tests.pipeline.integrations.place import SECRET, Said
+from tests.pipeline.integrations.places import PLACES, MlflowPlace, mlflow_trace
 from tests.pipeline.integrations.test_settings import change
 
 PROJECT = "support"

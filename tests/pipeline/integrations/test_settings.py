@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.errors import UsageError
+from pytest_kaizen.errors import ConfigError, UsageError
 from pytest_kaizen.pipeline.integrations import settings
 from pytest_kaizen.platforms.base.wire import RequestModel
-from pytest_kaizen.store import Store
+from pytest_kaizen.store import Store, secret_key
 from tests.pipeline.integrations.conftest import price
-from tests.pipeline.integrations.places import PLACES, SECRET, MlflowPlace, Said
+from tests.pipeline.integrations.place import SECRET, Said
+from tests.pipeline.integrations.places import PLACES, MlflowPlace
 
 TRACKING = "http://127.0.0.1:5000"
 
@@ -81,6 +82,18 @@ def test_a_secret_goes_to_no_other_server_than_it_was_given_for(store: Store, ur
     if uri is not None:
         change(store, "mlflow", trackingUri=uri, token="for-the-new-one")
         assert secret(store) == "for-the-new-one"
+
+
+def test_a_secret_that_cannot_be_sealed_leaves_the_address_as_it_was(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(store, "mlflow", trackingUri=TRACKING, token=SECRET)
+    monkeypatch.setenv(secret_key.VARIABLE, "malformed")
+    with pytest.raises(ConfigError, match="KAIZEN_SECRET_KEY"):
+        change(store, "mlflow", trackingUri="http://evil.example", token="another-token")
+    assert store.integrations.one("mlflow") == {"tracking_uri": TRACKING}
+    monkeypatch.delenv(secret_key.VARIABLE)
+    assert secret(store) == SECRET
 
 
 def test_the_default_server_counts_as_one(store: Store) -> None:

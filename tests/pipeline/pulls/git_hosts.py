@@ -215,6 +215,8 @@ class FakeBitbucket(FakeHost):
         if (method, path) == ("POST", "/pull-requests"):
             branch, base = (body[end]["id"].removeprefix("refs/heads/") for end in ("fromRef", "toRef"))
             assert body["fromRef"]["repository"] == {"slug": "shop", "project": {"key": "ACME"}}
+            if len(body["description"]) > 32768:
+                return 400, missing("Please enter a description of at most 32768 characters")
             if self.propose(branch, base, body["title"], body["description"]) is None:
                 return 409, missing("Only one pull request may be open for a given source and target branch")
             return 201, self._pull(len(self.pulls), branch)

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.errors import JobError, ProposalError
-from pytest_kaizen.models import Job, Task
+from pytest_kaizen.models import CasePair, Insight, Job, Task
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.pulls.from_task import RESULT, TOKEN_KIND, TOKEN_NAME, TaskPulls
 from pytest_kaizen.store import Store
@@ -91,7 +91,7 @@ def test_branch_commit_and_pull_request(store: Store, host: FakeHost) -> None:
 
 def test_a_variable_in_a_file_on_another_branch(store: Store, host: FakeHost) -> None:
     host.branches["trunk/a b"] = {**host.branches["main"], "app/texts.py": b"# trunk\nGREET = 'Hi'\n"}
-    place = {"prompt_path": None, "prompt_file": "app/texts.py", "prompt_locator": "GREET"}
+    place = {"prompt_file": "app/texts.py", "prompt_locator": "GREET"}
     add_task(store, host.fields, **place, git_base_branch="trunk/a b")
     job = found_one(store)
     [branch] = [TaskPulls(CONFIG, store).after(job, proposal(NEW))[RESULT]["branch"]]
@@ -104,6 +104,18 @@ def test_a_file_that_is_not_there_yet(store: Store, host: FakeHost) -> None:
     job = found_one(store)
     branch = TaskPulls(CONFIG, store).after(job, proposal(NEW))[RESULT]["branch"]
     assert host.branches[branch].keys() - host.branches["main"].keys() == {"new/p ü.json"}
+
+
+def test_evidence_as_long_as_it_may_become(store: Store, host: FakeHost) -> None:
+    """Fences are longer than what is within them, so that backticks make a text three times as long."""
+    add_task(store, host.fields)
+    insights = [Insight(id="i", task="greet", rule="`" * 4000, justification="``")]
+    hostile = proposal(NEW, diff=["`" * 5000], insights=insights)
+    hostile.acceptance.sentence = "`" * 4000
+    hostile.acceptance.cases = [CasePair(case_id="`" * 4000, before=0, after=1)]
+    assert TaskPulls(CONFIG, store).after(found_one(store), hostile)[RESULT]["error"] is None
+    [pull] = host.pulls
+    assert 32_768 <= len(pull["text"]) < 65_536
 
 
 def test_a_job_has_one_pull_request_however_often_it_is_tried(store: Store, host: FakeHost) -> None:

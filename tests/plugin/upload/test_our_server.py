@@ -8,22 +8,25 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from pytest_kaizen import CTClient, KalmiaClient, KateClient, KaybaClient
+from pytest_kaizen.store.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite
 
 
 class Served(NamedTuple):
-    """A server that runs, and the key of its workspace."""
+    """A server that runs, the key of its workspace, and where its store is."""
 
     url: str
     key: str
+    folder: Path
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stdout is not None
         said = process.stdout.readline() + process.stdout.readline()
-        yield Served(re.findall(r"http://\S+", said)[0], re.findall(r"kz_\S+", said)[0])
+        yield Served(re.findall(r"http://\S+", said)[0], re.findall(r"kz_\S+", said)[0], tmp_path)
         process.terminate()
 
 
@@ -58,7 +61,7 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
             ask(f"hello {who}")
             kaizen.score("warm", 0.75)
     """)
-    names = ("kaizen-ct", "kayba", "kalmia", "kate", "otlp")
+    names = ("kaizen", "kaizen-ct", "kayba", "kalmia", "kate", "otlp")
     suite.run(
         *(f"--kaizen-backend={name}" for name in names), "--kaizen-upload-timeout=120", passed=2, code=0
     )
@@ -86,3 +89,18 @@ def test_every_sample_arrives(suite: Suite, served: Served, monkeypatch: pytest.
         return [(run.status, count) for run, count in zip(runs, calls, strict=True)]
 
     assert asyncio.run(runs_of_kate()) == [("completed", 2)]
+
+    # The whole run is there, each trace once, whichever way it came first.
+    with closing(Workspaces.open(served.folder)) as workspaces:
+        store = workspaces.get(workspaces.central.workspaces()[0].id).store
+        (run,) = store.runs()
+        assert run == suite.stored_run
+        theirs = {case.id: case for case in store.cases(run.id)}
+        ours = {case.id: case for case in suite.cases.values()}
+        assert theirs.keys() == ours.keys()
+        for name, case in ours.items():
+            assert [kept.trace.id for kept in theirs[name].samples] == [
+                kept.trace.id for kept in case.samples
+            ]
+            assert theirs[name].samples[0].metrics == case.samples[0].metrics
+            assert (theirs[name].outcome, theirs[name].gates) == (case.outcome, case.gates)

@@ -23,6 +23,8 @@ class Variant(NamedTuple):
 
 #: A socket changes nothing about a home, so one home is asked over it.
 VARIANTS = (Variant("sqlite", False), Variant("postgresql", False), Variant("sqlite", True))
+#: For a test of what neither home nor socket has a part in.
+ONE_VARIANT = pytest.mark.parametrize("variant", VARIANTS[:1], ids=["sqlite in process"], indirect=True)
 
 
 class Way(NamedTuple):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import httpx
 import pytest
 
 from pytest_kaizen import CTClient
+from pytest_kaizen.config import ServerConfig
 from pytest_kaizen.errors import CTAuthError, CTError, CTNotFoundError, CTValidationError
 from pytest_kaizen.models import PromptVersion
 from pytest_kaizen.platforms.base.background import BACKGROUND
 from pytest_kaizen.platforms.kaizen_ct.client import AsyncCTClient
-from tests.server.conftest import Book, Site
+from pytest_kaizen.server.routes import OPERATIONS
+from pytest_kaizen.store.workspaces import Workspaces
+from tests.server.conftest import ELSEWHERE, Book, Site
 from tests.server.routes.conftest import Clients
 
 NOBODY = "11111111-1111-4111-8111-111111111111"
@@ -46,6 +50,9 @@ def ask(
 
 
 @pytest.mark.wire("kaizen-ct: POST /api/v1/tasks", "kaizen-ct: GET /api/v1/tasks")
+@pytest.mark.wire(
+    "kaizen-ct rules: 409 when the name of a task is taken", "kaizen-ct rules: a token is written only"
+)
 def test_create_task_list_tasks(client: CTClient) -> None:
     made = client.create_task(
         "summarize_ticket",
@@ -66,6 +73,7 @@ def test_create_task_list_tasks(client: CTClient) -> None:
 
 
 @pytest.mark.wire("kaizen-ct: GET /api/v1/tasks/{task_id}", "kaizen-ct: DELETE /api/v1/tasks/{task_id}")
+@pytest.mark.wire("kaizen-ct rules: a task is found by its UUID or its name")
 def test_get_and_delete_task_by_id_or_name(client: CTClient) -> None:
     made = client.create_task("t")
     for given in (str(made.id), str(made.id).upper(), made.id.hex, "t"):
@@ -78,6 +86,7 @@ def test_get_and_delete_task_by_id_or_name(client: CTClient) -> None:
 
 
 @pytest.mark.wire("kaizen-ct: POST /api/v1/feedback", "kaizen-ct: GET /api/v1/feedback")
+@pytest.mark.wire("kaizen-ct rules: feedback of a task by its UUID or its name")
 def test_log_feedback_by_task_id(client: CTClient) -> None:
     made = client.create_task("t", feedback_threshold=2)
     for given in (str(made.id), "t"):
@@ -94,6 +103,7 @@ def test_log_feedback_by_task_id(client: CTClient) -> None:
     assert len(ask(client, "GET", "/api/v1/feedback?task_id=t&offset=1").json()) == 1
 
 
+@pytest.mark.wire("kaizen-ct rules: an unknown task_name makes the task")
 def test_feedback_by_task_name_makes_the_task(client: CTClient) -> None:
     body = {
         "task_name": "new",
@@ -111,6 +121,10 @@ def test_feedback_by_task_name_makes_the_task(client: CTClient) -> None:
     assert (prompt.prompt_text, prompt.version_number, prompt.status) == ("Be brief.", 1, "active")
 
 
+@pytest.mark.wire(
+    "kaizen-ct rules: inputs have exactly the fields of the schema",
+    "kaizen-ct rules: a score is in [0, 1] or null",
+)
 def test_feedback_that_does_not_fit_the_schema(client: CTClient) -> None:
     client.create_task("t", schema_json={"a": "text", "b": "text"})
     with pytest.raises(CTValidationError, match=r"missing: b; unknown: c"):
@@ -134,6 +148,11 @@ def test_feedback_is_kept_without_secrets(client: CTClient, book: Book) -> None:
     "kaizen-ct: GET /api/v1/prompts/{task_id}/versions",
     "kaizen-ct: POST /api/v1/prompts/{task_id}/activate",
 )
+@pytest.mark.wire(
+    "kaizen-ct rules: 404 while no prompt is active",
+    "kaizen-ct rules: the version before the active one is archived",
+    "kaizen-ct rules: a version is activated by the body or the query",
+)
 def test_get_prompt_and_activate_prompt(client: CTClient, book: Book) -> None:
     client.create_task("t")
     with pytest.raises(CTNotFoundError, match="no version of the prompt of 't' is active"):
@@ -155,6 +174,10 @@ def test_get_prompt_and_activate_prompt(client: CTClient, book: Book) -> None:
     assert [item["status"] for item in listed] == ["active", "archived"]
     assert client.activate_prompt("t", listed[1]["id"]).status == "active"
     assert client.list_tasks()[0].active_prompt_score == 0.1
+    by_query = ask(client, "POST", f"/api/v1/prompts/t/activate?version_id={listed[0]['id']}")
+    assert (by_query.status_code, by_query.json()["version_number"]) == (200, 2)
+    assert ask(client, "POST", "/api/v1/prompts/t/activate").status_code == 422
+    assert client.activate_prompt("t", listed[1]["id"]).status == "active"
     with pytest.raises(CTError, match="version 1 of 't' is active already"):
         client.activate_prompt("t", listed[1]["id"])
     with pytest.raises(CTNotFoundError, match="has no version"):
@@ -200,6 +223,7 @@ def test_log_trace_and_score(client: CTClient) -> None:
     "kaizen-ct: POST /api/v1/keys",
     "kaizen-ct: DELETE /api/v1/keys/{key_id}",
 )
+@pytest.mark.wire("kaizen-ct rules: the text of a key is shown once")
 def test_keys(client: CTClient, connect: Connect) -> None:
     admin = connect("rules")
     assert ask(admin, "GET", "/api/v1/keys/status").json() == {"has_keys": True, "count": 6}
@@ -222,6 +246,26 @@ def test_keys(client: CTClient, connect: Connect) -> None:
 def test_bootstrap_makes_the_first_key_only(connect: Connect) -> None:
     refused = ask(connect("all"), "POST", "/api/v1/keys/bootstrap", json={"label": "x"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN")
+
+
+@pytest.mark.wire("kaizen-ct rules: the first key is made on this machine, and no second")
+@pytest.mark.asyncio
+async def test_the_first_key_of_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspaces = Workspaces.open(tmp_path / "fresh")
+    try:
+        fresh = Site(Book(workspaces, monkeypatch), ServerConfig(), OPERATIONS)
+        path = "/api/v1/keys/bootstrap"
+        async with fresh.client(at=ELSEWHERE) as http:
+            assert (await http.post(path, json={"label": "x"})).status_code == 401
+            assert (await http.get("/api/v1/keys/status")).json() == {"has_keys": False, "count": 0}
+        async with fresh.client() as http:
+            made = await http.post(path, json={"label": "x"})
+            assert (made.status_code, made.json()["label"]) == (201, "x")
+            assert (await http.post(path, json={"label": "y"})).status_code == 403
+        async with fresh.client(made.json()["key"]) as http:
+            assert (await http.get("/api/v1/keys")).json()[0]["id"] == made.json()["id"]
+    finally:
+        workspaces.close()
 
 
 def test_another_workspace_has_none_of_it(client: CTClient, connect: Connect) -> None:

@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
 import pytest
 
 from pytest_kaizen import CTClient
-from pytest_kaizen.errors import CTError, CTNotFoundError
+from pytest_kaizen.errors import CTError, CTNotFoundError, StoreError
 from pytest_kaizen.models import Acceptance, Decision, FeedbackEntry, PromptVersion, Proposal, Spend, Task
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.kaizen_ct.wire import Job
@@ -102,6 +102,11 @@ async def ask(site: Site, path: str, key: str = "both") -> httpx.Response:
 
 
 @pytest.mark.wire("kaizen-ct: POST /api/v1/optimize/{task_id}", "kaizen-ct: GET /api/v1/jobs/{job_id}")
+@pytest.mark.wire(
+    "kaizen-ct rules: 409 while a job is active",
+    "kaizen-ct rules: a job ends with a draft and its evaluation score",
+    "kaizen-ct rules: SUCCESS with pr_url null without git fields",
+)
 def test_optimize_get_job_and_activate_what_it_found(
     client: CTClient, site: Site, book: Book, model: ScriptedLLM
 ) -> None:
@@ -160,6 +165,7 @@ async def test_list_jobs(site: Site, book: Book, transport: httpx.AsyncBaseTrans
     assert (await ask(site, f"/api/v1/jobs/{insights.id}")).status_code == 404
 
 
+@pytest.mark.wire("kaizen-ct rules: 400 with no feedback")
 def test_what_cannot_be_optimised(client: CTClient, book: Book) -> None:
     """POST /optimize: 404 without a task, 400 with no feedback or no prompt; nothing is stored."""
     assert status_of(client, NOBODY) == 404
@@ -178,6 +184,7 @@ def test_what_cannot_be_optimised(client: CTClient, book: Book) -> None:
         client.get_job(NOBODY)
 
 
+@pytest.mark.wire("kaizen-ct rules: a budget that the estimate exceeds is a warning")
 def test_a_budget_that_the_estimate_exceeds_is_a_warning(client: CTClient, book: Book) -> None:
     make_task(client, book, 50, cost_budget=0.001)
     give_prompt(client, book)
@@ -187,6 +194,7 @@ def test_a_budget_that_the_estimate_exceeds_is_a_warning(client: CTClient, book:
     assert started.job.status == "PENDING"
 
 
+@pytest.mark.wire("kaizen-ct rules: a job that fails says why")
 def test_without_a_key_for_the_model_the_job_fails_with_that_reason(
     client: CTClient, site: Site, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +210,7 @@ def test_without_a_key_for_the_model_the_job_fails_with_that_reason(
     assert failed.prompt_version_id is None
 
 
+@pytest.mark.wire("kaizen-ct rules: the threshold starts one optimisation")
 def test_enough_feedback_starts_one_optimisation(
     client: CTClient, site: Site, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +232,25 @@ def test_enough_feedback_starts_one_optimisation(
     assert job.status == "failed"
 
 
+@pytest.mark.wire("kaizen-ct rules: a failure to start an optimisation never fails the feedback")
+def test_what_fails_in_starting_a_search_never_fails_the_feedback(
+    client: CTClient, book: Book, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_task(client, book, 59)
+    give_prompt(client, book)
+
+    def fails(*_given: object) -> NoReturn:
+        raise StoreError("no room for a job")
+
+    monkeypatch.setattr("pytest_kaizen.server.routes.kaizen_ct.threshold.due_job", fails)
+    assert client.log_feedback("triage", {"ticket": "x"}).inputs == {"ticket": "x"}
+    assert "no search for a better prompt of 'triage': no room for a job" in caplog.text
+    monkeypatch.undo()
+    client.log_feedback("triage", {"ticket": "y"})
+    assert [job.triggered_by for job in book.store("ours").jobs.newest()] == ["threshold"]
+
+
+@pytest.mark.wire("kaizen-ct rules: scored traces are feedback where feedback_source says so")
 def test_scores_of_traces_count_where_they_are_the_feedback(client: CTClient, book: Book) -> None:
     task = client.create_task("triage", feedback_threshold=2, feedback_source="traces")
     give_prompt(client, book)
@@ -234,6 +262,7 @@ def test_scores_of_traces_count_where_they_are_the_feedback(client: CTClient, bo
 
 
 @pytest.mark.wire("shared: one job, in the words of each platform")
+@pytest.mark.wire("kaizen-ct rules: the status of a running job by its step")
 def test_a_job_says_what_it_does(client: CTClient, book: Book) -> None:
     """The statuses of the table by step, and a job that was stopped."""
     make_task(client, book, 0)

@@ -59,6 +59,7 @@ def search(client: CTClient, site: Site, book: Book, **fields: str) -> wire.Job:
 @BOTH_HOMES
 @pytest.mark.asyncio
 @pytest.mark.wire("kaizen-ct: POST /api/v1/jobs/{job_id}/retry-pr")
+@pytest.mark.wire("kaizen-ct rules: PR_FAILED with the reason, and retry-pr after that only")
 async def test_a_pull_request_that_fails_is_tried_again(
     client: CTClient, site: Site, book: Book, model: ScriptedLLM, git_host: FakeHost
 ) -> None:
@@ -88,7 +89,11 @@ async def test_a_pull_request_that_fails_is_tried_again(
 
 
 @pytest.mark.asyncio
-@pytest.mark.wire("kaizen-ct: a job, end to end")
+@pytest.mark.wire(
+    "kaizen-ct rules: a job, end to end",
+    "kaizen-ct rules: the older names of the git fields",
+    "kaizen-ct rules: a token is stored encrypted",
+)
 async def test_a_pull_request_by_the_older_names_of_the_fields(
     client: CTClient,
     site: Site,
@@ -121,6 +126,7 @@ async def test_a_pull_request_by_the_older_names_of_the_fields(
 @BOTH_HOMES
 @pytest.mark.asyncio
 @pytest.mark.wire("kaizen-ct: POST /api/v1/jobs/{job_id}/create-pr")
+@pytest.mark.wire("kaizen-ct rules: create-pr in the mode pr_preview")
 async def test_a_previewed_pull_request_is_opened_when_asked_for(
     client: CTClient, site: Site, book: Book, git_host: FakeHost
 ) -> None:

@@ -23,7 +23,7 @@ from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.kate.wire import Run
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.server.conftest import Book, MakeSite, Site
-from tests.server.routes.conftest import Way
+from tests.server.routes.conftest import ONE_VARIANT, Way
 
 #: Nothing here takes so long; it only ends a test that would hang.
 PATIENCE_S = 120
@@ -145,6 +145,7 @@ async def test_post_complete_evaluates(client: KateClient, book: Book, model: Sc
 
 
 @pytest.mark.asyncio
+@ONE_VARIANT
 async def test_post_complete_within_the_cooldown(client: KateClient, book: Book, model: ScriptedLLM) -> None:
     model.reply(grading(4))
     first, second = await a_run(client, "rarely"), await a_run(client, "rarely", "Other")
@@ -172,6 +173,7 @@ async def test_get_summary_after_evaluations(client: KateClient, book: Book, mod
 
 @pytest.mark.parametrize("reply", ["None of your business.", '{"kind": {"reason": "r", "score": 50}}'])
 @pytest.mark.asyncio
+@ONE_VARIANT
 async def test_a_judge_that_cannot_be_understood_gives_no_score(
     client: KateClient, book: Book, model: ScriptedLLM, reply: str
 ) -> None:
@@ -184,6 +186,7 @@ async def test_a_judge_that_cannot_be_understood_gives_no_score(
 
 
 @pytest.mark.asyncio
+@ONE_VARIANT
 async def test_an_evaluation_without_a_key_fails_with_that_reason(
     client: KateClient, book: Book, model: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +239,7 @@ async def test_post_enqueue_runs_a_command(client: KateClient, book: Book, model
 
 
 @pytest.mark.asyncio
+@ONE_VARIANT
 async def test_post_enqueue_runs_a_function(client: KateClient, book: Book) -> None:
     queued = await client.runs.enqueue("function", "test", user_input="Grüße")
     assert (await ended(client, "function", queued.run_id)).status == "completed"
@@ -254,6 +258,7 @@ async def test_post_enqueue_runs_a_function(client: KateClient, book: Book) -> N
     ],
 )
 @pytest.mark.asyncio
+@ONE_VARIANT
 async def test_an_agent_that_fails(client: KateClient, book: Book, agent: str, reason: str) -> None:
     queued = await client.runs.enqueue(agent, user_input="luck")
     run = await ended(client, agent, queued.run_id)
@@ -269,6 +274,7 @@ async def test_an_agent_that_fails(client: KateClient, book: Book, agent: str, r
 
 
 @pytest.mark.asyncio
+@ONE_VARIANT
 async def test_post_enqueue_of_what_cannot_be_run(client: KateClient, way: Way, book: Book) -> None:
     await client.runs.create("judged")
     for agent, status in (("judged", 409), ("nobody", 404)):
@@ -283,6 +289,7 @@ async def test_post_enqueue_of_what_cannot_be_run(client: KateClient, way: Way, 
 
 
 @pytest.mark.asyncio
+@ONE_VARIANT
 async def test_a_run_whose_job_is_stopped_before_it_begins_has_failed(
     client: KateClient, book: Book, site: Site
 ) -> None:

@@ -224,7 +224,7 @@ def test_a_key_that_cannot_be_kept_encrypted_is_refused(
     monkeypatch.delenv(secret_key.VARIABLE)
     upload(client, "one.md")
     message, status = refusal(lambda: client.generate_insights(anthropic_key=OWN_KEY))
-    assert status == 409
+    assert status == 503
     assert message.startswith("set KAIZEN_SECRET_KEY")
     assert book.store("ours").jobs.newest() == []
 

@@ -15,7 +15,7 @@ from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.server.routes import observing
 from tests.server.conftest import Book, MakeSite, Site
-from tests.server.routes.conftest import Clients
+from tests.server.routes.conftest import ONE_VARIANT, Clients
 
 Connect = Callable[[str], KalmiaClient]
 
@@ -85,6 +85,7 @@ def test_post_analysis(client: KalmiaClient, book: Book, model: ScriptedLLM) -> 
     assert client.analyze_experiment(made.id).insights[0].trace_ids == ["three"]
 
 
+@ONE_VARIANT
 def test_post_analysis_without_traces_or_experiment(client: KalmiaClient, connect: Connect) -> None:
     made = client.create_experiment("e", ["c"])
     status, text = refusal(lambda: client.analyze_experiment(made.id))
@@ -118,6 +119,7 @@ def test_post_detect(client: KalmiaClient, book: Book, model: ScriptedLLM) -> No
     assert {job.kind for job in book.store("ours").jobs.newest()} == {"detection"}
 
 
+@ONE_VARIANT
 def test_post_detect_of_what_is_not_there(
     client: KalmiaClient, connect: Connect, make_site: MakeSite, book: Book
 ) -> None:
@@ -151,6 +153,7 @@ def both(client: KalmiaClient) -> list[Callable[[], object]]:
     return [lambda: client.analyze_experiment(made.id), lambda: client.detect_behaviors(["one"])]
 
 
+@ONE_VARIANT
 def test_without_a_key_the_job_fails_with_that_reason(
     client: KalmiaClient, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +180,7 @@ def test_without_a_key_the_job_fails_with_that_reason(
         '{"findings": [{"title": "t", "detail": "d", "traces": [7]}], "b1": {"reason": "r", "score": 700}}',
     ],
 )
+@ONE_VARIANT
 def test_what_a_model_answers_wrongly_is_an_error_and_no_result(
     client: KalmiaClient, model: ScriptedLLM, reply: str
 ) -> None:
@@ -187,6 +191,7 @@ def test_what_a_model_answers_wrongly_is_an_error_and_no_result(
     assert client.list_annotations() == []
 
 
+@ONE_VARIANT
 def test_a_job_that_takes_long_is_waited_for_again(
     client: KalmiaClient, model: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,25 @@
-"""A browser without scripts, signed in with the keys that the server's tests know."""
+"""Browsers: one without scripts, in this process, and a real one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from tests.server.conftest import Site
 
+_CHROMIUM = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(_CHROMIUM is None, reason="no chromium on PATH")
+#: A loaded machine may take long.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 _VOID = {"meta", "link", "input", "br", "rect"}
 
 
@@ -82,9 +92,27 @@ class Browser:
         return await self.client.post(path, data={"csrf": token, **fields})
 
 
-SignedIn = Callable[[str], object]
-
-
 @pytest.fixture
 def browser(site: Site) -> Browser:
     return Browser(site)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    # Not for the session: while it is there, no test of a module may have an event loop of its own.
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+
+
+def note(shown: list[str], said: ConsoleMessage) -> None:
+    # Advice is no error.
+    if said.type not in ("verbose", "debug"):
+        shown.append(f"{said.type}: {said.text}")
+
+
+def keep(page: Page, tmp_path: Path, name: str) -> None:
+    """Keep a picture of a page: where KAIZEN_SCREENSHOTS says, else with the test's files."""
+    folder = Path(os.environ.get("KAIZEN_SCREENSHOTS") or tmp_path)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)

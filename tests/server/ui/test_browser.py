@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from pytest_kaizen.models import (
     Case,
@@ -34,23 +32,12 @@ from pytest_kaizen.store import Store
 from tests.hostile import AT
 from tests.server.conftest import Live, Site
 
+from .conftest import PATIENCE_MS, keep, needs_chromium, note
 from .test_hostile import hostile_proposal, store_hostile
 from .test_observing import add_experiments
 from .test_work import add_insights, add_prompts, status_of
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
-#: A loaded machine may take long.
-_PATIENCE_MS = 60_000
-expect.set_options(timeout=_PATIENCE_MS)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -62,7 +49,7 @@ def live(site: Site) -> Iterator[str]:
 @pytest.fixture
 def context(chromium: Browser, live: str) -> Iterator[BrowserContext]:
     made = chromium.new_context(base_url=live, viewport={"width": 1200, "height": 900})
-    made.set_default_timeout(_PATIENCE_MS)
+    made.set_default_timeout(PATIENCE_MS)
     yield made
     made.close()
 
@@ -84,23 +71,11 @@ def store(site: Site) -> Store:
     return site.book.store("ours")
 
 
-def note(shown: list[str], said: ConsoleMessage) -> None:
-    # Advice is no error.
-    if said.type not in ("verbose", "debug"):
-        shown.append(f"{said.type}: {said.text}")
-
-
 def sign_in(page: Page, site: Site) -> None:
     page.goto("/ui")
     page.get_by_label("API key").fill(site.book.keys["all"])
     page.keyboard.press("Enter")
     page.wait_for_url("**/ui/runs")
-
-
-def keep(page: Page, tmp_path: Path, name: str) -> None:
-    """Keep a picture of a page: where KAIZEN_SCREENSHOTS says, else with the test's files."""
-    folder = Path(os.environ.get("KAIZEN_SCREENSHOTS") or tmp_path)
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def add_runs(store: Store) -> None:
@@ -169,6 +144,7 @@ def sample_of(case: Case, score: float) -> Sample:
     return Sample(trace=trace, passed=True, metrics={"score": score, "brief": score, "latency_ms": 900.0})
 
 
+_AXE = Axe()
 #: Every kind of page that has something on it.
 PAGES = (
     "runs",
@@ -203,7 +179,7 @@ def problems(page: Page, path: str, *rules: str) -> list[str]:
     options = {"runOnly": list(rules)} if rules else {}
     return [
         f"{path}: {one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
-        for one in Axe().run(page, options=options).response["violations"]
+        for one in _AXE.run(page, options=options).response["violations"]
     ]
 
 
@@ -289,7 +265,7 @@ def test_it_works_without_scripts(chromium: Browser, live: str, site: Site, stor
     add_insights(store, "a", "b")
     add_runs(store)
     context = chromium.new_context(base_url=live, java_script_enabled=False)
-    context.set_default_timeout(_PATIENCE_MS)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     sign_in(page, site)
     page.get_by_role("link", name="2026-2").click()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from pytest_kaizen.models import Behavior, Experiment, Score, ScoreSource, Span, Trace
+from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.integrations import settings
 from pytest_kaizen.store import Store
 from tests.hostile import AT
@@ -53,6 +55,16 @@ async def test_an_experiment(browser: Browser, store: Store) -> None:
     assert "Analyse" not in page.text
 
 
+async def test_the_trend_of_experiments(browser: Browser, store: Store) -> None:
+    await browser.sign_in("reads")
+    page = await browser.page("/ui/experiments")
+    (drawn,) = json.loads(next(text for text in page.texts if text.startswith("[{")))
+    assert [(one["id"], one["figures"]["brief"]["figure"]) for one in drawn["history"]] == [
+        ("run e", pytest.approx(0.6)),
+        ("run f", pytest.approx(0.9)),
+    ]
+
+
 async def test_experiments_side_by_side(browser: Browser, store: Store) -> None:
     await browser.sign_in("reads")
     boxes = [box for box in (await browser.page("/ui/experiments")).all("input") if box["name"] == "id"]
@@ -75,6 +87,35 @@ async def test_a_model_is_asked_about_an_experiment(browser: Browser, store: Sto
     assert (await browser.send("/ui/experiments/none/analysis", token)).status_code == 404
 
 
+ENDS: list[tuple[str, dict[str, Any], str, str]] = [
+    (
+        "analysis",
+        {"insights": [{"title": "Late", "detail": "All are.", "traceIds": ["e0"]}]},
+        "Late All are. e0",
+        "/ui/traces/e0",
+    ),
+    (
+        "detection",
+        {"annotations": [{"trace_id": "e1", "label": "vague"}]},
+        "e1 shows vague",
+        "/ui/traces/e1",
+    ),
+    ("insights", {"summary": "2 new insights"}, "2 new insights Insights that wait", "/ui/insights"),
+    ("optimize", {"version": 3}, "Version 3 of sum", "/ui/prompts/sum/3"),
+]
+
+
+async def test_what_came_of_a_job(browser: Browser, store: Store) -> None:
+    await browser.sign_in("reads")
+    for kind, result, text, link in ENDS:
+        job = jobs.start(store, kind, "sum", {})
+        job.result = result
+        jobs.finish(store, job)
+        page = await browser.page(f"/ui/jobs/{job.id}")
+        assert text in page.text
+        assert link in page.links
+
+
 async def test_a_trace_is_annotated(browser: Browser, store: Store) -> None:
     await browser.sign_in("both")
     page = await browser.page("/ui/traces/e0")
@@ -92,27 +133,25 @@ async def test_a_trace_is_annotated(browser: Browser, store: Store) -> None:
     await browser.page("/ui/behaviors/none", 404)
 
 
-@pytest.mark.parametrize(
-    ("path", "fields", "status", "told"),
-    [
-        ("traces/none/annotations", {"label": "x"}, 404, "there is no trace 'none'"),
-        ("traces/e0/annotations", {}, 422, "form.label: Field required"),
-        ("traces/e0/annotations", {"label": "x", "confidence": "2"}, 422, "form.confidence: Input should be"),
-        ("behaviors", {"label": "vague", "description": "x"}, 409, "there is a behaviour 'vague' already"),
-        ("behaviors/detect", {"count": "0"}, 422, "form.count: Input should be"),
-        ("integrations/none", {"address": "x"}, 404, "there is no integration 'none'"),
-        ("integrations/mlflow", {"address": "ftp://x"}, 422, "mlflow: trackingUri must be an address"),
-        ("integrations/mlflow/import", {}, 422, "mlflow: say which project, or set experimentName"),
-    ],
-)
-async def test_what_cannot_be_done_says_why(
-    browser: Browser, store: Store, path: str, fields: dict[str, Any], status: int, told: str
-) -> None:
+UNDOABLE: list[tuple[str, dict[str, str], int, str]] = [
+    ("traces/none/annotations", {"label": "x"}, 404, "there is no trace 'none'"),
+    ("traces/e0/annotations", {}, 422, "form.label: Field required"),
+    ("traces/e0/annotations", {"label": "x", "confidence": "2"}, 422, "form.confidence: Input should be"),
+    ("behaviors", {"label": "vague", "description": "x"}, 409, "there is a behaviour 'vague' already"),
+    ("behaviors/detect", {"count": "0"}, 422, "form.count: Input should be"),
+    ("integrations/none", {"address": "x"}, 404, "there is no integration 'none'"),
+    ("integrations/mlflow", {"address": "ftp://x"}, 422, "mlflow: trackingUri must be an address"),
+    ("integrations/mlflow/import", {}, 422, "mlflow: say which project, or set experimentName"),
+]
+
+
+async def test_what_cannot_be_done_says_why(browser: Browser, store: Store) -> None:
     await browser.sign_in("both")
     token = (await browser.page("/ui/behaviors")).token
-    answer = await browser.send(f"/ui/{path}", token, **fields)
-    assert answer.status_code == status
-    assert told in Html(answer.text).text
+    for path, fields, status, told in UNDOABLE:
+        answer = await browser.send(f"/ui/{path}", token, **fields)
+        assert answer.status_code == status, (path, fields)
+        assert told in Html(answer.text).text
 
 
 async def test_a_behaviour_is_defined_and_looked_for(browser: Browser, store: Store) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from datetime import UTC, datetime
 
 import pytest
+import uvicorn
 
 from pytest_kaizen.models import Insight, InsightStatus, JobStatus, PromptVersion, Spend
 from pytest_kaizen.pipeline import jobs
+from pytest_kaizen.server.run import _Server
 from pytest_kaizen.server.ui import jobs as ui_jobs
 from pytest_kaizen.store import Store
 from tests.server.conftest import Site
@@ -115,19 +118,21 @@ async def test_insights_are_decided_one_after_the_other(browser: Browser, store:
     assert "pending (1) accepted (1) rejected (1)" in page.text
 
 
-@pytest.mark.parametrize(
-    ("insight_id", "fields", "status"),
-    [("none", {"decision": "accept"}, 404), ("a", {"decision": "burn"}, 422), ("a", {}, 422)],
-)
-async def test_a_decision_that_is_none(
-    browser: Browser, store: Store, insight_id: str, fields: dict[str, str], status: int
-) -> None:
+NO_DECISIONS: list[tuple[str, dict[str, str], int]] = [
+    ("none", {"decision": "accept"}, 404),
+    ("a", {"decision": "burn"}, 422),
+    ("a", {}, 422),
+]
+
+
+async def test_a_decision_that_is_none(browser: Browser, store: Store) -> None:
     add_insights(store, "abc")
     await browser.sign_in("both")
     token = (await browser.page("/ui/insights")).token
-    # Also the beginning of an id is not taken for it.
-    assert (await browser.send(f"/ui/insights/{insight_id}", token, **fields)).status_code == status
-    assert status_of(store) == {"abc": "pending"}
+    for insight_id, fields, status in NO_DECISIONS:
+        # Also the beginning of an id is not taken for it.
+        assert (await browser.send(f"/ui/insights/{insight_id}", token, **fields)).status_code == status
+        assert status_of(store) == {"abc": "pending"}
 
 
 async def test_accepted_insights_become_a_prompt(browser: Browser, store: Store) -> None:
@@ -196,6 +201,15 @@ async def test_events_end_with_the_session(browser: Browser, monkeypatch: pytest
     assert (await asked).status_code == 200
 
 
+async def test_the_server_says_that_it_was_told_to_stop(browser: Browser) -> None:
+    stopping = browser.site.state.stopping
+    server = _Server(uvicorn.Config(browser.site.app), stopping)
+    assert not stopping.is_set()
+    server.handle_exit(signal.SIGTERM, None)
+    assert stopping.is_set()
+    assert server.should_exit
+
+
 async def test_a_key_is_made_shown_once_and_revoked(browser: Browser) -> None:
     await browser.sign_in("rules")
     page = await browser.page("/ui/keys")
@@ -218,21 +232,21 @@ async def test_a_key_is_made_shown_once_and_revoked(browser: Browser) -> None:
     assert (await other.get("/ui/runs")).status_code == 303
 
 
-@pytest.mark.parametrize(
-    ("fields", "told"),
-    [
-        ({"label": "x"}, "form.scopes: a key needs one at least"),
-        ({"scopes": "read"}, "form.label: Field required"),
-        ({"label": "x", "scopes": "all"}, "form.scopes.0: Input should be 'read', 'write' or 'admin'"),
-        ({"label": "x", "scopes": "read", "days": "nan"}, "form.days: Input should be"),
-        ({"label": "x", "scopes": "read", "days": "0"}, "form.days: Input should be greater than 0"),
-    ],
-)
-async def test_a_key_that_cannot_be(browser: Browser, fields: dict[str, str], told: str) -> None:
+NO_KEYS: list[tuple[dict[str, str], str]] = [
+    ({"label": "x"}, "form.scopes: a key needs one at least"),
+    ({"scopes": "read"}, "form.label: Field required"),
+    ({"label": "x", "scopes": "all"}, "form.scopes.0: Input should be 'read', 'write' or 'admin'"),
+    ({"label": "x", "scopes": "read", "days": "nan"}, "form.days: Input should be"),
+    ({"label": "x", "scopes": "read", "days": "0"}, "form.days: Input should be greater than 0"),
+]
+
+
+async def test_a_key_that_cannot_be(browser: Browser) -> None:
     await browser.sign_in("rules")
-    answer = await browser.send("/ui/keys", (await browser.page("/ui/keys")).token, **fields)
-    assert answer.status_code == 422
-    assert told in Html(answer.text).text
+    for fields, told in NO_KEYS:
+        answer = await browser.send("/ui/keys", (await browser.page("/ui/keys")).token, **fields)
+        assert answer.status_code == 422, fields
+        assert told in Html(answer.text).text
 
 
 async def test_a_key_of_another_workspace_is_not_there(browser: Browser) -> None:

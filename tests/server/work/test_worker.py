@@ -140,6 +140,40 @@ def test_no_more_at_once_than_allowed(book: Book, ours: OpenWorkspace) -> None:
     assert most == 2
 
 
+def test_a_job_that_ends_while_the_worker_looks_is_not_begun_again(
+    book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go, done = threading.Event(), threading.Event(), []
+    read = jobs.waiting
+
+    def note(work: Assignment) -> None:
+        done.append(work.job.task)
+        began.set()
+        assert go.wait(PATIENCE_S)
+        complete(work)
+
+    def waiting(store: Store) -> list[Job]:
+        """What was read a while ago."""
+        found = read(store)
+        if found and began.is_set() and not go.is_set():
+            go.set()
+            until(ours.store, first, JobStatus.COMPLETED)
+            while worker._mine:
+                time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(jobs, "waiting", waiting)
+    first = jobs.create(ours.store, "odd", "first", {})
+    with make_worker(book, note) as worker:
+        assert began.wait(PATIENCE_S)
+        worker.begin(ours.id)
+        until(ours.store, first, JobStatus.COMPLETED)
+        second = jobs.create(ours.store, "odd", "second", {})
+        worker.begin(ours.id)
+        until(ours.store, second, JobStatus.COMPLETED)
+    assert done == ["first", "second"]
+
+
 def test_who_came_first_is_first_in_all_workspaces(book: Book, ours: OpenWorkspace) -> None:
     done: list[str] = []
 
@@ -185,10 +219,11 @@ def test_a_failure_that_may_pass_puts_a_job_off(book: Book, ours: OpenWorkspace)
     known = ours.store.jobs.one(job.id)
     assert (known.status, known.error, failures) == (JobStatus.FAILED, "overloaded", [])
 
-    failures.append(LLMError("no key"))
-    other = jobs.create(ours.store, "odd", "b", {})
-    worker.work_off(ours)
-    assert ours.store.jobs.one(other.id).status is JobStatus.FAILED
+    for failure, retries in ((LLMError("no key"), jobs.RETRIES), (LLMError("busy", transient=True), 0)):
+        failures.append(failure)
+        other = jobs.create(ours.store, "odd", "b", {}, retries=retries)
+        worker.work_off(ours)
+        assert ours.store.jobs.one(other.id).status is JobStatus.FAILED
 
 
 def test_a_server_that_stops_hands_its_jobs_back(book: Book, ours: OpenWorkspace) -> None:

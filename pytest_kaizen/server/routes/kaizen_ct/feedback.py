@@ -79,6 +79,6 @@ def _task(body: FeedbackCreate, now: datetime, store: Store) -> models.Task:
 
 
 OPERATIONS = (
-    Operation("POST", "/api/v1/feedback", Access.WRITE, log, status=201, errors=(404, 409)),
+    Operation("POST", "/api/v1/feedback", Access.WRITE, log, status=201, errors=(404, 503)),
     Operation("GET", "/api/v1/feedback", Access.READ, list_feedback, errors=(404,)),
 )

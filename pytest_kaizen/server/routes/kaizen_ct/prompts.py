@@ -6,12 +6,19 @@ from functools import partial
 
 from starlette.types import ASGIApp
 
-from ....platforms.kaizen_ct.wire import ActivateRequest, Prompt, PromptList
+from ....platforms.base.wire import RequestModel
+from ....platforms.kaizen_ct.wire import Prompt, PromptList
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from .ids import as_uuid, task_of
 from .versions import active_of, id_of, shown
+
+
+class Activation(RequestModel):
+    """What names the version: the body or, as their server has it, the query."""
+
+    version_id: str | None = None
 
 
 def active(call: Call, task_id: str) -> Prompt:
@@ -31,9 +38,12 @@ def versions(call: Call, task_id: str) -> PromptList:
     return PromptList([shown(store, task, found) for found in reversed(store.prompts(task.name))])
 
 
-async def activate(call: Call, body: ActivateRequest, task_id: str) -> Prompt | ASGIApp:
-    """Make a version the active one; the one before it becomes archived."""
-    return await call.once(partial(_activate, task_id, body.version_id))
+async def activate(call: Call, body: Activation, query: Activation, task_id: str) -> Prompt | ASGIApp:
+    """Make a version, named in the body or the query, the active one; the one before becomes archived."""
+    version_id = body.version_id or query.version_id
+    if version_id is None:
+        raise Refusal(422, "body.version_id: Field required", code="INVALID")
+    return await call.once(partial(_activate, task_id, version_id))
 
 
 def _activate(task_id: str, version_id: str, store: Store) -> Prompt:

@@ -125,7 +125,7 @@ def _add(task: models.Task, token: str | None, store: Store) -> Task:
 
 
 OPERATIONS = (
-    Operation("POST", "/api/v1/tasks", Access.WRITE, create, status=201, errors=(409,)),
+    Operation("POST", "/api/v1/tasks", Access.WRITE, create, status=201, errors=(409, 503)),
     Operation("GET", "/api/v1/tasks", Access.READ, list_tasks),
     Operation("GET", "/api/v1/tasks/{task_id}", Access.READ, get, errors=(404,)),
     Operation("DELETE", "/api/v1/tasks/{task_id}", Access.WRITE, delete, status=204, errors=(404,)),

@@ -91,7 +91,8 @@ def _enqueue(run: AgentRun, given: str, declared: bool, store: Store) -> Enqueue
         raise Refusal(409, f"the operator of this server has not declared how to run agent {agent.id!r}")
     _add(run, store)
     settings = {"agent": run.agent_id, "run": run.id, "input": given}
-    job = jobs.create(store, RUN_KIND, run.id, settings, "api")
+    # A program may have done something before it failed: it is begun once.
+    job = jobs.create(store, RUN_KIND, run.id, settings, "api", retries=0)
     return Enqueued(run_id=run.id, job_id=str(made_id("job", job.id)), status="queued")
 
 

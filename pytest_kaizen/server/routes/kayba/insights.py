@@ -98,7 +98,7 @@ def _triage(call: Call, insight_id: str, body: Triage, store: Store) -> Insight:
 
 
 OPERATIONS = (
-    Operation("POST", "/api/insights/generate", Access.WRITE, generate, errors=(404, 409)),
+    Operation("POST", "/api/insights/generate", Access.WRITE, generate, errors=(404, 409, 503)),
     Operation("GET", "/api/insights", Access.READ, list_insights),
     Operation("PATCH", "/api/insights/{insight_id}", Access.WRITE, triage, errors=(404,)),
 )

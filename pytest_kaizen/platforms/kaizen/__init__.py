@@ -1,0 +1,1 @@
+"""What only a server of ours takes: whole runs, as the store on a machine has them."""
