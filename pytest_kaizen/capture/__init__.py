@@ -1,12 +1,46 @@
-"""LLM calls become spans: hooks in the HTTP clients, a parser per API, stream assembly, redaction."""
+"""LLM calls become spans: hooks in the HTTP clients, a parser per API, stream assembly, redaction.
+
+The names are resolved when they are first used (PEP 562): a command that captures nothing needs the
+redactor alone.
+"""
 
 from __future__ import annotations
 
-from .hooks import Capture
-from .observed import ObservedCall, arguments_of, plain, texts_of
-from .recorder import Recorder, SpanHandle, current_place, current_recorder, recording, spans_are
-from .redact import Redactor, named_secrets
-from .watch import Watch, watching
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .hooks import Capture
+    from .observed import ObservedCall, arguments_of, plain, texts_of
+    from .recorder import Recorder, SpanHandle, current_place, current_recorder, recording, spans_are
+    from .redact import Redactor, named_secrets
+    from .watch import Watch, watching
+else:
+
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+        return found
+
+
+_HOME = {
+    "Capture": "hooks",
+    "ObservedCall": "observed",
+    "Recorder": "recorder",
+    "Redactor": "redact",
+    "SpanHandle": "recorder",
+    "Watch": "watch",
+    "arguments_of": "observed",
+    "current_place": "recorder",
+    "current_recorder": "recorder",
+    "named_secrets": "redact",
+    "plain": "observed",
+    "recording": "recorder",
+    "spans_are": "recorder",
+    "texts_of": "observed",
+    "watching": "watch",
+}
 
 __all__ = [
     "Capture",

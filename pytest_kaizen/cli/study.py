@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_kaizen.errors import KaizenError, UsageError
+from pytest_kaizen.models.insight import DEFAULT_BUDGET_USD
 from pytest_kaizen.models.job import FINAL
-from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
-from pytest_kaizen.pipeline.insights import DEFAULT_BUDGET_USD
 from pytest_kaizen.report.text import safe_text
 
 from .consent import agreed
@@ -23,6 +22,7 @@ from .progress import progress
 from .target import target_flags
 
 if TYPE_CHECKING:
+    from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
     from pytest_kaizen.pipeline.server_desk import ServerDesk
 
 #: Seconds between two looks at a server's job.
@@ -69,7 +69,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
 
 def resume(args: argparse.Namespace, desk: Desk) -> int:
     """Go on with the job that ``--resume`` names."""
-    if not isinstance(desk, LocalDesk):
+    if not desk.here:
         raise UsageError("--resume is for the store on this machine; a server goes on with its jobs itself")
     if args.traces or args.task:
         raise UsageError("--resume goes on with the traces that the job had")
@@ -84,7 +84,7 @@ def study(args: argparse.Namespace, desk: Desk, traces: Sequence[str] | None) ->
         desk: Where the traces are.
         traces: Their ids; None for all.
     """
-    if not isinstance(desk, LocalDesk):
+    if not desk.here:
         return _study_there(args, desk, traces)
     started = desk.generate_insights(
         traces,
@@ -100,7 +100,7 @@ def study(args: argparse.Namespace, desk: Desk, traces: Sequence[str] | None) ->
 def _study_there(args: argparse.Namespace, desk: ServerDesk, traces: Sequence[str] | None) -> int:
     if args.budget_usd is not None:
         raise UsageError("--budget-usd: a server has its own; Kayba's API cannot tell it one")
-    started = desk.generate_insights(
+    job_id, found = desk.generate_insights(
         traces,
         task=args.task,
         model=args.model,
@@ -108,10 +108,10 @@ def _study_there(args: argparse.Namespace, desk: ServerDesk, traces: Sequence[st
         reflector_mode=args.reflector_mode,
         anthropic_key=args.anthropic_key or (os.environ.get("ANTHROPIC_API_KEY") if args.base_url else None),
     )
-    again = f"kaizen status {started.job_id} --wait{target_flags(args)}"
+    again = f"kaizen status {job_id} --wait{target_flags(args)}"
     if args.wait:
-        return _show(args, started, wait_for_job(desk, started.job_id, _INTERVAL_S, again))
-    status = _show(args, started, {"status": "started"})
+        return _show(args, job_id, found, wait_for_job(desk, job_id, _INTERVAL_S, again))
+    status = _show(args, job_id, found, {"status": "started"})
     print(safe_text(f"to wait for it: {again}"), file=sys.stderr)
     return status
 
@@ -130,23 +130,23 @@ def _work(args: argparse.Namespace, desk: LocalDesk, started: StartedStudy) -> i
     except (KaizenError, KeyboardInterrupt):
         print(f"job {started.job_id} was broken off; {go_on}", file=sys.stderr)
         raise
-    return _show(args, started, job)
+    return _show(args, started.job_id, started.traces, job)
 
 
-def _show(args: argparse.Namespace, started: StartedStudy, job: dict[str, Any]) -> int:
+def _show(args: argparse.Namespace, job_id: str, traces: int, job: dict[str, Any]) -> int:
     """Show a job that came to an end, or was started only; return the exit status."""
     status, result = job["status"], job.get("result") or {}
     if args.json:
         more = job if args.wait else {}
-        print(json.dumps({"jobId": started.job_id, "traces": started.traces, **more}, indent=2))
+        print(json.dumps({"jobId": job_id, "traces": traces, **more}, indent=2))
     if status in FINAL - {"completed"}:
         reason = job.get("error") or "no reason was given"
-        print(safe_text(f"kaizen: job {started.job_id} {status}: {reason}"), file=sys.stderr)
+        print(safe_text(f"kaizen: job {job_id} {status}: {reason}"), file=sys.stderr)
         return 1
     if args.json:
         return 0
     summary = result.get("summary")
-    print(safe_text(f"job {started.job_id} {status}{f': {summary}' if summary else ''}"))
+    print(safe_text(f"job {job_id} {status}{f': {summary}' if summary else ''}"))
     if status == "completed":
         next_command = f"kaizen insights list --status pending{target_flags(args)}"
         print(safe_text(f"to decide about them: {next_command}"), file=sys.stderr)

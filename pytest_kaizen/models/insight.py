@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: What drawing insights may cost where nothing else is said.
+DEFAULT_BUDGET_USD = 5.0
+
 
 class InsightStatus(StrEnum):
     """What people, or the search on their behalf, decided about an insight."""

@@ -2,20 +2,59 @@
 
 Here are the names that a run of tests needs. What only commands need is imported from its own
 module (``calibrate``, ``redacted``), so that no test waits for it.
+
+They are resolved when they are first used (PEP 562): a command needs few of them.
 """
 
-from .answers import StoredAnswers
-from .baseline import Baselines
-from .calibrations import Calibrations
-from .collected import Collected
-from .live import Content, LiveSample, current, current_sample
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+# Its module has the same name, which would hide it.
 from .open_store import open_store
-from .plan import NO_TASK, CasePlan, PromptRule
-from .run import RunBook
-from .sample import Scorer, Scoring
-from .sampling import Sampling
-from .verdicts import case_verdicts, failure_text
-from .writer import RunWriter
+
+if TYPE_CHECKING:
+    from .answers import StoredAnswers
+    from .baseline import Baselines
+    from .calibrations import Calibrations
+    from .collected import Collected
+    from .live import Content, LiveSample, current, current_sample
+    from .plan import NO_TASK, CasePlan, PromptRule
+    from .run import RunBook
+    from .sample import Scorer, Scoring
+    from .sampling import Sampling
+    from .verdicts import case_verdicts, failure_text
+    from .writer import RunWriter
+else:
+
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+        return found
+
+
+_HOME = {
+    "Baselines": "baseline",
+    "Calibrations": "calibrations",
+    "CasePlan": "plan",
+    "Collected": "collected",
+    "Content": "live",
+    "LiveSample": "live",
+    "NO_TASK": "plan",
+    "PromptRule": "plan",
+    "RunBook": "run",
+    "RunWriter": "writer",
+    "Sampling": "sampling",
+    "Scorer": "sample",
+    "Scoring": "sample",
+    "StoredAnswers": "answers",
+    "case_verdicts": "verdicts",
+    "current": "live",
+    "current_sample": "live",
+    "failure_text": "verdicts",
+}
 
 __all__ = [
     "NO_TASK",

@@ -7,24 +7,20 @@ a few keys more, so that a command need not know whether it talks to a store or 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from ..capture import Redactor
 from ..config import Config
 from ..errors import JobError, StoreError, UsageError
-from ..llm import AnthropicLLM
 from ..models import Insight, InsightStatus, Job, JobStatus, PromptVersion
-from ..platforms.base.failure import validation_text
 from ..platforms.kayba import wire
-from ..prices import load_prices
 from ..report.insights import step_line, study_lines
 from ..report.trace_json import META_KEYS, trace_content, trace_json
 from ..store import Store
 from . import jobs
 from .insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
-from .integrations import importing, settings
 from .search_lines import dear_study_line
 from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
 from .trace_files import NewFile, file_traces
@@ -57,6 +53,9 @@ class LocalDesk:
         store: Its store.
         redactor: Takes secrets out of what is put in.
     """
+
+    #: Whether jobs are done in this process.
+    here: Literal[True] = True
 
     def __init__(self, config: Config, store: Store, redactor: Redactor) -> None:
         self._config = config
@@ -123,6 +122,8 @@ class LocalDesk:
         """Make this process go on with a job that was broken off; raises as ``jobs.claim``."""
         found = self._store.jobs.one(job_id)
         if found.kind != KIND:
+            from .integrations import importing
+
             command = f"{found.kind} {found.task} --resume"
             if found.kind == importing.KIND:
                 command = f"integrations import {found.task}"
@@ -149,6 +150,10 @@ class LocalDesk:
             on_step: Is told about progress, in lines of text.
         """
         job, timeout_s = self._started.pop(job_id), max(self._config.judge.timeout_s, _TIMEOUT_S)
+        # Most commands ask no model, and no platform as those below do.
+        from ..llm import AnthropicLLM
+        from ..prices import load_prices
+
         llm = AnthropicLLM(load_prices(self._config.prices), timeout_s=timeout_s, api_key=anthropic_key)
         try:
             draw_insights(self._config, self._store, job, llm, lambda job: on_step(step_line(job)))
@@ -253,6 +258,8 @@ class LocalDesk:
 
     def get_integrations(self) -> dict[str, Any]:
         """Return the settings of the integrations by their names, the secrets masked."""
+        from .integrations import settings
+
         return {name: settings.stored(self._store, name).to_json() for name in settings.KNOWN}
 
     def update_integration(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,6 +268,9 @@ class LocalDesk:
         Raises:
             UsageError: A value cannot be right.
         """
+        from ..platforms.base.failure import validation_text
+        from .integrations import settings
+
         try:
             changes = settings.known(name).config.model_validate(given)
         except ValidationError as exc:
@@ -271,6 +281,8 @@ class LocalDesk:
 
     def test_integration(self, name: str) -> dict[str, Any]:
         """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
+        from .integrations import settings
+
         values: dict[str, Any] = settings.tested(self._store, name, allow_private=True).to_json()
         return values
 

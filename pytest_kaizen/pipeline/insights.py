@@ -13,6 +13,7 @@ from ..config import Config
 from ..errors import BudgetExceeded, LLMError, UsageError
 from ..llm import LLM
 from ..models import Insight, Job, Trace, Usage
+from ..models.insight import DEFAULT_BUDGET_USD
 from ..optimize import Budget, CappedLLM, LLMReflector, Meter, ReflectionRequest
 from ..optimize.engines.base import MAX_ERRORS
 from ..optimize.llm_reflector import READING_ROUNDS
@@ -31,7 +32,6 @@ from .studied import StoredPieces, chunks, pieces_of, shown
 KIND = "insights"
 #: Where traces and their insights belong that name no task.
 DEFAULT_TASK = "default"
-DEFAULT_BUDGET_USD = 5.0
 Mode = Literal["standard", "recursive"]
 #: For the least and the most that a study costs: characters of a token, tokens of an answer; and the
 #: characters that every call has besides the traces.

@@ -7,12 +7,13 @@ that API has no word for is refused with a clear error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import KaybaAPIError, UsageError
 from ..platforms.kayba.client import KaybaClient
-from .desk import StartedStudy
-from .trace_files import NewFile
+
+if TYPE_CHECKING:
+    from .trace_files import NewFile
 
 #: Files in one request, and characters in them at the most, where that is more than one file.
 _FILES = 100
@@ -27,6 +28,9 @@ class ServerDesk:
     Args:
         client: Knows where the server is.
     """
+
+    #: Whether jobs are done in this process.
+    here: Literal[False] = False
 
     def __init__(self, client: KaybaClient) -> None:
         self._client = client
@@ -71,8 +75,11 @@ class ServerDesk:
         task: str | None = None,
         anthropic_key: str | None = None,
         **settings: Any,
-    ) -> StartedStudy:
+    ) -> tuple[str, int]:
         """Start a job that draws insights from traces; the server does it.
+
+        Returns:
+            The job's id, and how many traces it draws from.
 
         Args:
             trace_ids: The traces; None for all.
@@ -83,7 +90,7 @@ class ServerDesk:
         _refuse("--task", task)
         count = len(self.list_traces()) if trace_ids is None else len(trace_ids)
         job_id = self._client.generate_insights(trace_ids, anthropic_key=anthropic_key, **settings)["jobId"]
-        return StartedStudy(job_id, count, [], None)
+        return job_id, count
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         """Return how a job stands."""

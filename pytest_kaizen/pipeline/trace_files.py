@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ..capture import Redactor
 from ..models import Trace, TraceFile, new_trace_id
+
+if TYPE_CHECKING:
+    from ..capture import Redactor
 
 FileType = Literal["md", "json", "txt"]
 FILE_TYPES: tuple[FileType, ...] = ("md", "json", "txt")

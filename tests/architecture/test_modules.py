@@ -51,3 +51,11 @@ def test_public_names_of_a_package_are_sorted_and_there(path: Path) -> None:
 def test_every_folder_of_modules_is_a_package() -> None:
     folders = {path.parent for path in MODULES}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: name_of(path / "__init__.py"))
+def test_no_name_that_is_resolved_late_is_hidden_by_a_module(path: Path) -> None:
+    """Once such a module is imported, it would be found in the place of what it holds."""
+    package = importlib.import_module(name_of(path / "__init__.py"))
+    modules = {inside.stem for inside in path.iterdir()}
+    assert modules.isdisjoint(getattr(package, "_HOME", {}))

@@ -24,7 +24,12 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return shown
 
 
-def test_a_log_gets_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("extra", [True, False])
+def test_a_log_gets_nothing(
+    extra: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not extra:
+        monkeypatch.setitem(sys.modules, "rich.console", None)
     with progress("first") as say:
         say("second")
     assert capsys.readouterr() == ("", "")

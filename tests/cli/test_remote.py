@@ -88,7 +88,7 @@ def test_from_a_job_to_a_prompt(
     assert (rejected["status"], rejected["note"]) == ("rejected", "too vague")
     assert cli("insights", "triage", "--accept", insight["id"], *at)[1] == "accepted 1, rejected 0\n"
 
-    status, out, err = cli("prompts", "generate", "--label", "v2", "--json", *at)
+    status, out, err = cli("prompts", "generate", "--task", "default", "--label", "v2", "--json", *at)
     made = json.loads(out)
     assert (status, made["promptId"], made["label"], err) == (0, "default@1", "v2", "default@1: version 1\n")
     rows = cli("prompts", "list", *at)[1].splitlines()

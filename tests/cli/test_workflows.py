@@ -104,15 +104,21 @@ def test_by_hand(
     assert cli("insights", "triage", "--accept-all", *at)[1] == "accepted 1, rejected 0\n"
     assert cli("prompts", "generate", "-o", "prompt.md", *at)[0] == 0
     assert (project / "prompt.md").read_text() == "Follow these rules:\n- Name a date.\n"
-    newest = json.loads(cli("traces", "list", "--json", *at)[1])[0]["id"]
 
-    shown = start("traces", "show", newest, "--meta", *at)
-    assert (shown.end(), "\x1b" in shown.text) == (0, False)
-    deleting = start("traces", "delete", newest, *at)
+
+@needs_terminals
+def test_on_a_terminal_nothing_foreign_is_sent_and_deleting_is_asked_about(
+    cli: Cli, project: Path, start: Callable[..., Terminal]
+) -> None:
+    (project / "\x1b]0;owned\x07 evil.txt").write_text("\x1b[2Jgone")
+    cli("upload", "\x1b]0;owned\x07 evil.txt")
+    shown = start("traces", "show", "last")
+    assert (shown.end(), "gone" in shown.text, "\x1b" in shown.text) == (0, True, False)
+    deleting = start("traces", "delete", "last")
     deleting.wait_for("delete 1 trace? [y/N]")
     deleting.type("n\n")
     assert deleting.end() == 1
-    assert len(json.loads(cli("traces", "list", "--json", *at)[1])) == 3
+    assert len(json.loads(cli("traces", "list", "--json")[1])) == 1
 
 
 SCRIPT = """

@@ -129,7 +129,8 @@ class FakeCT(Server):
             return 401, {"title": "unauthorized", "detail": "unknown key"}
         key = call.headers.get("idempotency-key", "")
         if key not in self._answered:
-            place, _, rest = call.path.removeprefix("/api/v1/").partition("/")
+            path = call.path.partition("?")[0]
+            place, _, rest = path.removeprefix("/api/v1/").partition("/")
             status, found = getattr(self, f"_{call.method.lower()}_{place}")(rest, call.body)
             answer = (status, found if isinstance(found, dict | list) else found.to_json())
             if call.method == "GET" or status >= 400:
