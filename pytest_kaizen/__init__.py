@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .capture.otel.processor import KaizenSpanProcessor
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
-    from .pipeline.tracing.block import trace
+    from .pipeline.tracing.block import agent, trace
     from .pipeline.tracing.instrument import instrument
     from .platforms.kaizen_ct.client import AsyncCTClient, CTClient
     from .platforms.kalmia.client import KalmiaClient
@@ -38,6 +38,7 @@ _HOME = {
     "ScriptedLLM": ".scripted",
     "Span": ".models",
     "Trace": ".models",
+    "agent": ".pipeline.tracing.block",
     "instrument": ".pipeline.tracing.instrument",
     "trace": ".pipeline.tracing.block",
 }
@@ -57,6 +58,7 @@ __all__ = [
     "Span",
     "Trace",
     "__version__",
+    "agent",
     "instrument",
     "trace",
 ]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pytest_kaizen.pipeline.desk import LocalDesk
     from pytest_kaizen.pipeline.server_desk import ServerDesk
 
+#: A call may be long, as files are uploaded by slow lines too; a server that is silent is not waited for.
+_TIMEOUTS_S = {"connect": 5.0, "read": 60.0, "total": 600.0}
+
 #: Both have the same calls, but for how a job is done.
 Desk: TypeAlias = "LocalDesk | ServerDesk"
 
@@ -60,9 +63,10 @@ def open_server_desk(target: Target) -> Iterator[ServerDesk]:
         PlatformError: A call in the block failed.
     """
     from pytest_kaizen.pipeline.server_desk import ServerDesk
+    from pytest_kaizen.platforms.base.timeouts import Timeouts
     from pytest_kaizen.platforms.kayba.client import KaybaClient
 
-    with target.speaking(), KaybaClient(target.key, target.url) as client:
+    with target.speaking(), KaybaClient(target.key, target.url, Timeouts(**_TIMEOUTS_S)) as client:
         yield ServerDesk(client)
 
 

@@ -144,11 +144,13 @@ def summary_of(config: Config, store: Store, agent: Agent) -> EvalSummary:
     fall = fall_of(config, agent.id, scores)
     last = next(iter(store.agents.runs(agent.id, limit=1)), None)
     done = store.jobs.newest(agent.id, kind=KIND, status=JobStatus.COMPLETED, limit=1)
-    told = _told(store.agents.count_runs(agent.id))
+    told = [_told(store.agents.count_runs(agent.id))]
+    told += [f"The newest runs beside those before: {fall.sentence}."] if fall is not None else []
+    # No operation of the page shows an evaluation itself.
+    newest = store.jobs.newest(agent.id, kind=KIND, limit=1)
+    told += [f"The last evaluation failed: {job.error}." for job in newest if job.error is not None]
     return EvalSummary(
-        intelligence_summary=told
-        if fall is None
-        else f"{told} The newest runs beside those before: {fall.sentence}.",
+        intelligence_summary=" ".join(told),
         updated_at=_updated(agent, last, done),
         overall_score=scores[0] if scores else None,
         recommendations=done[0].result["recommendations"] if done else [],

@@ -64,10 +64,16 @@ def create(
     Raises:
         JobError: Another job of this kind is active for the task.
     """
-    job = _add(store, _waiting(kind, task, settings, triggered_by))
+    job = _waiting(kind, task, settings, triggered_by)
     if key is not None:
+        # Before the job, which another process may begin as soon as it is there.
         store.sealed.seal(SEALED_KIND, job.id, _KEY_NAME, key)
-    return job
+    try:
+        return _add(store, job)
+    except JobError:
+        if key is not None:
+            store.sealed.forget(SEALED_KIND, job.id)
+        raise
 
 
 def own_key(store: Store, job: Job) -> SecretStr | None:
@@ -173,7 +179,7 @@ def newest(store: Store, kind: str, task: str) -> Job | None:
 
 def recent(store: Store, limit: int) -> list[Job]:
     """Return jobs of all kinds, the newest first, each as ``look_up`` does."""
-    return [_as_it_stands(job) for job in store.jobs.recent(limit)]
+    return [_as_it_stands(job) for job in store.jobs.newest(limit=limit)]
 
 
 def progress(store: Store, job: Job, step: str, spend: Spend) -> None:

@@ -27,9 +27,9 @@ _EXPIRED = (
     "WHERE task_id = ?1 AND source <> ?2 ORDER BY number DESC LIMIT 1 OFFSET ?3)"
 )
 COUNT = (
-    "SELECT count(*), COALESCE(sum(CASE WHEN feedback.source <> ?1 AND feedback.number > tasks.seen "
-    "THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN feedback.source = ?1 THEN 1 ELSE 0 END), 0) "
-    "FROM tasks JOIN feedback ON feedback.task_id = tasks.id WHERE tasks.id = ?2"
+    "SELECT count(*), COALESCE(sum(CASE WHEN feedback.source <> ? AND feedback.number > tasks.seen "
+    "THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN feedback.source = ? THEN 1 ELSE 0 END), 0) "
+    "FROM tasks JOIN feedback ON feedback.task_id = tasks.id WHERE tasks.id = ?"
 )
 LAST = "SELECT COALESCE(max(number), 0) FROM feedback WHERE task_id = ?"
 #: No row has a number above this.
@@ -82,7 +82,7 @@ class FeedbackLog:
     def count(self, task_id: str) -> FeedbackCount:
         """Count the entries of a task."""
         with self._database.read() as connection:
-            total, fresh, seeds = connection.execute(COUNT, (SEED, key(task_id))).fetchone()
+            total, fresh, seeds = connection.execute(COUNT, (SEED, SEED, key(task_id))).fetchone()
         return FeedbackCount(total=total, fresh=fresh, seeds=seeds)
 
     def add_job_if_due(self, task: Task, job: Job, *, silent_since: datetime) -> bool:
@@ -99,7 +99,7 @@ class FeedbackLog:
             Whether the job was stored.
         """
         with self._database.write() as connection:
-            _, fresh, _ = connection.execute(COUNT, (SEED, key(task.id))).fetchone()
+            _, fresh, _ = connection.execute(COUNT, (SEED, SEED, key(task.id))).fetchone()
             if fresh < task.feedback_threshold:
                 return False
             try:

@@ -18,7 +18,6 @@ _JOBS = Table(
 )
 #: The owner's kind of the secrets that were given for a job.
 SEALED_KIND = "job"
-RECENT = f"SELECT {_JOBS.fields} FROM jobs ORDER BY number DESC LIMIT ?"
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -129,11 +128,6 @@ class Jobs:
         with self._database.write() as connection:
             return connection.execute(query, values).rowcount > 0
 
-    def recent(self, limit: int) -> list[Job]:
-        """Return jobs of all kinds, the newest first, at most so many."""
-        with self._database.read() as connection:
-            return [_JOBS.read(row) for row in connection.execute(RECENT, (limit,)).fetchall()]
-
     def stop(self, job_id: str, now: datetime) -> Job:
         """Stop a job from outside; its process learns of it with the next thing it writes.
 
@@ -203,14 +197,20 @@ def add_job(connection: Connection, job: Job, silent_since: datetime) -> None:
 def _select(
     connection: Connection, filters: Mapping[str, Sequence[str]], limit: int | None = None
 ) -> list[Job]:
-    where = " AND ".join(
-        f"{column} IN ({', '.join('?' * len(values))})" for column, values in filters.items()
-    )
-    query = f"SELECT {_JOBS.fields} FROM jobs WHERE {where or 'TRUE'} ORDER BY number DESC"
     wanted: list[str | int] = [key(str(value)) for values in filters.values() for value in values]
     if limit is not None:
-        query, wanted = f"{query} LIMIT ?", [*wanted, limit]
+        wanted.append(limit)
+    query = select_query(
+        {column: len(values) for column, values in filters.items()}, limited=limit is not None
+    )
     return [_JOBS.read(row) for row in connection.execute(query, wanted).fetchall()]
+
+
+def select_query(filters: Mapping[str, int], *, limited: bool) -> str:
+    """Return the query for jobs by fields with so many values each, the newest first."""
+    where = " AND ".join(f"{column} IN ({', '.join('?' * count)})" for column, count in filters.items())
+    limit = " LIMIT ?" if limited else ""
+    return f"SELECT {_JOBS.fields} FROM jobs WHERE {where or 'TRUE'} ORDER BY number DESC{limit}"
 
 
 def _active(connection: Connection, kind: str, task: str) -> Job | None:

@@ -354,6 +354,10 @@ def _integrations(connection: Connection) -> None:
     connection.execute("CREATE TABLE integrations (name TEXT NOT NULL PRIMARY KEY, data TEXT NOT NULL)")
 
 
+def _jobs_by_task(connection: Connection) -> None:
+    connection.execute("CREATE INDEX jobs_by_task ON jobs (task, kind, number)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _first_tables,
     _judge_answers,
@@ -370,6 +374,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     observed,
     _sealed,
     _integrations,
+    _jobs_by_task,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

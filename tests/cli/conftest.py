@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -151,7 +152,10 @@ def serving(folder: Path) -> Iterator[Served]:
     workspaces = Workspaces.open(folder)
     place = workspaces.central.create_workspace("team")
     _, key = workspaces.central.keys.create(place.id, label="cli", scopes=[Scope.READ, Scope.WRITE])
-    app = create_app(Config(root=folder, store=folder / "unused.db", server=ServerConfig()), workspaces)
+    app = create_app(
+        Config(root=folder, store=folder / "unused.db", server=ServerConfig(allow_private_hosts=True)),
+        workspaces,
+    )
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -212,6 +216,10 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does to a program that leaves its terminal as it is."""
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         while shown := self._read():

@@ -1,16 +1,23 @@
-"""``kaizen integrations``, over a server that answers as Kayba does."""
+"""``kaizen integrations configure``: what is asked, stored and tried, here and on a server."""
 
 from __future__ import annotations
 
 import io
 import json
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_kaizen.platforms.kayba.client import KaybaClient
+from pytest_kaizen.store import secret_key
+from tests.pipeline.integrations.places import SECRET as TOKEN
+from tests.pipeline.integrations.places import MlflowPlace
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Terminal
 
 Cli = Callable[..., tuple[int, str, str]]
 AT = ["--server", "http://127.0.0.1:9", "--api-key", "k"]
@@ -120,3 +127,61 @@ def test_no_connection(cli: Cli, stored: dict[str, dict[str, Any]]) -> None:
     assert (status, json.loads(out)) == (1, {"connected": False, "error": "no route to \x1b[2J host"})
     assert cli("integrations", "test", "langsmith", *AT) == (0, "langsmith: connected\n", "")
     assert cli("integrations", "test", "phoenix", *AT)[0] == 2
+
+
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowPlace]:
+    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    with MlflowPlace() as place:
+        place.authorization = f"Bearer {TOKEN}"
+        yield place
+
+
+def test_here_and_on_a_server_of_ours(
+    cli: Cli, at: list[str], mlflow: MlflowPlace, monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    answers(monkeypatch, mlflow.url, "bearer", TOKEN, "support")
+    status, out, err = cli("integrations", "configure", "mlflow", *at)
+    assert (status, out) == (0, "mlflow: connected (MLflow 3.17.2, 1 experiment)\n")
+    ways = "(none, basic, bearer, databricks) [none]"
+    assert err == f"tracking URI: authentication {ways}: token or password: experiment: "
+    known = json.loads(cli("integrations", "list", "--json", *at)[1])["mlflow"]
+    assert known == {
+        "enabled": True,
+        "trackingUri": mlflow.url,
+        "authType": "bearer",
+        "token": "tok-****cret",
+        "experimentName": "support",
+    }
+    assert json.loads(cli("integrations", "test", "mlflow", "--json", *at)[1])["connected"] is True
+
+    answers(monkeypatch, "", "", "", "other")
+    assert cli("integrations", "configure", "mlflow", *at)[0] == 0
+    changed = json.loads(cli("integrations", "list", "--json", *at)[1])["mlflow"]
+    assert changed == {**known, "experimentName": "other"}
+    assert cli("integrations", "set", "mlflow", "experimentName=third", *at) == (0, "", "")
+    assert "experimentName=third" in cli("integrations", "list", *at)[1]
+
+    mlflow.authorization = "Bearer another"
+    status, out, err = cli("integrations", "test", "mlflow", *at)
+    assert (status, out, err.startswith("kaizen: mlflow: ")) == (1, "", True)
+    assert (project / ".kaizen").exists() is not bool(at)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_token_is_not_shown_while_it_is_typed(
+    cli: Cli, mlflow: MlflowPlace, start: Callable[..., Terminal]
+) -> None:
+    terminal = start("integrations", "configure", "mlflow")
+    for question, given in (
+        ("tracking URI: ", mlflow.url),
+        ("[none]: ", "bearer"),
+        ("token or password: ", TOKEN),
+        ("experiment: ", "support"),
+    ):
+        terminal.wait_for(question)
+        terminal.type(f"{given}\n")
+    assert terminal.end() == 0
+    assert "mlflow: connected" in terminal.text
+    assert TOKEN not in terminal.text
+    assert json.loads(cli("integrations", "list", "--json")[1])["mlflow"]["token"] == "tok-****cret"

@@ -7,16 +7,13 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_kaizen.models import Job
-from pytest_kaizen.pipeline import jobs
+from pytest_kaizen.platforms.kayba.wire import JobStarted
 from pytest_kaizen.scripted import ScriptedLLM
-from pytest_kaizen.store.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Served
@@ -73,8 +70,8 @@ def test_from_a_job_to_a_prompt(
     assert (status, err, job["traces"], job["status"]) == (0, "", 1, "completed")
     assert [request.model for request in reflecting.record] == ["claude-opus-4-6"]
     shown = cli("status", job["jobId"], *at)[1].splitlines()
-    assert [line.split()[0] for line in shown] == ["job", "status", "started", "ended", "result"]
-    assert shown[1] == "status   completed"
+    assert shown[0] == f"job      {job['jobId']}"
+    assert "status   completed" in shown
     for _ in range(2):
         status, out, _ = cli("materialize", job["jobId"], "--json", *at)
         assert (status, json.loads(out)) == (0, {"jobId": job["jobId"], "skillsGenerated": 1})
@@ -134,12 +131,11 @@ def test_whose_key_asks_the_model(
     """The server's own; but as Kayba's command does it where the platform is spoken to as itself."""
     keys: list[str | None] = []
 
-    def begin(_worker: object, _workspace: str, job: Job, key: str | None) -> None:
+    def begin(_study: object, key: str | None, _store: object) -> JobStarted:
         keys.append(key)
-        with closing(Workspaces.open(served.folder)) as workspaces:
-            jobs.stop(workspaces.get(workspaces.central.workspaces()[0].id).store, job.id)
+        return JobStarted(job_id="j")
 
-    monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker.begin", begin)
+    monkeypatch.setattr("pytest_kaizen.server.routes.kayba.insights._start", begin)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "from the environment")
     hosted = ["--base-url", f"{served.url}/api", "--api-key", served.key]
     for where in (at, hosted, [*at, "--anthropic-key", KEY], [*hosted, "--anthropic-key", KEY]):
@@ -156,7 +152,7 @@ def test_leaving_a_job_that_goes_on(
 
     assert len(ids) == 2
     monkeypatch.setattr("pytest_kaizen.cli.desk.time.sleep", leave)
-    monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker.begin", lambda *_args: None)
+    monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker._look", lambda *_args: None)
     status, out, err = cli("run", "--all", "--wait", "--json", *at)
     found = re.fullmatch(r"job (\S+) goes on; to wait again: (kaizen .*)\n", err)
     assert found is not None

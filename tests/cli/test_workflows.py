@@ -20,7 +20,7 @@ from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.scripted import ScriptedLLM
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Terminal
+    from tests.cli.conftest import Served, Terminal
 
 Cli = Callable[..., tuple[int, str, str]]
 needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
@@ -182,6 +182,25 @@ def test_nothing_chosen_and_giving_up(
     terminal.type("\x03")
     assert terminal.end() == 130
     assert reflecting.record == []
+
+
+@needs_terminals
+def test_whoever_has_enough_of_waiting_is_told_how_to_wait_again(
+    cli: Cli, served: Served, start: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker._look", lambda *_args: None)
+    at = ["--server", served.url]
+    cli("upload", "logs", *at)
+    terminal = start("run", "--all", "--wait", *at)
+    terminal.wait_for("queued")
+    terminal.interrupt()
+    assert terminal.end() == 130
+    found = re.search(
+        r"job (\S+) goes on; to wait again: kaizen status \1 --wait --server \S+", terminal.text
+    )
+    assert found is not None
+    assert "Traceback" not in terminal.text
+    assert json.loads(cli("status", found[1], "--json", *at)[1])["status"] == "queued"
 
 
 def test_a_job_that_is_interrupted_says_how_to_go_on(

@@ -44,7 +44,7 @@ def test_key_and_url_come_from_the_environment(loopback: Loopback, monkeypatch: 
     monkeypatch.setenv("KAIZEN_BASE_URL", f"{loopback.url}/")
     loopback.answer(200, "[]")
     CTClient().list_tasks()
-    assert loopback.received[0].line == "GET /api/v1/tasks HTTP/1.1"
+    assert loopback.received[0].line == "GET /api/v1/tasks?limit=200 HTTP/1.1"
     assert loopback.received[0].headers["x-api-key"] == KEY
     assert loopback.received[0].headers["user-agent"].startswith("pytest-kaizen/")
     assert CTClient(base_url="https://ct.test").base_url == "https://ct.test"

@@ -51,7 +51,7 @@ def test_reads_are_repeated(loopback: Loopback, client: CTClient, status: int) -
     loopback.answer(status, "{}")
     loopback.answer(200, NO_TASKS)
     assert client.list_tasks() == []
-    assert lines(loopback) == ["GET /api/v1/tasks"] * 3
+    assert lines(loopback) == ["GET /api/v1/tasks?limit=200"] * 3
 
 
 def test_three_attempts_are_all(loopback: Loopback, client: CTClient) -> None:
@@ -220,7 +220,7 @@ def test_redirects_are_not_followed(loopback: Loopback, client: CTClient, status
     loopback.answer(status, "", Location=f"{loopback.url}/elsewhere?token=x")
     with pytest.raises(CTError) as error:
         client.list_tasks()
-    assert lines(loopback) == ["GET /api/v1/tasks"]
+    assert lines(loopback) == ["GET /api/v1/tasks?limit=200"]
     assert str(error.value) == (
         f"GET {loopback.url}/api/v1/tasks: {status}: a redirect to {loopback.url}/elsewhere, "
         "which is not followed with a key; set the base URL to its goal"

@@ -36,7 +36,13 @@ REFUSED = {
     "POST /api/insights/generate": ("400",),
     "POST /api/prompts/generate": ("400",),
     "POST /api/v1/optimize/{task_id}": ("400",),
-    # What a message of OTLP holds is said elsewhere.
+    # A job failed, for want of a key for the model.
+    "POST /api/experiments/{experiment_id}/analysis": ("424",),
+    "POST /api/behaviors/detect": ("424",),
+    # What an evaluator is, a file of seeds and a message of OTLP, is said elsewhere.
+    "POST /api/v1/tasks": ("422",),
+    "POST /api/v1/feedback": ("422",),
+    "POST /api/v1/tasks/{task_id}/seed": ("422",),
     "POST /v1/traces": ("400", "415"),
 }
 #: Bodies whose parts are checked one by one, so that the document does not say what they hold.
@@ -131,14 +137,16 @@ class World:
 
 
 @pytest.fixture
-def world(make_site: MakeSite, book: Book) -> Iterator[World]:
+def world(make_site: MakeSite, book: Book, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     provider = Provider()
     provider.headers = [(b"content-type", b"application/json")]
     provider.pieces = [b"{}"]
     with Live(provider) as upstream:
         site = make_site(anthropic_url=upstream.url, openai_url=upstream.url, requests_per_s=1_000_000)
         watch = Watch(site.app)
-        with Live(watch) as live:
+        with site.state.worker, Live(watch) as live:
             yield World(book, live.url, watch)
 
 

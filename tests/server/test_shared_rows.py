@@ -34,7 +34,7 @@ def key_of(site: Site, operation: Operation) -> dict[str, str]:
     return {operation.key.value[0]: site.book.keys["all"]}
 
 
-@pytest.mark.wire("shared: GET /api/v1/traces by its header")
+@pytest.mark.wire("shared: one path answers two platforms")
 @pytest.mark.asyncio
 async def test_one_path_answers_two_platforms(site: Site, book: Book) -> None:
     bearer = {"Authorization": f"Bearer {book.keys['both']}"}

@@ -1,4 +1,4 @@
-"""``pytest_kaizen.trace``: a step of the program, as a block of code or a function."""
+"""``pytest_kaizen.trace`` and ``agent``: a step of the program, as a block of code or a function."""
 
 from __future__ import annotations
 
@@ -157,6 +157,26 @@ def trace(
     if callable(name):
         return TraceBlock(None, task, SpanKind(kind))(name)
     return TraceBlock(name, task, SpanKind(kind))
+
+
+@overload
+def agent(name: F) -> F: ...
+@overload
+def agent(name: str | None = None, *, task: str | None = None) -> TraceBlock: ...
+def agent(name: Any = None, *, task: str | None = None) -> TraceBlock | Any:
+    """Record every run of an agent that no test drives, as ``kaizen exec`` does for a program of its own.
+
+    Each call of the decorated function, or each pass through the ``with`` block, is a trace with the model
+    calls in it; all else is as with ``trace``.
+
+    Args:
+        name: What the agent is called; the function's own name by default.
+        task: The task that its traces are of.
+
+    Raises:
+        CaptureError: A generator function is to be decorated.
+    """
+    return trace(name, task=task, kind=SpanKind.AGENT)
 
 
 def _given(arguments: dict[str, Any]) -> Any:

@@ -123,23 +123,23 @@ class TaskSettings(RequestModel):
     target_model: str | None = None
     teacher_model: str | None = None
     judge_model: str | None = None
-    module_type: str | None = None
-    optimizer_type: str | None = None
+    module_type: Literal["predict", "chain_of_thought"] | None = None
+    optimizer_type: Literal["gepa", "miprov2"] | None = None
     gepa_config: dict[str, Any] | None = None
     cost_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    git_provider: str | None = None
+    git_provider: Literal["github", "gitlab", "bitbucket_server"] | None = None
     git_base_url: str | None = None
     git_project: str | None = None
     git_repo: str | None = None
     git_base_branch: str | None = None
     git_token_raw: str | None = Field(default=None, repr=False)
     prompt_path: str | None = None
-    prompt_format: str | None = None
+    prompt_format: Literal["json", "text", "yaml", "python"] | None = None
     prompt_file: str | None = None
     prompt_locator: str | None = None
     feedback_source: Literal["sdk", "traces"] | None = None
     auto_eval: bool | None = None
-    mode: str | None = None
+    mode: Literal["optimize_only", "auto_pr", "pr_preview"] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from ...platforms.kalmia.wire import Experiment, ExperimentCreate, ExperimentDet
 from ...store import Store
 from ..operation import Access, Call, Operation
 from ..problem import Refusal
+from .integrations import found_elsewhere
 
 
 async def create(call: Call, body: ExperimentCreate) -> Experiment | ASGIApp:
@@ -33,11 +34,18 @@ def list_experiments(call: Call) -> ExperimentList:
 
 
 def get(call: Call, experiment_id: str) -> ExperimentDetail:
-    """Show an experiment with its traces, the newest first, and their figures as they stand."""
+    """Show an experiment with its traces, the newest first, and their figures as they stand.
+
+    Traces that are not here are looked up in the workspace's Braintrust project, where one is set up.
+    """
     experiment = call.store.experiments.one(experiment_id)
     if experiment is None:
         raise Refusal(404, f"there is no experiment {experiment_id!r}")
     traces = call.store.experiments.traces(experiment.correlation_ids)
+    held = {trace.metadata.get("correlationId", trace.id) for trace in traces}
+    missing = [given for given in experiment.correlation_ids if given not in held]
+    if elsewhere := found_elsewhere(call, missing):
+        traces = sorted([*traces, *elsewhere], key=lambda trace: trace.created_at, reverse=True)
     return ExperimentDetail.of(
         experiment, traces=[shown(trace) for trace in traces], metrics=figures_of(traces)
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Annotated
@@ -34,6 +35,7 @@ from ..operation import Access, Call, Operation
 from ..problem import Refusal
 
 _BRAINTRUST = "braintrust"
+_log = logging.getLogger("pytest_kaizen.server")
 
 
 class AllIntegrations(Integrations):
@@ -115,15 +117,30 @@ def list_braintrust(call: Call, query: BraintrustQuery) -> TracePage:
 def get_braintrust(call: Call, trace_id: str) -> KalmiaTrace:
     """Show a trace of the Braintrust project with all its spans."""
     with _asked(call, _BRAINTRUST) as source:
-        found = braintrust_traces(call, source, [trace_id])
+        found = _braintrust_traces(call, source, [trace_id])
     trace = next((trace for trace in found if trace.id == trace_id), None)
     if trace is None:
         raise Refusal(404, f"there is no trace {trace_id!r}")
     return shown(trace)
 
 
-def braintrust_traces(call: Call, source: Source, ids: list[str]) -> list[models.Trace]:
-    """Fetch traces of the Braintrust project by their ids or correlation ids, without secrets."""
+def found_elsewhere(call: Call, ids: Collection[str]) -> list[models.Trace]:
+    """Return traces by their ids or correlation ids from the Braintrust project, where one is set up.
+
+    Where it cannot be asked there are none; the log says why.
+    """
+    config = settings.stored(call.store, _BRAINTRUST)
+    if not ids or config.enabled is False or not (config.api_key and config.project_name):
+        return []
+    try:
+        with _asked(call, _BRAINTRUST) as source:
+            return _braintrust_traces(call, source, ids)
+    except Refusal as exc:
+        _log.warning("experiments: %s", exc.detail)
+        return []
+
+
+def _braintrust_traces(call: Call, source: Source, ids: Collection[str]) -> list[models.Trace]:
     assert isinstance(source, Braintrust)
     redactor = call.state.redactor.apart()
     return [redactor.trace(trace) for trace in source.traces(_project(call, source, None), ids)]

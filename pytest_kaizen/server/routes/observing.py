@@ -34,16 +34,34 @@ _LOOKS_S = (0.02, 0.5)
 
 async def analyze(call: Call, body: AnalysisRequest, experiment_id: str) -> Analysis:
     """Have a model read an experiment's traces as they stand, and answer with what it found."""
-    settings = await run_in_threadpool(_to_analyze, call, body, experiment_id)
-    job = await _done(call, ANALYSIS, experiment_id, settings)
+    job = await _done(call, await begin_analysis(call, body, experiment_id))
     return Analysis.model_validate({**job.result, "jobId": job.id})
 
 
 async def detect(call: Call, body: DetectRequest) -> Detected:
     """Have a model say which behaviours traces show; what it is sure enough of becomes annotations."""
-    settings = await run_in_threadpool(_to_detect, call, body)
-    job = await _done(call, DETECTION, "traces", settings)
+    job = await _done(call, await begin_detection(call, body))
     return Detected.model_validate(job.result)
+
+
+async def begin_analysis(call: Call, body: AnalysisRequest, experiment_id: str) -> Job:
+    """Start an analysis, or find the same one under way.
+
+    Raises:
+        Refusal: There is nothing to analyse, or another analysis is under way.
+    """
+    settings = await run_in_threadpool(_to_analyze, call, body, experiment_id)
+    return await _begun(call, ANALYSIS, experiment_id, settings)
+
+
+async def begin_detection(call: Call, body: DetectRequest) -> Job:
+    """Start a detection, or find the same one under way.
+
+    Raises:
+        Refusal: There is nothing to look for or at, or another detection is under way.
+    """
+    settings = await run_in_threadpool(_to_detect, call, body)
+    return await _begun(call, DETECTION, "traces", settings)
 
 
 def _to_analyze(call: Call, body: AnalysisRequest, experiment_id: str) -> dict[str, Any]:
@@ -82,17 +100,21 @@ def _require_few(call: Call, count: int) -> None:
         raise Refusal(413, f"{count} traces in one request; {most} at most are read")
 
 
-async def _done(call: Call, kind: str, of: str, settings: dict[str, Any]) -> Job:
-    """Have a job done and return it.
-
-    Raises:
-        Refusal: It failed or was stopped (424), or takes longer than a request waits (504).
-    """
+async def _begun(call: Call, kind: str, of: str, settings: dict[str, Any]) -> Job:
     try:
         job = await call.write(partial(_start, kind, of, settings))
     except JobError as exc:
         raise Refusal(409, str(exc)) from None
     call.state.worker.begin(call.workspace.id)
+    return job
+
+
+async def _done(call: Call, job: Job) -> Job:
+    """Wait for a job's end and return it.
+
+    Raises:
+        Refusal: It failed or was stopped (424), or takes longer than a request waits (504).
+    """
     until, (look_s, most_s) = monotonic() + _PATIENCE_S, _LOOKS_S
     while not job.status.final:
         if monotonic() > until:
@@ -102,7 +124,7 @@ async def _done(call: Call, kind: str, of: str, settings: dict[str, Any]) -> Job
         job = await run_in_threadpool(call.store.jobs.one, job.id)
     if job.status is not JobStatus.COMPLETED:
         why = job.error or "it was stopped"
-        raise Refusal(424, f"the {kind} failed: {why} (job {job.id})", code="JOB_FAILED")
+        raise Refusal(424, f"the {job.kind} failed: {why} (job {job.id})", code="JOB_FAILED")
     return job
 
 

@@ -10,10 +10,10 @@ thread as long as the handler is no coroutine function; one that writes is one, 
 
 from __future__ import annotations
 
-from . import insights, jobs, keys, page, prompts, runs, session
+from . import insights, integrations, jobs, keys, observing, page, prompts, runs, session
 from .page import Page
 
-_PARTS = (page, session, runs, prompts, insights, jobs, keys)
+_PARTS = (page, session, runs, prompts, insights, jobs, observing, integrations, keys)
 PAGES: tuple[Page, ...] = tuple(row for part in _PARTS for row in part.PAGES)
 
 __all__ = ["PAGES"]

@@ -108,7 +108,7 @@ def _write_prompt(task: str, store: Store) -> PromptVersion:
 PAGES = (
     Page("GET", f"{ROOT}/insights", Access.READ, list_insights),
     Page("POST", f"{ROOT}/insights/{{insight_id}}", Access.WRITE, decide, errors=(404,)),
-    Page("POST", f"{ROOT}/prompts/{{task}}/from-insights", Access.WRITE, write_prompt),
+    Page("POST", f"{ROOT}/prompts/{{task}}/from-insights", Access.WRITE, write_prompt, errors=(422,)),
     Page("GET", f"{ROOT}/proposals", Access.READ, list_proposals),
     Page("GET", f"{ROOT}/proposals/{{proposal_id}}", Access.READ, show_proposal, errors=(404,)),
 )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ...models import Interval, Outcome, Span
 
 #: What templates may use as filters.
-FILTERS = ("score", "percent", "usd", "ms", "count", "time", "interval", "verbatim", "heat", "worst", "rows")
+FILTERS = ("score", "percent", "usd", "ms", "count", "time", "interval", "verbatim", "heat", "total")
 _OF_CASE = {"passed": Outcome.PASS, "failed": Outcome.FAIL, "error": Outcome.FAIL, "skipped": Outcome.NOT_RUN}
 _WORST = (Outcome.FAIL, Outcome.UNDECIDED, Outcome.NOT_RUN, Outcome.PASS)
 _DEEPEST = 20
@@ -101,6 +101,12 @@ def mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of the values that are known; None without any."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def total(values: Iterable[float | None]) -> float | None:
+    """Return the sum of the values that are known; None without any."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def rows(spans: Sequence[Span]) -> list[Row]:

@@ -40,6 +40,7 @@ from ..recording import recorded
 _LOOK_S, _ASK_S = 0.1, 2.0
 #: The most bytes of an answer that are kept, and of what stands on standard error.
 _MOST_ANSWER, _MOST_ERROR = 4_000_000, 2_000
+_OURS = ("KAIZEN_SECRET_KEY", "KAIZEN_SERVER_STORE")
 #: What it prints is no answer, so that goes to standard error.
 _CALL = """\
 import asyncio, contextlib, functools, importlib, inspect, json, sys
@@ -193,7 +194,7 @@ def _answer(
                 stdout=out,
                 stderr=err,
                 cwd=root,
-                env={**environment, "PYTHONUTF8": "1"},
+                env={**_without_ours(environment), "PYTHONUTF8": "1"},
                 start_new_session=True,
             )
         except (OSError, ValueError) as exc:
@@ -202,13 +203,25 @@ def _answer(
             status = _status(program, declared.timeout_s, watch)
         finally:
             if program.poll() is None:
-                # With what it has started itself.
-                os.killpg(program.pid, signal.SIGKILL)
-                program.wait()
+                _kill(program)
         if status != 0:
             raise _BrokenOff(f"the agent exited with status {status}: {_end_of(err)}")
         out.seek(0)
         return out.read(_MOST_ANSWER).decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what opens the server's store: an agent may be talked into showing its environment."""
+    return {name: value for name, value in environment.items() if name not in _OURS}
+
+
+def _kill(program: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        program.kill()
+    else:
+        # With what it has started itself.
+        os.killpg(program.pid, signal.SIGKILL)
+    program.wait()
 
 
 def _words(declared: AgentConfig) -> list[str]:

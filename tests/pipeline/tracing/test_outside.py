@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anthropic
 import pytest
 
-from pytest_kaizen import instrument, trace
+from pytest_kaizen import agent, instrument, trace
 from pytest_kaizen.models import Run
 from pytest_kaizen.store import Store
 from tests.pipeline.tracing.conftest import SERVER_ID
@@ -72,6 +72,36 @@ def test_a_client_and_its_stream(outside: Outside, llm: ScriptedLLM) -> None:
     assert [trace.output for trace in traces] == ["Hello!"] * 4
     assert [len(trace.spans) for trace in traces] == [1] * 4
     assert traces[2].id == first
+
+
+def test_each_run_of_an_agent_is_one_trace(outside: Outside, llm: ScriptedLLM) -> None:
+    client = anthropic.Anthropic(api_key="k", base_url=llm.url)
+
+    @agent("triage-bot", task="triage_ticket")
+    def triage(ticket: str) -> str:
+        for text in ("one", "two"):
+            client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": text}])
+        return f"done with {ticket}"
+
+    @agent
+    async def breaks() -> None:
+        raise ValueError("no")
+
+    with client:
+        assert triage("it broke") == "done with it broke"
+        with pytest.raises(ValueError, match="no"):
+            asyncio.run(breaks())
+    broken, done = outside.traces()
+    assert (done.name, done.task, done.input, done.output) == (
+        "triage-bot",
+        "triage_ticket",
+        "it broke",
+        "done with it broke",
+    )
+    assert [span.kind for span in done.spans] == ["AGENT", "LLM", "LLM"]
+    assert {span.parent_id for span in done.spans[1:]} == {done.spans[0].id}
+    assert [span.kind for span in broken.spans] == ["AGENT"]
+    assert "ValueError: no" in (broken.error or "")
 
 
 def test_tasks_by_name(outside: Outside) -> None:

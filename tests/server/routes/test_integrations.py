@@ -90,6 +90,11 @@ def braintrust(ask: Ask) -> Iterator[BraintrustPlace]:
         yield place
 
 
+@pytest.mark.wire(
+    "kayba: GET /api/integrations",
+    "kayba: PUT /api/integrations/mlflow",
+    "kayba: PUT /api/integrations/langsmith",
+)
 def test_get_and_put_integrations(client: KaybaClient, site: Site) -> None:
     """GET /integrations, PUT /integrations/:name: secrets masked; an absent, empty or masked one stays."""
     assert client.get_integrations() == {"mlflow": {}, "langsmith": {}, "braintrust": {}}
@@ -152,6 +157,7 @@ def test_forget(client: KaybaClient, ask: Ask, site: Site) -> None:
     assert site.book.store("ours").sealed.open("integration", "langsmith", "api_key") is None
 
 
+@pytest.mark.wire("kayba: POST /api/integrations/{name}/test")
 def test_test_integration(client: KaybaClient, mlflow: MlflowPlace) -> None:
     """POST /integrations/:name/test."""
     assert client.test_integration("mlflow") == {
@@ -271,6 +277,7 @@ def test_put_and_import_braintrust(ask: Ask, site: Site, braintrust: BraintrustP
     assert len(site.book.store("ours").shelf.ids()) == 3
 
 
+@pytest.mark.wire("kalmia: GET /api/braintrust/traces")
 def test_list_braintrust_traces(kalmia: KalmiaClient, braintrust: BraintrustPlace) -> None:
     """GET /api/braintrust/traces: pages of the project that is set, or of the one that is named."""
     first = kalmia.list_braintrust_traces(limit=2)
@@ -288,6 +295,7 @@ def test_list_braintrust_traces(kalmia: KalmiaClient, braintrust: BraintrustPlac
     assert caught.value.status_code == 502
 
 
+@pytest.mark.wire("kalmia: GET /api/braintrust/traces/{trace_id}")
 def test_get_braintrust_trace(kalmia: KalmiaClient, braintrust: BraintrustPlace, book: Book) -> None:
     """GET /api/braintrust/traces/:id: one trace with its spans; nothing is stored."""
     trace = kalmia.get_braintrust_trace("root-2")
@@ -297,6 +305,33 @@ def test_get_braintrust_trace(kalmia: KalmiaClient, braintrust: BraintrustPlace,
             kalmia.get_braintrust_trace(unknown)
         assert caught.value.status_code == 404
     assert book.store("ours").shelf.ids() == []
+
+
+def test_an_experiment_finds_what_is_in_braintrust(
+    kalmia: KalmiaClient, ask: Ask, site: Site, braintrust: BraintrustPlace
+) -> None:
+    """GET /api/experiments/:id: ids that are not held are looked up in the Braintrust project."""
+    ask("POST", "/api/integrations/braintrust/import", {"limit": 1})
+    site.work_off()
+    braintrust.asked.clear()
+    made = kalmia.create_experiment("e", ["run-1", "run-3", "nobody"])
+    detail = kalmia.get_experiment(made.id)
+    assert [trace.id for trace in detail.traces] == ["root-3", "root-1"]
+    assert detail.metrics is not None
+    assert detail.metrics.traces == 2
+    (query,) = [asked.body["query"] for asked in braintrust.asked if asked.path == "/btql"]
+    assert ("'run-1', 'nobody'" in query, "run-3" in query) == (True, False)
+    held = kalmia.create_experiment("held", ["run-3"])
+    braintrust.asked.clear()
+    assert len(kalmia.get_experiment(held.id).traces) == 1
+    assert braintrust.asked == []
+    # What is here is shown also when Braintrust cannot be asked.
+    braintrust.authorization = "another"
+    assert [trace.id for trace in kalmia.get_experiment(made.id).traces] == ["root-3"]
+    ask("PUT", "/api/integrations/braintrust", {"enabled": False})
+    braintrust.asked.clear()
+    assert [trace.id for trace in kalmia.get_experiment(made.id).traces] == ["root-3"]
+    assert braintrust.asked == []
 
 
 def test_braintrust_that_is_not_set_up(kalmia: KalmiaClient) -> None:

@@ -55,9 +55,12 @@ def lines(*entries: object) -> bytes:
             "body.evaluator_config: criteria.0.check.regex.pattern: not a valid regular expression",
         ),
         ({"evaluator_config": {"type": "magic"}}, "body.evaluator_config: Input tag 'magic' found"),
-        ({"git_provider": "gitea"}, "body.git_provider: 'gitea' is none of github, gitlab, bitbucket_server"),
-        ({"prompt_format": "toml"}, "body.prompt_format: 'toml' is none of json, text, yaml, python"),
-        ({"mode": "yolo"}, "body.mode: 'yolo' is none of optimize_only, auto_pr, pr_preview"),
+        (
+            {"git_provider": "gitea"},
+            "body.git_provider: Input should be 'github', 'gitlab' or 'bitbucket_server'",
+        ),
+        ({"prompt_format": "toml"}, "body.prompt_format: Input should be 'json', 'text', 'yaml' or 'python'"),
+        ({"mode": "yolo"}, "body.mode: Input should be 'optimize_only', 'auto_pr' or 'pr_preview'"),
         ({"feedback_threshold": 0}, "body.feedback_threshold: Input should be greater than or equal to 1"),
     ],
 )

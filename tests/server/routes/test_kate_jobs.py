@@ -9,7 +9,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -107,6 +109,15 @@ async def a_run(client: KateClient, agent: str, text: str = "Hello") -> Run:
     return await client.runs.complete(agent, run_id=run.id)
 
 
+async def shown(client: KateClient, job: str) -> dict[str, Any]:
+    """The job as it is shown to others by its UUID."""
+    assert str(UUID(job)) == job
+    headers = {"X-API-Key": client._key._key or ""}
+    async with httpx.AsyncClient(transport=client._transport, base_url=client.base_url) as http:
+        found = (await http.get(f"/api/jobs/{job}", headers=headers)).json()
+    return {name: found[name] for name in ("jobId", "status")}
+
+
 def grading(score: Any) -> Any:
     """A model that grades with this, and answers all else with a greeting."""
 
@@ -174,13 +185,23 @@ async def test_a_judge_that_cannot_be_understood_gives_no_score(
 
 @pytest.mark.asyncio
 async def test_an_evaluation_without_a_key_fails_with_that_reason(
-    client: KateClient, book: Book, monkeypatch: pytest.MonkeyPatch
+    client: KateClient, book: Book, model: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    await a_run(client, "judged")
-    (error,) = await evaluated(book, "judged")
+    model.reply(grading(5))
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    with monkeypatch.context() as without:
+        without.delenv("ANTHROPIC_API_KEY")
+        run = await a_run(client, "judged")
+        (error,) = await evaluated(book, "judged")
     assert "set ANTHROPIC_API_KEY in the environment" in error
+    told = (await client.evals.summary("judged")).intelligence_summary
+    assert told == f"1 run: 1 completed; none evaluated. The last evaluation failed: {error}."
+    # It is made up for when the run is completed once more.
+    assert (await client.runs.complete("judged", run_id=run.id)).completed_at == run.completed_at
+    assert (await evaluated(book, "judged"))[0] == JobStatus.COMPLETED
+    assert (await client.runs.get("judged", run_id=run.id)).overall_score == 1.0
+    told = (await client.evals.summary("judged")).intelligence_summary
+    assert told == "1 run: 1 completed; 1 evaluated."
 
 
 @pytest.mark.asyncio
@@ -205,7 +226,8 @@ async def test_post_enqueue_runs_a_command(client: KateClient, book: Book, model
         "claude-haiku-4-5",
         f"Hello to {redacted}",
     )
-    job = book.store("ours").jobs.one(queued.job_id)
+    (job,) = book.store("ours").jobs.newest(queued.run_id)
+    assert (await shown(client, queued.job_id)) == {"jobId": job.id, "status": "completed"}
     assert (job.kind, job.status) == ("agent-run", JobStatus.COMPLETED)
     assert secret not in job.model_dump_json()
     assert await evaluated(book, "program") == [JobStatus.COMPLETED]
@@ -240,7 +262,7 @@ async def test_an_agent_that_fails(client: KateClient, book: Book, agent: str, r
     (span,) = (await client.runs.spans(agent, run_id=run.id)).spans
     assert (span.error or "").startswith(reason)
     until = time.monotonic() + PATIENCE_S
-    while (job := book.store("ours").jobs.one(queued.job_id)).status is not JobStatus.FAILED:
+    while (job := book.store("ours").jobs.newest(queued.run_id)[0]).status is not JobStatus.FAILED:
         assert time.monotonic() < until
         await asyncio.sleep(0.02)
     assert (job.error or "").startswith(reason)
@@ -267,6 +289,7 @@ async def test_a_run_whose_job_is_stopped_before_it_begins_has_failed(
     site.state.worker._stop.set()
     queued = await client.runs.enqueue("function", user_input="Go")
     assert (await client.runs.get("function", run_id=queued.run_id)).status == "queued"
-    jobs.stop(book.store("ours"), queued.job_id)
+    (job,) = book.store("ours").jobs.newest(queued.run_id)
+    jobs.stop(book.store("ours"), job.id)
     assert (await client.runs.get("function", run_id=queued.run_id)).status == "failed"
     assert [run.status for run in await client.runs.list("function")] == ["failed"]

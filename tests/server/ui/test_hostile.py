@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from pytest_kaizen.models import (
     Acceptance,
+    Annotation,
+    Behavior,
     CasePair,
     CriterionPair,
     Decision,
+    Experiment,
     Insight,
     InsightStatus,
     Job,
@@ -19,6 +22,9 @@ from pytest_kaizen.models import (
     PullRequest,
     Spend,
 )
+from pytest_kaizen.server.table import Table
+from pytest_kaizen.server.ui import PAGES
+from pytest_kaizen.server.ui.page import url
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.ratings import Rating
 from tests.hostile import AT, ATTACK, HOSTILE, HUGE, SCRIPT, hostile_run
@@ -30,14 +36,16 @@ pytestmark = pytest.mark.asyncio
 
 #: What a page is made of, and all that its elements may say.
 TAGS = """
-a article b body br button caption code dd details div dl dt fieldset figcaption figure form h1 h2 h3 h4 head
-header html input kbd label legend li link main meta nav ol option p pre rect script section select span
-strong summary svg table tbody td textarea th thead title tr ul
+a article b body br button caption code datalist dd details div dl dt fieldset figcaption figure form h1 h2 h3
+h4 head header html input kbd label legend li link main meta nav ol option p pre rect script section select
+span strong summary svg table tbody td textarea th thead title tr ul
 """
+_TABLE = Table(PAGES)
 FIRST = (
     "/ui/runs",
     "/ui/search?q=img",
     "/ui/insights?status=accepted",
+    url("experiments", "compare", id=[HOSTILE, HUGE]),
 )
 
 
@@ -76,6 +84,13 @@ def store_hostile(store: Store) -> None:
         error=HOSTILE,
     )
     store.jobs.add(job, silent_since=AT)
+    for name in (HOSTILE, HUGE):
+        store.experiments.add(Experiment(id=name, name=name, correlation_ids=[f"{HOSTILE}0"], created_at=AT))
+    store.annotations.add_behavior(Behavior(label=HOSTILE, description=HOSTILE, created_at=AT))
+    for label in (HOSTILE, "undefined"):
+        said = Annotation(trace_id=f"{HOSTILE}0", label=label, confidence=1, notes=HOSTILE, created_at=AT)
+        store.annotations.add(said)
+    store.integrations.put("mlflow", {"tracking_uri": HOSTILE, "username": HOSTILE})
 
 
 def hostile_proposal(text: str) -> Proposal:
@@ -142,6 +157,14 @@ def check(path: str, page: Html) -> None:
     assert max(map(len, page.texts), default=0) < 3 * len(HUGE)
 
 
+def check_forms(path: str, page: Html) -> None:
+    """Make sure that each form goes where something takes it."""
+    for form in page.all("form"):
+        raw = urlsplit(form["action"]).path
+        scope = {"method": form.get("method", "get").upper(), "path": unquote(raw), "raw_path": raw.encode()}
+        assert _TABLE.find(scope), path
+
+
 async def test_hostile_text_is_text_on_every_page(browser: Browser, site: Site) -> None:
     store_hostile(site.book.store("ours"))
     site.book.open("ours").index(anyway=True)
@@ -149,6 +172,7 @@ async def test_hostile_text_is_text_on_every_page(browser: Browser, site: Site) 
     pages = await crawl(browser)
     for path, page in pages.items():
         check(path, page)
+        check_forms(path, page)
     shown = " ".join(page.text for page in pages.values())
     assert shown.count(ATTACK) > 100
     assert "\\x1b[31m\\u202e" in shown

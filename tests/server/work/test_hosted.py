@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -156,3 +158,18 @@ def test_why_a_run_failed(config: Config, store: Store) -> None:
     store.agents.delete("undeclared")
     with pytest.raises(KaizenError, match="is not there any more"):
         go(config, store, job)
+
+
+def test_the_program_is_not_given_what_opens_the_store(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"KAIZEN_SECRET_KEY": "one", "KAIZEN_SERVER_STORE": "two", "OTHER_SETTING": "three"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    shows = f"import os; print([os.environ.get(name) for name in {list(given)}])"
+    agents = {"shows": AgentConfig(command=shlex.join([sys.executable, "-c", shows]))}
+    run, job = enqueued(store, "shows")
+    go(replace(config, agents=agents), store, job)
+    trace = store.intake.one(run.trace_id)
+    assert trace is not None
+    assert trace.output == "[None, None, 'three']"

@@ -22,16 +22,6 @@ from ...problem import Refusal
 from .ids import as_uuid, task_of
 from .versions import active_of
 
-#: The words that a search and a pull request know.
-_ALLOWED = {
-    "module_type": ("predict", "chain_of_thought"),
-    "optimizer_type": ("gepa", "miprov2"),
-    "git_provider": ("github", "gitlab", "bitbucket_server"),
-    "prompt_format": ("json", "text", "yaml", "python"),
-    "mode": ("optimize_only", "auto_pr", "pr_preview"),
-}
-
-
 _SHORTEST_UUID = 32
 
 
@@ -101,11 +91,6 @@ def checked(make: Callable[[], models.Task]) -> models.Task:
         # The text is no file's, so its lines say nothing.
         said = str(exc).replace("evaluator_config:1:", "evaluator_config:", 1)
         raise Refusal(422, f"body.{said}", code="INVALID") from None
-    for name, allowed in _ALLOWED.items():
-        given = getattr(task, name)
-        if given not in (None, *allowed):
-            known = ", ".join(allowed)
-            raise Refusal(422, f"body.{name}: {given!r} is none of {known}", code="INVALID")
     return task
 
 

@@ -19,7 +19,7 @@ from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from ...work.kinds import RUN_KIND
-from ..kaizen_ct.ids import as_uuid
+from ..kaizen_ct.ids import as_uuid, made_id
 from .known import agent_of, run_of
 
 
@@ -55,7 +55,10 @@ def get(call: Call, agent_id: str, run_id: str) -> Run:
 
 
 async def complete(call: Call, agent_id: str, run_id: str) -> Run | ASGIApp:
-    """End a run, which is then evaluated if it is time; one that is completed already stays as it is."""
+    """End a run, which is then evaluated if it is time.
+
+    A run that is completed already stays so, and is evaluated if it was not and it is time.
+    """
     answer = await call.once(partial(_complete, call.state.config, agent_id, run_id, datetime.now(UTC)))
     call.state.worker.begin(call.workspace.id)
     return answer
@@ -89,7 +92,7 @@ def _enqueue(run: AgentRun, given: str, declared: bool, store: Store) -> Enqueue
     _add(run, store)
     settings = {"agent": run.agent_id, "run": run.id, "input": given}
     job = jobs.create(store, RUN_KIND, run.id, settings, "api")
-    return Enqueued(run_id=run.id, job_id=job.id, status="queued")
+    return Enqueued(run_id=run.id, job_id=str(made_id("job", job.id)), status="queued")
 
 
 def _add(run: AgentRun, store: Store) -> Run:
@@ -114,9 +117,10 @@ def _complete(config: Config, agent_id: str, run_id: str, now: datetime, store: 
     if run.status is AgentRunStatus.RUNNING:
         run = run.model_copy(update={"status": AgentRunStatus.COMPLETED, "completed_at": now})
         store.agents.update_run(run)
-        start_evaluation(config, store, agent_of(store, agent_id), run, trace_of(store, run), now)
     elif run.status is not AgentRunStatus.COMPLETED:
         raise Refusal(409, f"run {run.id!r} is {run.status}; only a running one is completed")
+    if run.overall_score is None:
+        start_evaluation(config, store, agent_of(store, agent_id), run, trace_of(store, run), now)
     return Run.of(run)
 
 
