@@ -92,22 +92,21 @@ def test_behaviours_are_found_and_kept_as_annotations(side: Side) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [
-        (["experiments", "analyze", "none"], 1, "there is no experiment 'none'"),
-        (["behaviors", "detect", "gone"], 1, "no trace 'gone'"),
-        (["behaviors", "detect", "one", "--label", "rude"], 1, "there is no behaviour 'rude'"),
-        (["behaviors", "detect", "one", "--min-confidence", "7"], 2, "expected a number from 0 to 1"),
-        (["behaviors", "detect"], 2, "required: TRACE"),
-    ],
+REFUSED = (
+    (["experiments", "analyze", "none"], 1, "there is no experiment 'none'"),
+    (["behaviors", "detect", "gone"], 1, "no trace 'gone'"),
+    (["behaviors", "detect", "one", "--label", "rude"], 1, "there is no behaviour 'rude'"),
+    (["behaviors", "detect", "one", "--min-confidence", "7"], 2, "expected a number from 0 to 1"),
+    (["behaviors", "detect"], 2, "required: TRACE"),
 )
-def test_what_cannot_be(side: Side, arguments: list[str], status: int, said: str) -> None:
+
+
+def test_what_cannot_be(side: Side) -> None:
     put(side, one="out")
     asked(side, "behaviors", "create", "loops", "It loops.")
-    found, out, err = side.cli(*arguments)
-    assert (found, out) == (status, "")
-    assert said in err
+    for arguments, status, said in REFUSED:
+        found, out, err = side.cli(*arguments)
+        assert (found, out, said in err) == (status, "", True), (arguments, err)
 
 
 def test_there_is_nothing_to_look_at_or_for(side: Side) -> None:
