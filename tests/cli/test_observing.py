@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.cli.conftest import Cli, Side
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def answer(request: Request) -> str:
@@ -128,3 +132,15 @@ def test_a_model_that_fails_fails_the_job(here: Side, cli: Cli, model: ScriptedL
     (job,) = asked(here, "jobs", "list")
     assert (job["kind"], job["status"], "401" in job["error"]) == ("detection", "failed", True)
     assert "--resume" not in cli("jobs", "show", "last")[1]
+
+
+def test_the_commands_of_the_readme(side: Side) -> None:
+    text = README.read_text(encoding="utf-8").partition("<!-- commands -->\n```\n")[2].partition("\n```\n")[0]
+    lines = [shlex.split(line, comments=True)[1:] for line in text.splitlines()]
+    assert len(lines) == 9
+    put(side, one="the parcel came")
+    for words in lines:
+        # A server takes whole ids.
+        status, out, err = side.cli(*("one" if word == "last" else word for word in words))
+        assert (status, err) == (0, ""), words
+        assert out
