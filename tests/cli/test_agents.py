@@ -12,6 +12,8 @@ from uuid import UUID
 import pytest
 
 from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus
+from pytest_kaizen.platforms.kate.client import Runs
+from pytest_kaizen.platforms.kate.wire import Enqueued
 from pytest_kaizen.store import Store
 from tests.cli.conftest import Cli, Side
 
@@ -191,6 +193,19 @@ def test_an_agent_that_no_operator_declared_is_not_run(there: Side) -> None:
     status, out, err = there.cli("runs", "enqueue", "Hello", "--agent", "bot")
     assert (status, out) == (1, "")
     assert "has not declared how to run agent 'bot'" in err
+
+
+def test_an_agent_that_is_run_by_a_server(there: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes to declare one is the server's business."""
+
+    async def enqueue(_runs: object, *asked: str, user_input: str) -> Enqueued:
+        assert (asked, user_input) == (("bot", "test"), "Hello")
+        return Enqueued(run_id=RUN, job_id="20260301-1", status="queued")
+
+    monkeypatch.setattr(Runs, "enqueue", enqueue)
+    command = ("runs", "enqueue", "Hello", "--agent", "bot", "--trigger", "test")
+    assert there.cli(*command) == (0, f"run {RUN} is queued: job 20260301-1\n", "")
+    assert asked(there, *command) == {"run_id": RUN, "job_id": "20260301-1", "status": "queued"}
 
 
 def test_a_server_has_no_test_runs(there: Side) -> None:
