@@ -57,7 +57,7 @@ def test_an_agent_from_first_to_last(side: Side) -> None:
     lines = side.cli("agents", "list")[1].splitlines()
     assert [line.split()[1:3] for line in lines[2:]] == [["other", "law"], ["clerk", "general"]]
 
-    assert side.cli("agents", "delete", bot["id"]) == (0, f"deleted {bot['id']}\n", "")
+    assert asked(side, "agents", "delete", bot["id"]) == {"deleted": bot["id"]}
     assert asked(side, "agents", "list") == [other]
 
 
@@ -211,6 +211,20 @@ def test_an_agent_that_is_run_by_a_server(there: Side, monkeypatch: pytest.Monke
 def test_a_server_has_no_test_runs(there: Side) -> None:
     said = "kaizen: a server has runs of agents: name one with --agent; test runs are on this machine\n"
     assert there.cli("runs", "list") == (2, "", said)
+
+
+def test_secrets_are_not_kept_here(here: Side, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-0123456789abcdefghij")
+    said = "it leaks sk-proj-0123456789abcdefghij"
+    (project / "spans.json").write_text(json.dumps([{"name": "plan", "output": said}]))
+    bot = asked(here, "agents", "create", "bot", "--objective", said)
+    changed = asked(here, "agents", "update", bot["id"], "--name", said)
+    run = asked(here, "runs", "create", "--agent", bot["id"])
+    asked(here, "runs", "upload", run["id"], "spans.json", "--agent", bot["id"])
+    (span,) = asked(here, "runs", "spans", run["id"], "--agent", bot["id"])
+    for kept in (bot["objective"], changed["name"], span["output_text"]):
+        assert "it leaks" in kept
+        assert "0123456789" not in kept
 
 
 def test_deleting_asks_where_somebody_can_answer(
