@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pytest_kaizen.models import Job
+from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.cli.conftest import Cli, Side
@@ -132,6 +134,28 @@ def test_a_model_that_fails_fails_the_job(here: Side, cli: Cli, model: ScriptedL
     (job,) = asked(here, "jobs", "list")
     assert (job["kind"], job["status"], "401" in job["error"]) == ("detection", "failed", True)
     assert "--resume" not in cli("jobs", "show", "last")[1]
+
+
+def test_what_is_broken_off_goes_on(
+    here: Side, cli: Cli, model: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here, one="loops here", two="out")
+    asked(here, "behaviors", "create", "loops", "It loops.")
+    say = LocalKalmia._say
+
+    def interrupt(desk: LocalKalmia, job: Job) -> None:
+        if job.step.startswith("trace 2"):
+            raise KeyboardInterrupt
+        say(desk, job)
+
+    monkeypatch.setattr(LocalKalmia, "_say", interrupt)
+    said = "broken off; the same command goes on with it\n"
+    assert cli("behaviors", "detect", "one", "two") == (130, "", said)
+    (job,) = asked(here, "jobs", "list")
+    assert (job["status"], job["spend"]["calls"]) == ("stopped", 1)
+    monkeypatch.setattr(LocalKalmia, "_say", say)
+    assert asked(here, "behaviors", "detect", "one", "two")["checked"] == 2
+    assert len(model.requests) == 2
 
 
 def test_the_commands_of_the_readme(side: Side) -> None:
