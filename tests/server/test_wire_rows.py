@@ -114,6 +114,7 @@ ROWS = {
 }
 #: What no platform's page has.
 OURS = {
+    "GET /api/jobs",
     "POST /api/jobs/{job_id}/cancel",
     "PUT /api/integrations/braintrust",
     "DELETE /api/integrations/{name}",
