@@ -44,7 +44,7 @@ def add_commands(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     create.set_defaults(run=_create)
 
     upload = commands.add_parser("upload", help="add spans to a run of an agent")
-    complete = commands.add_parser("complete", help="end a run of an agent")
+    complete = commands.add_parser("complete", help="end a run of an agent, which a server then evaluates")
     complete.set_defaults(run=_complete)
     spans = commands.add_parser("spans", help="list the spans of a run of an agent, in their order")
     spans.set_defaults(run=_spans)

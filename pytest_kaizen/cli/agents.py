@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     for command in (one, summary, update, delete):
         command.add_argument("agent", metavar="AGENT", help="its id")
-    for command in (listing, one, summary, create, update):
+    for command in (listing, one, summary, create, update, delete):
         command.add_argument(
             "--json", action="store_true", help=f"as a JSON {'array' if command is listing else 'object'}"
         )
@@ -99,5 +99,4 @@ def _delete(args: argparse.Namespace) -> int:
         return 1
     with open_kate(args) as kate:
         ask(kate.agents.delete(args.agent))
-    print(plain(f"deleted {args.agent}"))
-    return 0
+    return show(args, {"deleted": args.agent}, lambda done: plain(f"deleted {done['deleted']}"))

@@ -8,8 +8,7 @@ from pytest_kaizen.pipeline.observing import BUDGET_USD, MIN_CONFIDENCE
 from pytest_kaizen.report.kalmia import behaviors_table, detected_text
 
 from .numbers import share
-from .platforms import open_kalmia, show
-from .progress import progress
+from .platforms import open_kalmia, reading, show
 from .target import add_target_options
 
 
@@ -63,6 +62,6 @@ def _create(args: argparse.Namespace) -> int:
 
 
 def _detect(args: argparse.Namespace) -> int:
-    with progress("reading traces") as say, open_kalmia(args, on_step=say) as kalmia:
+    with reading(args) as kalmia:
         found = kalmia.detect_behaviors(args.traces, args.labels, args.min_confidence)
     return show(args, found, detected_text)

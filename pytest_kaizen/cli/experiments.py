@@ -7,8 +7,7 @@ import argparse
 from pytest_kaizen.pipeline.observing import BUDGET_USD
 from pytest_kaizen.report.kalmia import analysis_text, experiment_text, experiments_table
 
-from .platforms import open_kalmia, show
-from .progress import progress
+from .platforms import open_kalmia, reading, show
 from .target import add_target_options
 
 
@@ -70,6 +69,6 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _analyze(args: argparse.Namespace) -> int:
-    with progress("reading traces") as say, open_kalmia(args, on_step=say) as kalmia:
+    with reading(args) as kalmia:
         found = kalmia.analyze_experiment(args.id, args.question, args.model)
     return show(args, found, analysis_text)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="who says so, where a line of the file does not (default: sdk); seed for an example",
     )
     add.add_argument("--file", type=Path, metavar="FILE.jsonl", help="many entries; - for standard input")
+    add.add_argument("--json", action="store_true", help="as a JSON object")
     add.set_defaults(run=_add)
 
     listing = commands.add_parser("list", help="list the feedback of a task, the newest first")
@@ -80,11 +82,18 @@ def _add(args: argparse.Namespace) -> int:
         for entry in entries:
             log_feedback(store, task, entry, redactor)
         count = store.feedback.count(task.id)
-        so_far = f"{count.fresh} of {task.feedback_threshold} since the last search"
-        print(f"{task.name}: {len(entries)} logged, {so_far}")
+        _tell(args, task.name, len(entries), count.fresh, task.feedback_threshold)
         if count.fresh >= task.feedback_threshold:
-            _search(config, store, task)
+            # Of a search there is no JSON.
+            with redirect_stdout(sys.stderr) if args.json else nullcontext():
+                _search(config, store, task)
     return 0
+
+
+def _tell(args: argparse.Namespace, task: str, logged: int, fresh: int, threshold: int) -> None:
+    said = {"task": task, "logged": logged, "fresh": fresh, "threshold": threshold}
+    so_far = f"{logged} logged, {fresh} of {threshold} since the last search"
+    show(args, said, lambda said: safe_text(f"{said['task']}: {so_far}"))
 
 
 def _search(config: Config, store: Store, task: Task) -> None:
@@ -122,8 +131,9 @@ def _add_there(args: argparse.Namespace, target: Target) -> int:
             ct.create_task(args.task)
         for entry in entries:
             ct.log_feedback(args.task, **entry)
-        fresh, _, threshold = ct.get_task(args.task).threshold_progress.partition("/")
-    print(safe_text(f"{args.task}: {len(entries)} logged, {fresh} of {threshold} since the last search"))
+        known = ct.get_task(args.task)
+    fresh, _, threshold = known.threshold_progress.partition("/")
+    _tell(args, known.name, len(entries), int(fresh), int(threshold))
     return 0
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
-from pytest_kaizen.errors import JobError
+from pytest_kaizen.errors import JobError, UsageError
 from pytest_kaizen.models.job import FINAL
 from pytest_kaizen.report.insights import job_text, jobs_table
+from pytest_kaizen.report.text import safe_text
 
 from .desk import open_desk
 from .numbers import seconds
+from .platforms import ct_client, show
 from .runs import add_list_options
 from .status import look
-from .target import add_target_options, is_remote
+from .target import Target, add_target_options, is_remote, target_of
+
+if TYPE_CHECKING:
+    from pytest_kaizen.platforms.kaizen_ct.wire import Job as CTJob
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     cancel.set_defaults(run=_cancel)
 
-    for command in (show, wait, cancel):
+    retry = commands.add_parser("retry-pr", help="have a server try again to open a search's pull request")
+    retry.set_defaults(run=_retry_pr)
+
+    create = commands.add_parser(
+        "create-pr", help="have a server open the pull request that a search previewed"
+    )
+    create.set_defaults(run=_create_pr)
+
+    for command in (show, wait, cancel, retry, create):
         command.add_argument(
             "job", metavar="JOB", help="its id; on this machine also the beginning of it, or 'last'"
         )
         command.add_argument("--json", action="store_true", help="as a JSON object")
-    add_target_options(listing, show, wait, cancel)
+    add_target_options(listing, show, wait, cancel, retry, create)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -73,3 +87,27 @@ def _cancel(args: argparse.Namespace) -> int:
         job = desk.stop_job(job["jobId"])
     print(json.dumps(job, indent=2) if args.json else job_text(job, here=not is_remote(args)))
     return 0
+
+
+def _retry_pr(args: argparse.Namespace) -> int:
+    with ct_client(_server(args)) as client:
+        return _proposed(args, client.retry_pr(args.job))
+
+
+def _create_pr(args: argparse.Namespace) -> int:
+    with ct_client(_server(args)) as client:
+        return _proposed(args, client.create_pr(args.job))
+
+
+def _server(args: argparse.Namespace) -> Target:
+    target = target_of(args, "kaizen-ct")
+    if target is None:
+        raise UsageError("name a server with --server URL; on this machine: `kaizen optimize TASK --pr`")
+    return target
+
+
+def _proposed(args: argparse.Namespace, job: CTJob) -> int:
+    """Show where a job's pull request is; 1 if it could not be opened."""
+    said = job.pr_url or job.error_message or job.status
+    show(args, job, lambda job: safe_text(f"job {job.id}: {said}"))
+    return int(job.pr_url is None)

@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     revoke = commands.add_parser("revoke", help="close a key for good")
     revoke.add_argument("id", metavar="KEY", help="its id, as `kaizen keys list` shows it")
+    revoke.add_argument("--json", action="store_true", help="as a JSON object")
     revoke.set_defaults(run=_revoke)
 
     for command in (create, listing, revoke):
@@ -103,10 +104,16 @@ def _revoke(args: argparse.Namespace) -> int:
     if target is not None:
         with ct_client(target) as client:
             client.delete_key(args.id)
-        return 0
+        return _revoked(args)
     with open_server_store(args) as workspaces:
         if workspaces.central.keys.revoke(args.id) is None:
             raise UsageError(f"there is no key {args.id!r}; `kaizen keys list` shows them")
+    return _revoked(args)
+
+
+def _revoked(args: argparse.Namespace) -> int:
+    if args.json:
+        print(json.dumps({"revoked": args.id}, indent=2))
     return 0
 
 

@@ -32,6 +32,8 @@ from pytest_kaizen.store import Store
 from .consent import agreed
 from .context import config_for
 from .numbers import count, dollars
+from .optimize_there import start_there
+from .target import add_target_options, target_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,10 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pr", action="store_true", help="open a pull request at GitHub, with the evidence (GITHUB_TOKEN)"
     )
     parser.add_argument("--dismiss", action="store_true", help="drop the open proposal before the search")
+    add_target_options(parser)
     parser.set_defaults(run=_optimize)
 
 
 def _optimize(args: argparse.Namespace) -> int:
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        return start_there(args, target)
     config = config_for(args)
     why = why_no_search(ci_context(config.root, os.environ))
     if why is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .context import config_for
+from .progress import progress
 from .target import Target, target_of
 
 if TYPE_CHECKING:
@@ -109,6 +111,17 @@ def ct_client(target: Target) -> Iterator[CTClient]:
 
     with target.speaking(), CTClient(target.key, target.url) as client:
         yield client
+
+
+@contextmanager
+def reading(args: argparse.Namespace) -> Iterator[Kalmia]:
+    """Open the same place for a model to read traces, and show how far that is; raises as it does."""
+    try:
+        with progress("reading traces") as say, open_kalmia(args, on_step=say) as kalmia:
+            yield kalmia
+    except KeyboardInterrupt:
+        print("broken off; the same command goes on with it", file=sys.stderr)
+        raise
 
 
 def ask(call: Coroutine[Any, Any, T]) -> T:

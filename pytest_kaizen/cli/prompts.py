@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
 from pathlib import Path
@@ -59,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "old", metavar="A", type=_number, nargs="?", help="the one before the active by default"
     )
     diff.add_argument("new", metavar="B", type=_number, nargs="?", help="the active one by default")
+    add_target_options(diff)
     diff.set_defaults(run=_diff)
 
     skillbook_prompts.add_commands(commands)
@@ -164,6 +164,9 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        return prompts_there.diff_there(args, target)
     library = PromptLibrary(config_for(args))
     new = _version(library, args.task, args.new)
     if args.old is None and new.parent is None:
@@ -172,15 +175,7 @@ def _diff(args: argparse.Namespace) -> int:
             f"name the two: `kaizen prompts diff {args.task} A B`"
         )
     old = _version(library, args.task, new.parent if args.old is None else args.old)
-    lines = difflib.unified_diff(
-        old.text.split("\n"),
-        new.text.split("\n"),
-        f"{args.task} version {old.version}",
-        f"{args.task} version {new.version}",
-        lineterm="",
-    )
-    for line in lines:
-        print(plain(line))
+    prompts_there.print_diff(args.task, (old.version, old.text), (new.version, new.text))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,27 @@ def activate_there(args: argparse.Namespace, target: Target) -> int:
         client.activate_prompt(args.task, str(find_version(client, args.task, args.number).id))
     print(plain(f"{args.task}: version {args.number} is active"))
     return 0
+
+
+def diff_there(args: argparse.Namespace, target: Target) -> int:
+    """Compare the texts of two versions."""
+    with ct_client(target) as client:
+        new = find_version(client, args.task, args.new)
+        before = args.old or new.version_number - 1
+        if not before:
+            raise PromptError(f"version 1 of '{args.task}' is the first, there is none before it")
+        old = find_version(client, args.task, before)
+    texts = [(version.version_number, version.prompt_text or "") for version in (old, new)]
+    print_diff(args.task, *texts)
+    return 0
+
+
+def print_diff(task: str, old: tuple[int, str], new: tuple[int, str]) -> None:
+    """Print how two versions differ, each given by its number and text."""
+    first, second = (f"{task} version {number}" for number, _ in (old, new))
+    lines = difflib.unified_diff(old[1].split("\n"), new[1].split("\n"), first, second, lineterm="")
+    for line in lines:
+        print(plain(line))
 
 
 def find_version(client: CTClient, task: str, number: int | None) -> Prompt:

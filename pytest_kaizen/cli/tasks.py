@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     delete.add_argument("task", metavar="TASK", help="its name or id")
     delete.add_argument("--force", action="store_true", help="do not ask")
+    delete.add_argument("--json", action="store_true", help="as a JSON object")
     delete.set_defaults(run=_delete)
 
     add_target_options(create, listing, show, delete)
@@ -120,8 +121,7 @@ def _delete(args: argparse.Namespace) -> int:
         return 1
     with open_ct(args) as ct:
         ct.delete_task(args.task)
-    print(plain(f"deleted {args.task}"))
-    return 0
+    return show(args, {"deleted": args.task}, lambda done: plain(f"deleted {done['deleted']}"))
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from .kalmia_desk import ExperimentView, FoundTrace
 class ServerKalmia(KalmiaClient):
     """A server of ours or Kalmia itself: its client, with traces as ours.
 
-    Of a trace they say what Kalmia's API has words for: no run, task, case or sample.
+    Of a trace they say what Kalmia's API has words for: no run, task, case, sample or rating.
     """
 
     def view_experiment(self, experiment_id: str) -> ExperimentView:

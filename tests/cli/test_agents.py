@@ -12,6 +12,8 @@ from uuid import UUID
 import pytest
 
 from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus
+from pytest_kaizen.platforms.kate.client import Runs
+from pytest_kaizen.platforms.kate.wire import Enqueued
 from pytest_kaizen.store import Store
 from tests.cli.conftest import Cli, Side
 
@@ -55,7 +57,7 @@ def test_an_agent_from_first_to_last(side: Side) -> None:
     lines = side.cli("agents", "list")[1].splitlines()
     assert [line.split()[1:3] for line in lines[2:]] == [["other", "law"], ["clerk", "general"]]
 
-    assert side.cli("agents", "delete", bot["id"]) == (0, f"deleted {bot['id']}\n", "")
+    assert asked(side, "agents", "delete", bot["id"]) == {"deleted": bot["id"]}
     assert asked(side, "agents", "list") == [other]
 
 
@@ -142,40 +144,32 @@ def test_a_summary_of_evaluated_runs(here: Side, cli: Cli, project: Path) -> Non
     assert cli("runs", "list", "--agent", "bot")[1].splitlines()[2].split()[3] == "0.625"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [
-        (["agents", "show", "nobody"], 1, "there is no agent 'nobody'"),
-        (["agents", "summary", "nobody"], 1, "there is no agent 'nobody'"),
-        (["agents", "update", "nobody"], 2, "nothing to do: give --name, --domain or --objective"),
-        (["agents", "update", "nobody", "--name", "x"], 1, "there is no agent 'nobody'"),
-        (["agents", "delete", "nobody"], 1, "there is no agent 'nobody'"),
-        (["runs", "create"], 2, "no agent: give --agent, or set KATE_AGENT_ID in the environment"),
-        (["runs", "create", "--agent", RUN], 1, f"there is no agent '{RUN}'"),
-        (["runs", "create", "--agent", "a b"], 1, "there is no agent 'a b'"),
-        (["runs", "create", "--agent", "bot", "--run-id", "7"], 2, "expected a UUID (found '7')"),
-        (["runs", "show", RUN, "--agent", "support-bot"], 1, f"agent 'support-bot' has no run '{RUN}'"),
-        (["runs", "complete", RUN, "--agent", "support-bot"], 1, f"agent 'support-bot' has no run '{RUN}'"),
-        (["runs", "upload", RUN, "none.json", "--agent", "bot"], 2, "none.json: cannot be read"),
-        (["runs", "upload", RUN, "text.md", "--agent", "bot"], 2, "text.md: not JSON"),
-        (["runs", "upload", RUN, "kind.json", "--agent", "bot"], 2, "kind.json: spans.0.span_kind: "),
-    ],
+REFUSED = (
+    (["agents", "show", "nobody"], 1, "there is no agent 'nobody'"),
+    (["agents", "summary", "nobody"], 1, "there is no agent 'nobody'"),
+    (["agents", "update", "nobody"], 2, "nothing to do: give --name, --domain or --objective"),
+    (["agents", "update", "nobody", "--name", "x"], 1, "there is no agent 'nobody'"),
+    (["agents", "delete", "nobody"], 1, "there is no agent 'nobody'"),
+    (["runs", "create"], 2, "no agent: give --agent, or set KATE_AGENT_ID in the environment"),
+    (["runs", "create", "--agent", RUN], 1, f"there is no agent '{RUN}'"),
+    (["runs", "create", "--agent", "a b"], 1, "there is no agent 'a b'"),
+    (["runs", "create", "--agent", "bot", "--run-id", "7"], 2, "expected a UUID (found '7')"),
+    (["runs", "show", RUN, "--agent", "support-bot"], 1, f"agent 'support-bot' has no run '{RUN}'"),
+    (["runs", "complete", RUN, "--agent", "support-bot"], 1, f"agent 'support-bot' has no run '{RUN}'"),
+    (["runs", "upload", RUN, "none.json", "--agent", "bot"], 2, "none.json: cannot be read"),
+    (["runs", "upload", RUN, "text.md", "--agent", "bot"], 2, "text.md: not JSON"),
+    (["runs", "upload", RUN, "kind.json", "--agent", "bot"], 2, "kind.json: spans.0.span_kind: "),
 )
-def test_what_cannot_be(
-    side: Side,
-    arguments: list[str],
-    status: int,
-    said: str,
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+
+
+def test_what_cannot_be(side: Side, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KATE_AGENT_ID", raising=False)
     (project / "text.md").write_text("# no JSON")
     (project / "kind.json").write_text('[{"node_name": "a", "span_kind": "DREAM"}]')
     asked(side, "runs", "create", "--agent", "support-bot")
-    found, out, err = side.cli(*arguments)
-    assert (found, out) == (status, "")
-    assert said in err
+    for arguments, status, said in REFUSED:
+        found, out, err = side.cli(*arguments)
+        assert (found, out, said in err) == (status, "", True), (arguments, err)
 
 
 def test_a_run_that_is_there_already(side: Side) -> None:
@@ -201,9 +195,36 @@ def test_an_agent_that_no_operator_declared_is_not_run(there: Side) -> None:
     assert "has not declared how to run agent 'bot'" in err
 
 
+def test_an_agent_that_is_run_by_a_server(there: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes to declare one is the server's business."""
+
+    async def enqueue(_runs: object, *asked: str, user_input: str) -> Enqueued:
+        assert (asked, user_input) == (("bot", "test"), "Hello")
+        return Enqueued(run_id=RUN, job_id="20260301-1", status="queued")
+
+    monkeypatch.setattr(Runs, "enqueue", enqueue)
+    command = ("runs", "enqueue", "Hello", "--agent", "bot", "--trigger", "test")
+    assert there.cli(*command) == (0, f"run {RUN} is queued: job 20260301-1\n", "")
+    assert asked(there, *command) == {"run_id": RUN, "job_id": "20260301-1", "status": "queued"}
+
+
 def test_a_server_has_no_test_runs(there: Side) -> None:
     said = "kaizen: a server has runs of agents: name one with --agent; test runs are on this machine\n"
     assert there.cli("runs", "list") == (2, "", said)
+
+
+def test_secrets_are_not_kept_here(here: Side, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-0123456789abcdefghij")
+    said = "it leaks sk-proj-0123456789abcdefghij"
+    (project / "spans.json").write_text(json.dumps([{"name": "plan", "output": said}]))
+    bot = asked(here, "agents", "create", "bot", "--objective", said)
+    changed = asked(here, "agents", "update", bot["id"], "--name", said)
+    run = asked(here, "runs", "create", "--agent", bot["id"])
+    asked(here, "runs", "upload", run["id"], "spans.json", "--agent", bot["id"])
+    (span,) = asked(here, "runs", "spans", run["id"], "--agent", bot["id"])
+    for kept in (bot["objective"], changed["name"], span["output_text"]):
+        assert "it leaks" in kept
+        assert "0123456789" not in kept
 
 
 def test_deleting_asks_where_somebody_can_answer(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_kaizen.models import Job
+from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.cli.conftest import Cli, Side
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def answer(request: Request) -> str:
@@ -92,22 +98,21 @@ def test_behaviours_are_found_and_kept_as_annotations(side: Side) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [
-        (["experiments", "analyze", "none"], 1, "there is no experiment 'none'"),
-        (["behaviors", "detect", "gone"], 1, "no trace 'gone'"),
-        (["behaviors", "detect", "one", "--label", "rude"], 1, "there is no behaviour 'rude'"),
-        (["behaviors", "detect", "one", "--min-confidence", "7"], 2, "expected a number from 0 to 1"),
-        (["behaviors", "detect"], 2, "required: TRACE"),
-    ],
+REFUSED = (
+    (["experiments", "analyze", "none"], 1, "there is no experiment 'none'"),
+    (["behaviors", "detect", "gone"], 1, "no trace 'gone'"),
+    (["behaviors", "detect", "one", "--label", "rude"], 1, "there is no behaviour 'rude'"),
+    (["behaviors", "detect", "one", "--min-confidence", "7"], 2, "expected a number from 0 to 1"),
+    (["behaviors", "detect"], 2, "required: TRACE"),
 )
-def test_what_cannot_be(side: Side, arguments: list[str], status: int, said: str) -> None:
+
+
+def test_what_cannot_be(side: Side) -> None:
     put(side, one="out")
     asked(side, "behaviors", "create", "loops", "It loops.")
-    found, out, err = side.cli(*arguments)
-    assert (found, out) == (status, "")
-    assert said in err
+    for arguments, status, said in REFUSED:
+        found, out, err = side.cli(*arguments)
+        assert (found, out, said in err) == (status, "", True), (arguments, err)
 
 
 def test_there_is_nothing_to_look_at_or_for(side: Side) -> None:
@@ -129,3 +134,37 @@ def test_a_model_that_fails_fails_the_job(here: Side, cli: Cli, model: ScriptedL
     (job,) = asked(here, "jobs", "list")
     assert (job["kind"], job["status"], "401" in job["error"]) == ("detection", "failed", True)
     assert "--resume" not in cli("jobs", "show", "last")[1]
+
+
+def test_what_is_broken_off_goes_on(
+    here: Side, cli: Cli, model: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here, one="loops here", two="out")
+    asked(here, "behaviors", "create", "loops", "It loops.")
+    say = LocalKalmia._say
+
+    def interrupt(desk: LocalKalmia, job: Job) -> None:
+        if job.step.startswith("trace 2"):
+            raise KeyboardInterrupt
+        say(desk, job)
+
+    monkeypatch.setattr(LocalKalmia, "_say", interrupt)
+    said = "broken off; the same command goes on with it\n"
+    assert cli("behaviors", "detect", "one", "two") == (130, "", said)
+    (job,) = asked(here, "jobs", "list")
+    assert (job["status"], job["spend"]["calls"]) == ("stopped", 1)
+    monkeypatch.setattr(LocalKalmia, "_say", say)
+    assert asked(here, "behaviors", "detect", "one", "two")["checked"] == 2
+    assert len(model.requests) == 2
+
+
+def test_the_commands_of_the_readme(side: Side) -> None:
+    text = README.read_text(encoding="utf-8").partition("<!-- commands -->\n```\n")[2].partition("\n```\n")[0]
+    lines = [shlex.split(line, comments=True)[1:] for line in text.splitlines()]
+    assert len(lines) == 9
+    put(side, one="the parcel came")
+    for words in lines:
+        # A server takes whole ids.
+        status, out, err = side.cli(*("one" if word == "last" else word for word in words))
+        assert (status, err) == (0, ""), words
+        assert out

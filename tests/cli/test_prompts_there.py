@@ -59,6 +59,22 @@ def test_a_version_is_shown_and_made_the_active_one(there: Side) -> None:
 
 
 @pytest.mark.usefixtures("workspaces")
+def test_two_versions_are_compared(there: Side) -> None:
+    diff = "--- triage version 1\n+++ triage version 2\n@@ -1 +1 @@\n-You sort.\n+You sort \\x1b[31mwell.\n"
+    assert there.cli("prompts", "diff", "triage", "1", "2") == (0, diff, "")
+    assert there.cli("prompts", "activate", "triage", "2")[0] == 0
+    assert there.cli("prompts", "diff", "triage") == (0, diff, "")
+    status, out, err = there.cli("prompts", "diff", "triage", "2", "3")
+    assert (status, out, "a version 3" in err) == (2, "", True)
+
+
+@pytest.mark.usefixtures("workspaces")
+def test_the_first_version_has_none_before_it(there: Side) -> None:
+    said = "kaizen: version 1 of 'triage' is the first, there is none before it\n"
+    assert there.cli("prompts", "diff", "triage") == (2, "", said)
+
+
+@pytest.mark.usefixtures("workspaces")
 def test_a_version_has_the_keys_of_one_in_a_file(there: Side, cli: Cli, project: Path) -> None:
     (project / "prompts/triage").mkdir(parents=True)
     (project / "prompts/triage/1.md").write_text("You sort.\n")
@@ -95,7 +111,7 @@ def test_keys_of_a_server(there: Side, workspaces: Workspaces) -> None:
     assert (status, workspaces.central.keys.find(secret.strip()) is None) == (0, False)
     assert r"ci\x1b[31m" in there.cli("keys", "list")[1]
 
-    assert there.cli("keys", "revoke", made["id"]) == (0, "", "")
+    assert json.loads(there.cli("keys", "revoke", made["id"], "--json")[1]) == {"revoked": made["id"]}
     assert made["id"] not in {key["id"] for key in listed(there)}
     assert there.cli("keys", "revoke", made["id"])[0] == 1
     for option in (["--workspace", "x"], ["--scope", "admin"], ["--days", "1"], ["--store", "x"]):

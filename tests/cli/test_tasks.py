@@ -46,7 +46,7 @@ def test_a_task_from_first_to_last(side: Side) -> None:
     status, out, err = side.cli("tasks", "create", "triage")
     assert (status in (1, 2), out) == (True, "")
     assert "a task 'triage'" in err
-    assert side.cli("tasks", "delete", "triage") == (0, "deleted triage\n", "")
+    assert asked(side, "tasks", "delete", "triage") == {"deleted": "triage"}
     assert asked(side, "tasks", "list") == [other]
     status, out, err = side.cli("tasks", "delete", "triage")
     assert (status in (1, 2), out) == (True, "")
@@ -61,6 +61,12 @@ def test_feedback_makes_its_task(side: Side, project: Path) -> None:
     assert side.cli("feedback", "add", "--task", "triage", "--file", "more.jsonl")[1] == (
         "triage: 2 logged, 3 of 50 since the last search\n"
     )
+    assert asked(side, "feedback", "add", "--task", "other", "--score", "1") == {
+        "task": "other",
+        "logged": 1,
+        "fresh": 1,
+        "threshold": 50,
+    }
     found = asked(side, "feedback", "list", "--task", "triage")
     assert [(entry["inputs"], entry["output"], entry["score"], entry["source"]) for entry in found] == [
         (None, None, 1.0, "sdk"),
@@ -92,6 +98,13 @@ def test_a_mistake_in_a_file_leaves_all_out(side: Side, project: Path) -> None:
     assert (status, out) == (2, "")
     assert "bad.jsonl:2: score: Input should be less than or equal to 1 (found 7)" in err
     assert asked(side, "feedback", "list", "--task", "triage") == []
+
+
+def test_json_is_alone_where_a_search_follows(here: Side, cli: Cli) -> None:
+    asked(here, "tasks", "create", "triage", "--threshold", "1")
+    status, out, err = cli("feedback", "add", "--task", "triage", "--score", "1", "--json")
+    assert (status, json.loads(out)["fresh"]) == (0, 1)
+    assert err == "enough for a search: `kaizen optimize triage`\n"
 
 
 def test_deleting_asks_where_somebody_can_answer(

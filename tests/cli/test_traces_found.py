@@ -112,17 +112,16 @@ def local(project: Any) -> Callable[[], Store]:
     return lambda: Store.open(project / ".kaizen/kaizen.db")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [
-        (["rate", "t1"], 2, "nothing to say: give --up, --down or --comment"),
-        (["rate", "t1", "--up", "--down"], 2, "not allowed with argument"),
-        (["score", "t1", "2"], 2, "expected a number from 0 to 1 (found '2')"),
-        (["score", "gone", "1"], 1, "no trace 'gone'"),
-    ],
+REFUSED = (
+    (["rate", "t1"], 2, "nothing to say: give --up, --down or --comment"),
+    (["rate", "t1", "--up", "--down"], 2, "not allowed with argument"),
+    (["score", "t1", "2"], 2, "expected a number from 0 to 1 (found '2')"),
+    (["score", "gone", "1"], 1, "no trace 'gone'"),
 )
-def test_what_cannot_be(side: Side, arguments: list[str], status: int, said: str) -> None:
+
+
+def test_what_cannot_be(side: Side) -> None:
     side.put(a_trace("t1", "The parcel came"))
-    found, out, err = side.cli("traces", *arguments)
-    assert (found, out) == (status, "")
-    assert said in err
+    for arguments, status, said in REFUSED:
+        found, out, err = side.cli("traces", *arguments)
+        assert (found, out, said in err) == (status, "", True), (arguments, err)

@@ -81,7 +81,7 @@ def fill(book: Book, url: str, key: str, workspace: str, mark: str, braintrust: 
         steps = [{"node_name": mark, "input_text": mark, "output_text": mark}]
         post(f"/agents/{agent['id']}/runs/{run['id']}/spans", {"spans": steps})
         for name, key_of_it in (("mlflow", "token"), ("langsmith", "apiKey"), ("braintrust", "apiKey")):
-            answer = http.put(f"/api/integrations/{integration}", json={"projectName": mark, key_of_it: mark})
+            answer = http.put(f"/api/integrations/{name}", json={"projectName": mark, key_of_it: mark})
             assert answer.is_success, answer.text
         made = post("/api/v1/keys", {"label": mark})
         settings = {"apiUrl": braintrust, "apiKey": f"key-of-{workspace}", "projectName": "support"}

@@ -43,7 +43,7 @@ REFUSED = {
     "POST /api/prompts/generate": ("400",),
     "POST /api/v1/optimize/{task_id}": ("400",),
     # An address is one of a server; a project is named or set, and so is all that a connection needs.
-    **{f"PUT /api/integrations/{integration}": ("422",) for name in ("mlflow", "langsmith", "braintrust")},
+    **{f"PUT /api/integrations/{name}": ("422",) for name in ("mlflow", "langsmith", "braintrust")},
     "GET /api/integrations/{integration}/projects": ("422", "424"),
     "POST /api/integrations/{integration}/import": ("422",),
     "GET /api/braintrust/traces": ("422", "424"),

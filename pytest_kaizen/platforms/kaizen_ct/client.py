@@ -157,6 +157,24 @@ class CTCalls(PlatformClient):
         return await self._ask("GET", self._path("/api/v1/jobs/{}", job_id), reads=Job)
 
     @Twin
+    async def retry_pr(self, job_id: str) -> Job:
+        """Try again to open an optimisation's pull request, after that failed.
+
+        Raises:
+            CTError: The call failed; 409 for a job that is not ``PR_FAILED``.
+        """
+        return await self._ask("POST", self._path("/api/v1/jobs/{}/retry-pr", job_id), reads=Job, once=True)
+
+    @Twin
+    async def create_pr(self, job_id: str) -> Job:
+        """Open the pull request that an optimisation has a preview of.
+
+        Raises:
+            CTError: The call failed; 409 for a job without a preview.
+        """
+        return await self._ask("POST", self._path("/api/v1/jobs/{}/create-pr", job_id), reads=Job, once=True)
+
+    @Twin
     async def list_tasks(self) -> list[Task]:
         """Return all tasks, however many pages of them there are.
 
