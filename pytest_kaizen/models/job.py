@@ -24,7 +24,7 @@ class JobStatus(StrEnum):
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
 
 
-class Spend(BaseModel):
+class Spend(BaseModel, defer_build=True):
     """What was used of a budget.
 
     Attributes:
@@ -38,7 +38,7 @@ class Spend(BaseModel):
     usd: float = 0.0
 
 
-class Job(BaseModel):
+class Job(BaseModel, defer_build=True):
     """One piece of background work.
 
     Attributes:

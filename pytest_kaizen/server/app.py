@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,16 +18,15 @@ from .dispatch import Dispatch
 from .grant import Grants
 from .limits import Load, RateLimit
 from .metrics import Metrics
-from .openapi import openapi
 from .operation import Operation
 from .outermost import Outermost
-from .proxy.keeper import Keeper
-from .proxy.proxy import Proxy
-from .proxy.record import Recording
 from .routes import OPERATIONS
 from .state import State
 from .table import Table
 from .work.worker import Worker
+
+if TYPE_CHECKING:
+    from .proxy.proxy import Proxy
 
 #: The longest bodies that may be taken in at one time.
 _MOST_UNDER_WAY = 8
@@ -47,7 +47,7 @@ class App:
         table = Table(operations)
         self.state = state
         self._http = Outermost(Dispatch(table, state), state.metrics)
-        state.openapi = json.dumps(openapi(table.operations)).encode()
+        state.describe = lambda: _described(table)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
@@ -66,6 +66,13 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+def _described(table: Table) -> bytes:
+    # A server that nobody asks for it starts without.
+    from .openapi import openapi
+
+    return json.dumps(openapi(table.operations)).encode()
+
+
 def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Operation] = OPERATIONS) -> App:
     """Make a server.
 
@@ -81,6 +88,14 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
     async def keep(workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:
         await workspace.writer.submit(lambda store: store.shelf.add(traces))
 
+    def open_proxy() -> Proxy:
+        # The HTTP clients that it needs take a third of the time that a server takes to start.
+        from .proxy.keeper import Keeper
+        from .proxy.proxy import Proxy
+        from .proxy.record import Recording
+
+        return Proxy(Keeper(Recording(redactor, price), keep, metrics))
+
     state = State(
         config=config,
         workspaces=workspaces,
@@ -90,7 +105,7 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
         metrics=metrics,
         redactor=redactor,
         price=price,
-        proxy=Proxy(Keeper(Recording(redactor, price), keep, metrics)),
+        open_proxy=open_proxy,
         worker=Worker(config, workspaces),
     )
     return App(state, operations)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError
 T = TypeVar("T", bound=BaseModel)
 
 
-class _Writing(BaseModel):
+class _Writing(BaseModel, defer_build=True):
     """How a body is written.
 
     Attributes:

@@ -19,7 +19,7 @@ from .ids import task_of
 from .versions import active_of
 
 
-class TaskQuery(BaseModel):
+class TaskQuery(BaseModel, defer_build=True):
     """What may be asked of the list.
 
     Attributes:

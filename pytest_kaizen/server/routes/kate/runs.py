@@ -21,7 +21,7 @@ from .known import agent_of, run_of
 _AGENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-class RunQuery(BaseModel):
+class RunQuery(BaseModel, defer_build=True):
     """What may be asked of the list."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 5
