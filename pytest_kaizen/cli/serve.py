@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from datetime import UTC, datetime
 
 from pytest_kaizen.errors import UsageError
@@ -27,6 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    # What is loaded and made until it serves stays as long as the process does: the collector need not look
+    # at it, neither now nor each time that it looks for what requests leave behind.
+    gc.disable()
+    try:
+        return _opened(args)
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _opened(args: argparse.Namespace) -> int:
     try:
         from pytest_kaizen.server.admission import is_loopback
         from pytest_kaizen.server.app import create_app
@@ -49,6 +61,8 @@ def _serve(args: argparse.Namespace) -> int:
         print(f"kaizen serves {url_of(listener)} (stop: Ctrl-C)", flush=True)
         if first is not None:
             print(f"key of the workspace '{FIRST_WORKSPACE}', shown this once: {first}", flush=True)
+        gc.freeze()
+        gc.enable()
         with Tending(workspaces), app.state.worker:
             run(app, listener)
     return 0

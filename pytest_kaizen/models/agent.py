@@ -18,7 +18,7 @@ class AgentRunStatus(StrEnum):
     FAILED = "failed"
 
 
-class Agent(BaseModel):
+class Agent(BaseModel, defer_build=True):
     """A program of which runs are reported.
 
     Attributes:
@@ -35,7 +35,7 @@ class Agent(BaseModel):
     updated_at: datetime
 
 
-class AgentRun(BaseModel):
+class AgentRun(BaseModel, defer_build=True):
     """One run of an agent; its spans are those of the trace that has its id.
 
     Attributes:

@@ -12,7 +12,7 @@ from .gate import Interval
 Pair = tuple[float, float]
 
 
-class Agreement(BaseModel):
+class Agreement(BaseModel, defer_build=True):
     """How far a judge agrees with people on one criterion, or on the whole.
 
     Attributes:
@@ -45,7 +45,7 @@ class Agreement(BaseModel):
         return f"kappa {self.kappa:.2f} [{low:.2f}, {high:.2f}]"
 
 
-class Calibration(BaseModel):
+class Calibration(BaseModel, defer_build=True):
     """One measurement of a judge against labels that people gave.
 
     It holds for that judge alone: the same model, votes and text of the rubric.

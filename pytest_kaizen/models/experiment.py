@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 
-class Experiment(BaseModel):
+class Experiment(BaseModel, defer_build=True):
     """A named group of traces.
 
     Attributes:
@@ -22,7 +22,7 @@ class Experiment(BaseModel):
     created_at: datetime
 
 
-class Behavior(BaseModel):
+class Behavior(BaseModel, defer_build=True):
     """Something that a trace may show.
 
     Attributes:
@@ -36,7 +36,7 @@ class Behavior(BaseModel):
     created_at: datetime
 
 
-class Annotation(BaseModel):
+class Annotation(BaseModel, defer_build=True):
     """A statement that a trace shows a behaviour.
 
     Attributes:

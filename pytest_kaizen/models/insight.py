@@ -19,7 +19,7 @@ class InsightStatus(StrEnum):
     REJECTED = "rejected"
 
 
-class Insight(BaseModel):
+class Insight(BaseModel, defer_build=True):
     """One atomic lesson: a rule, and when it applies.
 
     Attributes:

@@ -28,7 +28,7 @@ class JobStatus(StrEnum):
 FINAL = frozenset(status.value for status in JobStatus if status.final)
 
 
-class Spend(BaseModel):
+class Spend(BaseModel, defer_build=True):
     """What was used of a budget.
 
     Attributes:
@@ -42,7 +42,7 @@ class Spend(BaseModel):
     usd: float = 0.0
 
 
-class Job(BaseModel):
+class Job(BaseModel, defer_build=True):
     """One piece of background work.
 
     Attributes:

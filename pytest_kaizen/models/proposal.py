@@ -24,7 +24,7 @@ class Decision(StrEnum):
     REJECTED = "rejected"
 
 
-class CasePair(BaseModel):
+class CasePair(BaseModel, defer_build=True):
     """One held-out case under both prompts: its mean scores."""
 
     case_id: str
@@ -32,7 +32,7 @@ class CasePair(BaseModel):
     after: float
 
 
-class CriterionPair(BaseModel):
+class CriterionPair(BaseModel, defer_build=True):
     """One criterion over the held-out cases that have it under both prompts.
 
     Attributes:
@@ -47,7 +47,7 @@ class CriterionPair(BaseModel):
     fell: bool = False
 
 
-class Acceptance(BaseModel):
+class Acceptance(BaseModel, defer_build=True):
     """The verdict on one candidate, from cases that the search never saw.
 
     Attributes:
@@ -111,7 +111,7 @@ class ProposalStatus(StrEnum):
         return self not in (ProposalStatus.ACTIVATED, ProposalStatus.DISMISSED)
 
 
-class PullRequest(BaseModel):
+class PullRequest(BaseModel, defer_build=True):
     """How far a proposal came on its way to a pull request.
 
     Attributes:
@@ -127,7 +127,7 @@ class PullRequest(BaseModel):
     error: str | None = None
 
 
-class Proposal(BaseModel):
+class Proposal(BaseModel, defer_build=True):
     """A candidate prompt for a task.
 
     Attributes:

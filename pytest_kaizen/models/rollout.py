@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Feedback(BaseModel):
+class Feedback(BaseModel, defer_build=True):
     """What one criterion found in an output.
 
     Attributes:
@@ -27,7 +27,7 @@ class Feedback(BaseModel):
     reason: str | None = None
 
 
-class Scored(BaseModel):
+class Scored(BaseModel, defer_build=True):
     """One rollout.
 
     Attributes:

@@ -16,7 +16,7 @@ AUTO_EVAL = "auto_eval"
 UNNAMED = "input"
 
 
-class Task(BaseModel):
+class Task(BaseModel, defer_build=True):
     """A task of which the store has logged feedback.
 
     Attributes:
@@ -82,7 +82,7 @@ class Task(BaseModel):
         return frozenset(self.input_schema.get("properties", self.input_schema))
 
 
-class FeedbackEntry(BaseModel):
+class FeedbackEntry(BaseModel, defer_build=True):
     """One thing that a program did under a task's prompt, and what was thought of it.
 
     Attributes:
@@ -106,7 +106,7 @@ class FeedbackEntry(BaseModel):
     created_at: datetime
 
 
-class FeedbackCount(BaseModel):
+class FeedbackCount(BaseModel, defer_build=True):
     """How much feedback a task has.
 
     Attributes:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..models import Feedback
 
 
-class _Frozen(BaseModel):
+class _Frozen(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True)
 
 

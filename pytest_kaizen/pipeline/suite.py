@@ -33,7 +33,7 @@ _LOG_LINES = 15
 _GRACE_S = 10.0
 
 
-class Suite(BaseModel):
+class Suite(BaseModel, defer_build=True):
     """What a worker says first.
 
     Attributes:
@@ -49,7 +49,7 @@ class Suite(BaseModel):
     refused: str | None = None
 
 
-class Ask(BaseModel):
+class Ask(BaseModel, defer_build=True):
     """What a worker is asked to run; it answers with an ``Answer``."""
 
     task: str
@@ -58,7 +58,7 @@ class Ask(BaseModel):
     sample: int
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, defer_build=True):
     """What came of it.
 
     Attributes:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from ..models import Case, GateResult, Run
 
 
-class SampleDocument(BaseModel):
+class SampleDocument(BaseModel, defer_build=True):
     """One execution of a case's body; the fields are those of ``models.Sample``.
 
     Attributes:
@@ -28,7 +28,7 @@ class SampleDocument(BaseModel):
     rubrics: dict[str, str]
 
 
-class CaseDocument(BaseModel):
+class CaseDocument(BaseModel, defer_build=True):
     """One test item that exercised a task."""
 
     id: str

@@ -152,7 +152,7 @@ def _is_a_name(value: str) -> str:
 _Name = Annotated[str, AfterValidator(_is_a_name)]
 
 
-class _CriterionFile(BaseModel):
+class _CriterionFile(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: _Name
@@ -171,7 +171,7 @@ class _CriterionFile(BaseModel):
         return self
 
 
-class _RubricFile(BaseModel):
+class _RubricFile(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: _Name

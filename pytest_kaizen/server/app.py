@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,19 +18,18 @@ from .dispatch import Dispatch
 from .grant import Grants
 from .limits import Load, RateLimit
 from .metrics import Metrics
-from .openapi import openapi
 from .operation import Operation
 from .outermost import Outermost
 from .problem import Refusal, problem_response
-from .proxy.keeper import Keeper
-from .proxy.proxy import Proxy
-from .proxy.record import Recording
 from .routes import OPERATIONS
 from .state import State
 from .table import Table
 from .ui import PAGES
 from .ui.site import Site, is_page, refused_page
 from .work.worker import Worker
+
+if TYPE_CHECKING:
+    from .proxy.proxy import Proxy
 
 #: The longest bodies that may be taken in at one time.
 _MOST_UNDER_WAY = 8
@@ -52,7 +52,7 @@ class App:
         self._programs = Dispatch(table, state)
         self._people = Site(PAGES, state)
         self._http = Outermost(self._answer, state.metrics, _refused)
-        state.openapi = json.dumps(openapi(table.operations)).encode()
+        state.describe = lambda: _described(table)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
@@ -78,6 +78,13 @@ def _refused(refusal: Refusal, scope: Scope) -> ASGIApp:
     return refused_page(refusal) if is_page(scope) else problem_response(refusal, scope)
 
 
+def _described(table: Table) -> bytes:
+    # A server that nobody asks for it starts without.
+    from .openapi import openapi
+
+    return json.dumps(openapi(table.operations)).encode()
+
+
 def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Operation] = OPERATIONS) -> App:
     """Make a server.
 
@@ -93,6 +100,14 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
     async def keep(workspace: OpenWorkspace, traces: Sequence[Trace]) -> None:
         await workspace.writer.submit(lambda store: store.shelf.add(traces))
 
+    def open_proxy() -> Proxy:
+        # The HTTP clients that it needs take a third of the time that a server takes to start.
+        from .proxy.keeper import Keeper
+        from .proxy.proxy import Proxy
+        from .proxy.record import Recording
+
+        return Proxy(Keeper(Recording(redactor, price), keep, metrics))
+
     state = State(
         config=config,
         workspaces=workspaces,
@@ -102,7 +117,7 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
         metrics=metrics,
         redactor=redactor,
         price=price,
-        proxy=Proxy(Keeper(Recording(redactor, price), keep, metrics)),
+        open_proxy=open_proxy,
         worker=Worker(config, workspaces),
     )
     return App(state, operations)

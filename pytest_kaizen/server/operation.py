@@ -171,7 +171,8 @@ class Operation:
     writes: tuple[str, ...] = (JSON,)
 
     def __post_init__(self) -> None:
-        taken = [name for name in self._hints if name not in _OWN_PARAMETERS]
+        # Not by its hints: to resolve them for all rows would be a good part of a server's start.
+        taken = [name for name in inspect.signature(self.handler).parameters if name not in _OWN_PARAMETERS]
         if sorted(taken) != sorted(self.parameters):
             raise TypeError(f"{self.name}: the path has {self.parameters}, the handler takes {taken}")
 

@@ -15,7 +15,7 @@ from .dispatch import OPERATION
 from .limits import ClientGoneError
 from .metrics import Metrics
 from .problem import Refusal, problem_response
-from .proxy.forward import BrokenAnswerError
+from .proxy.passage import BrokenAnswerError
 
 _log = logging.getLogger("pytest_kaizen.server")
 _ID_HEADER = b"x-request-id"

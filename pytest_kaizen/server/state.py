@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..capture import Redactor
 from ..capture.build import Price
@@ -12,9 +15,11 @@ from ..store.workspaces import Workspaces
 from .grant import Grants
 from .limits import Load, RateLimit
 from .metrics import Metrics
-from .proxy.proxy import Proxy
 from .window import Window
 from .work.worker import Worker
+
+if TYPE_CHECKING:
+    from .proxy.proxy import Proxy
 
 
 @dataclass
@@ -30,11 +35,11 @@ class State:
         metrics: What is counted.
         redactor: Takes secrets out of what is kept; each request has one ``apart``.
         price: What a call costs.
-        proxy: Passes requests on to model providers.
+        open_proxy: Makes ``proxy``.
         worker: Does what requests leave to be done after them.
         span_uploads: Counts the uploads of spans to each run of an agent.
         stopping: Set when the server was told to stop: what would go on for ever ends.
-        openapi: The OpenAPI document, as JSON.
+        describe: Makes ``openapi``.
     """
 
     config: Config
@@ -45,12 +50,23 @@ class State:
     metrics: Metrics
     redactor: Redactor
     price: Price
-    proxy: Proxy
+    open_proxy: Callable[[], Proxy]
     worker: Worker
     span_uploads: Window = field(default_factory=lambda: Window(60, 60.0))
     stopping: threading.Event = field(default_factory=threading.Event)
-    openapi: bytes = b"{}"
+    describe: Callable[[], bytes] = bytes
+
+    @cached_property
+    def proxy(self) -> Proxy:
+        """Passes requests on to model providers; made, and its HTTP client loaded, for the first one."""
+        return self.open_proxy()
+
+    @cached_property
+    def openapi(self) -> bytes:
+        """The OpenAPI document, as JSON; made when it is first asked for."""
+        return self.describe()
 
     async def close(self) -> None:
         """Finish what was accepted."""
-        await self.proxy.close()
+        if "proxy" in vars(self):
+            await self.proxy.close()

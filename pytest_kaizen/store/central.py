@@ -55,7 +55,7 @@ NAME = "central"
 CENTRAL = Schema(0x4B414943, (_first_tables, _sessions))
 
 
-class Workspace(BaseModel):
+class Workspace(BaseModel, defer_build=True):
     """A tenant: it has a database of its own, so the ids of another are not there.
 
     Attributes:

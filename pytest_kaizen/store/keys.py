@@ -37,7 +37,7 @@ class KeyState(StrEnum):
     REVOKED = "revoked"
 
 
-class ApiKey(BaseModel):
+class ApiKey(BaseModel, defer_build=True):
     """What is known of a key; its secret is not.
 
     Attributes:

@@ -10,7 +10,7 @@ from .database import Database
 from .table import key
 
 
-class Rating(BaseModel):
+class Rating(BaseModel, defer_build=True):
     """What somebody thinks of a trace.
 
     Attributes:

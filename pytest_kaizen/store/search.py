@@ -6,13 +6,13 @@ of a trace writes its row, too. The index follows later, off the path of whoever
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ..models import Trace
 from . import traces
 from .database import Connection
+from .table import load_json
 from .words import MOST_CHARACTERS, Query, finder, fits, gather, parse_query, score, snippet
 
 _TRACES = "SELECT number, name, task, case_id, error, data FROM traces WHERE number IN {}"
@@ -38,8 +38,8 @@ class Search(Protocol):
     def compact(self, connection: Connection) -> None:
         """Drop from the index what it still holds of traces that were taken out."""
 
-    def text(self, connection: Connection, number: int) -> str:
-        """Return the text that a trace is indexed with."""
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+        """Return the texts that traces are indexed with, by the numbers of those that are."""
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first.
@@ -91,12 +91,13 @@ def find(connection: Connection, search: Search, text: str, task: str | None, li
     if not query.wanted:
         return Hits([], 0)
     numbers = search.find(connection, query, task, MOST_COUNTED)
+    shown = numbers[:limit]
+    texts, found = search.texts(connection, shown), traces.some(connection, shown)
     pattern = finder(query)
-    hits = []
-    for number in numbers[:limit]:
-        found = search.text(connection, number)
-        trace = traces.one(connection, number)
-        hits.append(Hit(trace, score(found, query, pattern), snippet(found, pattern)))
+    hits = [
+        Hit(found[number], score(texts[number], query, pattern), snippet(texts[number], pattern))
+        for number in shown
+    ]
     return Hits(hits, len(numbers))
 
 
@@ -130,5 +131,5 @@ def _texts(connection: Connection, numbers: list[int]) -> dict[int, str]:
     for query in (_TRACES, _SPANS):
         for number, *columns, data in connection.execute(query.format(which), numbers).fetchall():
             parts[number].extend(filter(None, columns))
-            gather(json.loads(data), parts[number])
+            gather(load_json(data), parts[number])
     return {number: " ".join(found)[:MOST_CHARACTERS] for number, found in parts.items()}

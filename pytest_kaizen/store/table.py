@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from .database import Connection
 
@@ -86,8 +86,7 @@ class Table(Generic[ModelT]):
         Raises:
             ValueError: The row does not make an item.
         """
-        # Not pydantic's parser: it refuses text nested deeper than it writes itself.
-        values: dict[str, Any] = json.loads(row[-1])
+        values: dict[str, Any] = load_json(row[-1])
         values.update(zip(self._columns, row, strict=False))
         values.update(elsewhere)
         return self._model.model_validate(values)
@@ -97,6 +96,15 @@ class Table(Generic[ModelT]):
         if items:
             rows = [(*owner, position, *self.row(item)) for position, item in enumerate(items)]
             connection.executemany(self.insert, rows)
+
+
+def load_json(text: str) -> Any:
+    """Read what ``storable_json`` wrote."""
+    try:
+        return from_json(text)
+    except ValueError:
+        # It refuses text nested deeper than pydantic's writer writes, and is thrice as fast.
+        return json.loads(text)
 
 
 def key(text: str) -> str:

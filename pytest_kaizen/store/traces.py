@@ -192,6 +192,16 @@ def one(connection: Connection, number: int) -> Trace:
     return _read(connection, connection.execute(ONE, (number,)).fetchone())
 
 
+def some(connection: Connection, numbers: Sequence[int]) -> dict[int, Trace]:
+    """Return the traces with these row numbers, by them; not more than one statement takes values."""
+    if not numbers:
+        return {}
+    marks = ", ".join("?" * len(numbers))
+    query = f"SELECT traces.number, {_TRACES.fields} FROM traces WHERE number IN ({marks})"
+    rows = connection.execute(query, numbers).fetchall()
+    return dict(zip((row[0] for row in rows), _read_all(connection, rows), strict=True))
+
+
 def list_query(filters: Collection[str]) -> str:
     """Make the query for a list, newest first; its parameters are the filters' values and a limit."""
     # The traces of a run or a case are few: found through the case and then sorted. The empty text

@@ -73,7 +73,9 @@ def fits(text: str, query: Query) -> bool:
 def finder(query: Query) -> re.Pattern[str]:
     """Return what finds the wanted words of a query in a text in lower case."""
     wanted = sorted({word for phrase in query.wanted for word in phrase})
-    return re.compile(rf"(?<![^\W_])(?:{'|'.join(wanted)})(?![^\W_])")
+    # What stands before a word is looked at behind it: letters that a pattern begins with are found fast.
+    whole = (rf"{word}(?<![^\W_]{word})(?![^\W_])" for word in wanted)
+    return re.compile("|".join(whole))
 
 
 def score(text: str, query: Query, pattern: re.Pattern[str]) -> float:

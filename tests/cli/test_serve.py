@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -124,6 +125,8 @@ def test_elsewhere_it_needs_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[
         "kaizen: --host 0.0.0.0: other machines can reach it, and there is no key yet; "
         "make one first: `kaizen keys create`\n"
     )
+    # It was held off while the server was made ready.
+    assert gc.isenabled()
 
 
 def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ _POOR = 0.4
 _THREADS = 8
 
 
-class LoggedAgreement(BaseModel):
+class LoggedAgreement(BaseModel, defer_build=True):
     """A measurement, as the ledger keeps it.
 
     Attributes:

@@ -36,7 +36,7 @@ _PLACE = Path("evaluator_config")
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-class _Part(BaseModel):
+class _Part(BaseModel, defer_build=True):
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 

@@ -27,7 +27,7 @@ def at_least_one(*names: str, min_length: int = 0) -> dict[str, Any]:
     return {"anyOf": [{"required": [name], "properties": {name: text}} for name in names]}
 
 
-class _Writing(BaseModel):
+class _Writing(BaseModel, defer_build=True):
     """How a body is written.
 
     Attributes:

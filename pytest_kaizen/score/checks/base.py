@@ -41,7 +41,7 @@ class Check(Protocol):
         ...
 
 
-class CheckModel(BaseModel):
+class CheckModel(BaseModel, defer_build=True):
     """Base of the checks: an immutable model whose fields are the check's argument in the rubric.
 
     Attributes:

@@ -13,14 +13,10 @@ from yarl import URL
 from ...capture.describe import describe
 from ..problem import Refusal
 from .headers import incoming
-from .passage import Passage
+from .passage import BrokenAnswerError, Passage
 
 #: Left out where the client did not send them, as it would be without a proxy.
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-
-class BrokenAnswerError(Exception):
-    """The provider's answer ended before its end; what came of it has been passed on."""
 
 
 class Forward:

@@ -10,6 +10,10 @@ from ...config import Endpoint
 from .headers import RawHeaders
 
 
+class BrokenAnswerError(Exception):
+    """The provider's answer ended before its end; what came of it has been passed on."""
+
+
 @dataclass(slots=True)
 class Passage:
     """A request and as much of its answer as came; taking note costs next to nothing.

@@ -25,7 +25,7 @@ async def figures(call: Call) -> Response:
     return Response(call.state.metrics.text(), media_type=metrics.MEDIA_TYPE)
 
 
-async def document(call: Call) -> Response:
+def document(call: Call) -> Response:
     """Return this document."""
     return Response(call.state.openapi, media_type="application/json")
 

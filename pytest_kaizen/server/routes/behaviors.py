@@ -22,7 +22,7 @@ from ..operation import Access, Call, Operation
 from ..problem import Refusal
 
 
-class AnnotationQuery(BaseModel):
+class AnnotationQuery(BaseModel, defer_build=True):
     """What may be asked of the list."""
 
     trace_id: str | None = None

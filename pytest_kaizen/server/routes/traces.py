@@ -21,7 +21,7 @@ from .kaizen_ct.ids import task_of
 _LOOKED_AT = 200
 
 
-class TraceQuery(BaseModel):
+class TraceQuery(BaseModel, defer_build=True):
     """What may be asked of the list."""
 
     project: str | None = None

@@ -16,8 +16,12 @@ from .dialect import translated
 _NUL = "\0"
 _REPLACEMENT = "\ufffd"
 _ONE_ROW = re.compile(r"\bVALUES (\((?:\?, )*\?\))$")
-#: Rows that one statement inserts; a statement takes 65,535 values.
-_ROWS = 100
+#: What such a statement does, or returns, is the same whether rows that are put off are there or not.
+_ONE_MORE = re.compile(
+    r"INSERT INTO \w+ \([^()]*\) VALUES \((?:\?, )*\?\)( ON CONFLICT \(\w+\) DO NOTHING)?( RETURNING number)?"
+)
+#: Rows that one statement inserts at most; a statement takes 65,535 values.
+_ROWS = 64
 _AS_IT_IS = frozenset({int, bytes, type(None)})
 
 
@@ -37,15 +41,22 @@ def adapters() -> AdaptersMap:
 
 
 class PostgresConnection:
-    """Executes the store's statements on a connection."""
+    """Executes the store's statements on a connection.
+
+    Rows that ``executemany`` inserts are put off until a statement comes that is more than the insertion
+    of a row: the spans of many traces then go to the server together.
+    """
 
     IntegrityError: type[Exception] = psycopg.IntegrityError
 
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self._raw = raw
+        self._put_off: dict[str, list[list[Any]]] = {}
 
     def execute(self, sql: str, params: Sequence[Any] = (), /) -> psycopg.RawCursor[Any]:
         """Execute a statement."""
+        if self._put_off and not _ONE_MORE.fullmatch(sql):
+            self.flush()
         cursor: psycopg.RawCursor[Any] = psycopg.RawCursor(self._raw)
         cursor.execute(translated(sql), [_value(value) for value in params] or None)
         return cursor
@@ -54,16 +65,25 @@ class PostgresConnection:
         """Execute a statement once for each row of parameters; rows of values are inserted together."""
         cursor: psycopg.RawCursor[Any] = psycopg.RawCursor(self._raw)
         values = [[_value(value) for value in row] for row in rows]
-        one_row = _ONE_ROW.search(sql)
-        if one_row is None:
+        if _ONE_ROW.search(sql):
+            self._put_off.setdefault(sql, []).extend(values)
+        else:
+            self.flush()
             cursor.executemany(translated(sql), values)
-            return cursor
-        # A statement for many rows goes to the server and back as quickly as one for a single row.
-        for start in range(0, len(values), _ROWS):
-            group = values[start : start + _ROWS]
-            many = f"{sql[: one_row.start(1)]}{', '.join([one_row[1]] * len(group))}"
-            cursor.execute(translated(many), [value for row in group for value in row])
         return cursor
+
+    def flush(self) -> None:
+        """Insert the rows that were put off."""
+        put_off, self._put_off = self._put_off, {}
+        for sql, rows in put_off.items():
+            one_row = _ONE_ROW.search(sql)
+            assert one_row is not None
+            while rows:
+                # Of sizes that recur: the server plans a statement that it knows only once.
+                size = min(_ROWS, 1 << (len(rows).bit_length() - 1))
+                group, rows = rows[:size], rows[size:]
+                many = f"{sql[: one_row.start(1)]}{', '.join([one_row[1]] * size)}"
+                psycopg.RawCursor(self._raw).execute(translated(many), [v for row in group for v in row])
 
 
 def _value(value: Any) -> Any:

@@ -66,7 +66,9 @@ class PostgresPool:
         """
         raw = self._begun(begin)
         try:
-            yield PostgresConnection(raw)
+            connection = PostgresConnection(raw)
+            yield connection
+            connection.flush()
             _commit(raw)
         except BaseException:
             with suppress(psycopg.Error):
@@ -108,7 +110,9 @@ class PostgresPool:
         """
         raw = self._pool.getconn()
         try:
-            yield PostgresConnection(raw)
+            connection = PostgresConnection(raw)
+            yield connection
+            connection.flush()
         finally:
             self._pool.putconn(raw)
 

@@ -6,7 +6,8 @@ by a parser of PostgreSQL's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from ..database import Connection
 from ..words import Query, words
@@ -59,10 +60,12 @@ class PostgresSearch:
     def compact(self, connection: Connection) -> None:
         """Nothing: the server writes its index anew when the table's space is given back."""
 
-    def text(self, connection: Connection, number: int) -> str:
-        """Return the text that a trace is indexed with."""
-        found: str = connection.execute("SELECT body FROM search WHERE trace = ?", (number,)).fetchone()[0]
-        return found
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+        """Return the texts that traces are indexed with, by the numbers of those that are."""
+        if not numbers:
+            return {}
+        query = f"SELECT trace, body FROM search WHERE trace IN ({', '.join('?' * len(numbers))})"
+        return dict(connection.execute(query, numbers).fetchall())
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first."""
@@ -80,12 +83,14 @@ class PostgresSearch:
 
 def _vector(text: list[str]) -> str:
     """Write words with their positions; they are letters and digits, so quotes hold them."""
-    places: dict[str, list[str]] = {}
-    for position, word in enumerate(text, 1):
-        found = places.setdefault(word[:_LONGEST_WORD], [])
-        if position <= _LAST_POSITION and len(found) < _MOST_POSITIONS:
-            found.append(str(position))
-    return " ".join(f"'{word}':{','.join(found)}" if found else f"'{word}'" for word, found in places.items())
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for word, position in zip(text, map(str, range(1, _LAST_POSITION + 1)), strict=False):
+        places[word].append(position)
+    # PostgreSQL joins what stands twice, as words do that are the same as far as it takes them.
+    placed = [
+        f"'{word[:_LONGEST_WORD]}':{','.join(found[:_MOST_POSITIONS])}" for word, found in places.items()
+    ]
+    return " ".join([*placed, *(f"'{word[:_LONGEST_WORD]}'" for word in text[_LAST_POSITION:])])
 
 
 def _match(query: Query) -> str:

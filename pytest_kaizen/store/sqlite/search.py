@@ -5,7 +5,7 @@ The index is no migration: a store that only the plugin writes to has none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..database import Connection
 from ..words import Query
@@ -50,10 +50,11 @@ class SQLiteSearch:
         """Drop from the index what it still holds of traces that were taken out."""
         connection.execute("INSERT INTO search (search) VALUES ('optimize')")
 
-    def text(self, connection: Connection, number: int) -> str:
-        """Return the text that a trace is indexed with."""
-        found: str = connection.execute("SELECT body FROM search WHERE rowid = ?", (number,)).fetchone()[0]
-        return found
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+        """Return the texts that traces are indexed with, by the numbers of those that are."""
+        # One by one: FTS5 would read all of its rows for a list of them.
+        rows = (connection.execute("SELECT rowid, body FROM search WHERE rowid = ?", (n,)) for n in numbers)
+        return dict(row.fetchone() for row in rows)
 
     def find(self, connection: Connection, query: Query, task: str | None, limit: int) -> list[int]:
         """Return the numbers of traces that fit, the last stored first."""

@@ -35,6 +35,15 @@ def test_bodies(one: Any, other: Any, same: bool) -> None:
     assert (key(one) == key(other)) is same
 
 
+def test_half_a_character_is_compared_too() -> None:
+    def keyed(text: str) -> str:
+        body = f'{{"b": 1, "a": "{text}"}}'.encode()
+        request = httpx.Request("POST", URL, content=body)
+        return Matcher(Redactor({})).of_request(request).key
+
+    assert keyed("\\ud800") == keyed("\\ud800") != keyed("\\ud801")
+
+
 @pytest.mark.parametrize(
     ("other", "same"),
     [

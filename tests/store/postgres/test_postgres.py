@@ -164,3 +164,25 @@ def test_without_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused("postgresql://host/db") == (
         "a store on PostgreSQL needs psycopg: pip install 'pytest-kaizen[server]'"
     )
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 200])
+def test_rows_that_are_put_off_are_there_for_whoever_looks(postgres_url: str, count: int) -> None:
+    database = open_database(postgres_url, migrations.STORE, readonly=False, timeout=5)
+    rows = [(number, f"row {number}") for number in range(count)]
+    insert = "INSERT INTO v (n, t) VALUES (?, ?)"
+    with database.write() as connection:
+        connection.execute("CREATE TABLE v (n INTEGER UNIQUE, t TEXT)")
+        connection.executemany(insert, rows)
+        connection.execute(insert, (-1, "one more"))
+        assert connection.execute("SELECT count(*) FROM v").fetchone() == (count + 1,)
+        connection.executemany(insert, [(-2, "at the end")])
+    with database.read() as connection:
+        found = connection.execute("SELECT n, t FROM v ORDER BY n").fetchall()
+    assert found == [(-2, "at the end"), (-1, "one more"), *rows]
+    with suppress(StoreError), database.write() as connection:
+        connection.execute(insert, (-3, "before"))
+        connection.executemany(insert, [(-2, "is there already")])
+    with database.read() as connection:
+        assert connection.execute("SELECT min(n) FROM v").fetchone() == (-2,)
+    database.close()

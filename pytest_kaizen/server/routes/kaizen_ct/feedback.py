@@ -24,7 +24,7 @@ from .threshold import is_reached, search_if_due
 from .versions import add_first
 
 
-class FeedbackQuery(BaseModel):
+class FeedbackQuery(BaseModel, defer_build=True):
     """What may be asked of the list."""
 
     task_id: str

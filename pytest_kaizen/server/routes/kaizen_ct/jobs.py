@@ -43,7 +43,7 @@ _TRIGGERS = {"api": "api_on_demand", "threshold": "auto_threshold"}
 _SHOWN = ("sentence", "decision", "diff", from_task.PREVIEW)
 
 
-class JobQuery(BaseModel):
+class JobQuery(BaseModel, defer_build=True):
     """What may be asked of the list."""
 
     task_id: str | None = None

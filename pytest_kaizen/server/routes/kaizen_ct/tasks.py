@@ -25,7 +25,7 @@ from .versions import active_of
 _SHORTEST_UUID = 32
 
 
-class TaskQuery(BaseModel):
+class TaskQuery(BaseModel, defer_build=True):
     """What may be asked of the list.
 
     Attributes:

@@ -23,7 +23,7 @@ from ..kaizen_ct.ids import as_uuid, made_id
 from .known import agent_of, run_of
 
 
-class RunQuery(BaseModel):
+class RunQuery(BaseModel, defer_build=True):
     """What may be asked of the list."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 5

@@ -19,7 +19,7 @@ from ...operation import Access, Call, Operation
 from ...problem import Refusal
 
 
-class InsightQuery(BaseModel):
+class InsightQuery(BaseModel, defer_build=True):
     """What may be asked of the list; the status ``new`` is another name for ``pending``."""
 
     status: Literal["pending", "new", "accepted", "rejected"] | None = None

@@ -25,7 +25,7 @@ from ...problem import Refusal
 from .insights import require_insights
 
 
-class PromptQuery(BaseModel):
+class PromptQuery(BaseModel, defer_build=True):
     """Whose prompts are meant: *ours*, Kayba knows no tasks."""
 
     task: str | None = None
