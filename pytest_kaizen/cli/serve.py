@@ -46,7 +46,8 @@ def _serve(args: argparse.Namespace) -> int:
                 )
             first = _first_key(workspaces)
         app = create_app(config, workspaces)
-        print(f"kaizen serves {url_of(listener)} (stop: Ctrl-C)", flush=True)
+        url = url_of(listener)
+        print(f"kaizen serves {url} (web page: {url}/ui/; stop: Ctrl-C)", flush=True)
         if first is not None:
             print(f"key of the workspace '{FIRST_WORKSPACE}', shown this once: {first}", flush=True)
         with Tending(workspaces), app.state.worker:
