@@ -58,7 +58,8 @@ def _opened(args: argparse.Namespace) -> int:
                 )
             first = _first_key(workspaces)
         app = create_app(config, workspaces)
-        print(f"kaizen serves {url_of(listener)} (stop: Ctrl-C)", flush=True)
+        url = url_of(listener)
+        print(f"kaizen serves {url} (web page: {url}/ui/; stop: Ctrl-C)", flush=True)
         if first is not None:
             print(f"key of the workspace '{FIRST_WORKSPACE}', shown this once: {first}", flush=True)
         gc.freeze()

@@ -60,7 +60,7 @@ def bearer(url: str, key: str) -> httpx.Client:
 
 
 def test_a_fresh_server_shows_its_first_key_once(tmp_path: Path) -> None:
-    url = r"kaizen serves (http://127\.0\.0\.1:\d+) \(stop: Ctrl-C\)"
+    url = r"kaizen serves (http://127\.0\.0\.1:\d+) \(web page: http://127\.0\.0\.1:\d+/ui/; stop: Ctrl-C\)"
     first_key = r"key of the workspace 'default', shown this once: (kz_[\w-]{43})"
     rest: list[str] = []
     with serving(tmp_path, rest) as process:

@@ -49,6 +49,12 @@ FIRST = (
 )
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 def store_hostile(store: Store) -> None:
     """Store one of everything, with hostile text in every field."""
     run, cases = hostile_run()
