@@ -20,7 +20,7 @@ from ...report.insights import step_line, study_lines
 from ...report.trace_json import META_KEYS, trace_content, trace_json
 from ...store import Store
 from .. import jobs
-from ..insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
+from ..insights import Study, StudyEstimate, choose, draw_insights, estimate_study
 from ..search_lines import dear_study_line
 from ..skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
 from ..trace_files import NewFile, file_traces
@@ -115,17 +115,15 @@ class LocalDesk:
         chosen = choose(self._config, self._store, trace_ids, task)
         study = Study(chosen.traces, **settings)
         estimate = estimate_study(self._config, self._store, study)
-        job = jobs.start(self._store, KIND, study.task, study.settings)
+        job = jobs.start(self._store, jobs.INSIGHTS, study.task, study.settings)
         return self._start(job, study, estimate, chosen.held_out)
 
     def resume_insights(self, job_id: str) -> StartedStudy:
         """Make this process go on with a job that was broken off; raises as ``jobs.claim``."""
         found = self._store.jobs.one(job_id)
-        if found.kind != KIND:
-            from ..integrations import importing
-
+        if found.kind != jobs.INSIGHTS:
             command = f"{found.kind} {found.task} --resume"
-            if found.kind == importing.KIND:
+            if found.kind == jobs.IMPORT:
                 command = f"integrations import {found.task}"
             raise UsageError(f"job {found.id} draws no insights; go on with it: `kaizen {command}`")
         study = Study(**found.settings)
@@ -182,7 +180,7 @@ class LocalDesk:
             JobError: It is not completed, or draws no insights.
         """
         job = jobs.look_up(self._store, job_id)
-        if job.kind != KIND or job.status is not JobStatus.COMPLETED:
+        if job.kind != jobs.INSIGHTS or job.status is not JobStatus.COMPLETED:
             raise JobError(f"job {job.id} ({job.kind}) is {job.status.value}: it has no insights to write")
         if not job.result["materialized"]:
             jobs.amend(self._store, job, {**job.result, "materialized": True})

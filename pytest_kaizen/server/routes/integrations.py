@@ -15,7 +15,6 @@ from starlette.types import ASGIApp
 from ... import models
 from ...errors import ConfigError, JobError, PlatformError, UsageError
 from ...pipeline.integrations import importing, settings
-from ...pipeline.integrations.braintrust import Braintrust
 from ...pipeline.integrations.source import Project, Source, understood
 from ...platforms.base.wire import RequestModel
 from ...platforms.kalmia.arrived import shown
@@ -143,6 +142,8 @@ def found_elsewhere(call: Call, ids: Collection[str]) -> list[models.Trace]:
 
 
 def _braintrust_traces(call: Call, source: Source, ids: Collection[str]) -> list[models.Trace]:
+    from ...pipeline.integrations.braintrust import Braintrust
+
     assert isinstance(source, Braintrust)
     redactor = call.state.redactor.apart()
     return [redactor.trace(trace) for trace in source.traces(_project(call, source, None), ids)]

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_kaizen import KalmiaClient, KaybaClient
 from pytest_kaizen.errors import KalmiaError, KaybaAPIError
-from pytest_kaizen.pipeline.integrations import importing
+from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.base.background import BACKGROUND
 from pytest_kaizen.store import secret_key
 from tests.pipeline.integrations.place import SECRET, Said
@@ -348,7 +348,7 @@ def test_an_import_is_started_once_for_an_idempotency_key(ask: Ask, site: Site, 
 
     first = BACKGROUND.run(sent())
     assert BACKGROUND.run(sent()).json() == first.json()
-    assert len(site.book.store("ours").jobs.newest(kind=importing.KIND)) == 1
+    assert len(site.book.store("ours").jobs.newest(kind=jobs.IMPORT)) == 1
 
 
 class TestWithoutKey:

@@ -14,7 +14,7 @@ from .... import models
 from ....errors import RubricError
 from ....models import JobStatus
 from ....pipeline.feedback.scorer import check_evaluator
-from ....pipeline.pulls.from_task import TOKEN_KIND, TOKEN_NAME
+from ....pipeline.pulls import TOKEN_KIND, TOKEN_NAME
 from ....platforms.kaizen_ct.wire import Task, TaskCreate, TaskList
 from ....store import Store
 from ...operation import Access, Call, Operation
