@@ -52,7 +52,7 @@ def list_insights(call: Call, query: InsightsQuery) -> View:
         "done": next((insight for insight in every if insight.id == query.done), None),
         "texts": {insight.id: insight.text for insight in every},
     }
-    return View("insights.html", values)
+    return View("insights.list", values)
 
 
 async def decide(call: Call, body: Decision, insight_id: str) -> Redirect:
@@ -71,7 +71,7 @@ async def write_prompt(call: Call, task: str) -> Redirect:
 
 def list_proposals(call: Call) -> View:
     """List proposals, the newest first."""
-    return View("proposals.html", {"proposals": call.store.proposals()})
+    return View("insights.proposals", {"proposals": call.store.proposals()})
 
 
 def show_proposal(call: Call, proposal_id: str) -> View:
@@ -81,7 +81,7 @@ def show_proposal(call: Call, proposal_id: str) -> View:
         raise Refusal(404, f"there is no proposal {proposal_id!r}")
     versions = [known for known in call.store.prompts(found.task) if known.sha256 == found.sha256]
     values = {"proposal": found, "verdict": found.acceptance, "version": versions[0] if versions else None}
-    return View("proposal.html", values)
+    return View("insights.proposal", values)
 
 
 def _decide(call: Call, insight_id: str, body: Decision, store: Store) -> None:

@@ -71,7 +71,7 @@ def list_experiments(call: Call) -> View:
         at = one.created_at.isoformat()
         history.append({"id": one.name, "at": at, "revision": None, "figures": figures})
     trend = {"task": "Means over the traces of each", "gates": [], "history": history}
-    return View("experiments.html", {"experiments": experiments, "trends": [trend]})
+    return View("observing.experiments", {"experiments": experiments, "trends": [trend]})
 
 
 def show_experiment(call: Call, experiment_id: str) -> View:
@@ -79,14 +79,14 @@ def show_experiment(call: Call, experiment_id: str) -> View:
     experiment = _experiment(call, experiment_id)
     traces, figures = _figures(call, experiment)
     values = {"experiment": experiment, "figures": figures, "traces": traces[:_SHOWN]}
-    return View("experiment.html", values)
+    return View("observing.experiment", values)
 
 
 def compare(call: Call, query: Compared) -> View:
     """Show the figures of experiments side by side."""
     beside = [(one, _figures(call, one)[1]) for one in (_experiment(call, given) for given in query.id)]
     names = sorted({name for _, figures in beside for name in figures.score})
-    return View("compare.html", {"beside": beside, "names": names})
+    return View("observing.compare", {"beside": beside, "names": names})
 
 
 async def analyze(call: Call, body: Question, experiment_id: str) -> Redirect:
@@ -102,7 +102,7 @@ def list_behaviors(call: Call) -> View:
     for annotation in call.store.annotations.newest():
         counts[annotation.label] = counts.get(annotation.label, 0) + 1
     undefined = sorted(set(counts) - {behavior.label for behavior in behaviors})
-    return View("behaviors.html", {"behaviors": behaviors, "counts": counts, "undefined": undefined})
+    return View("observing.behaviors", {"behaviors": behaviors, "counts": counts, "undefined": undefined})
 
 
 def show_behavior(call: Call, label: str) -> View:
@@ -112,7 +112,7 @@ def show_behavior(call: Call, label: str) -> View:
     if behavior is None and not annotations:
         raise Refusal(404, f"there is no behaviour {label!r}")
     values = {"label": label, "behavior": behavior, "annotations": annotations[:_SHOWN]}
-    return View("behavior.html", {**values, "total": len(annotations)})
+    return View("observing.behavior", {**values, "total": len(annotations)})
 
 
 async def create_behavior(call: Call, body: NewBehavior) -> Redirect:

@@ -38,13 +38,13 @@ def list_prompts(call: Call) -> View:
         (task, versions[-1], call.store.activations.active(task), versions)
         for task, versions in by_task.items()
     ]
-    return View("prompts.html", {"rows": rows})
+    return View("prompts.list", {"rows": rows})
 
 
 def show_prompt(call: Call, task: str) -> View:
     """List the versions of a task's prompt, the newest first."""
     entries = [_entry(call.store, version) for version in reversed(_versions(call.store, task))]
-    return View("prompt.html", {"task": task, "entries": entries})
+    return View("prompts.prompt", {"task": task, "entries": entries})
 
 
 def show_version(call: Call, query: Against, task: str, number: str) -> View:
@@ -62,7 +62,7 @@ def show_version(call: Call, query: Against, task: str, number: str) -> View:
         "diff": _diff(other, version) if other else [],
         "versions": versions,
     }
-    return View("version.html", values)
+    return View("prompts.version", values)
 
 
 async def activate(call: Call, task: str, number: str) -> Redirect:

@@ -77,12 +77,12 @@ def list_runs(call: Call, query: RunsQuery) -> View:
     tasks = dict.fromkeys(task.task for run in listed for task in run.tasks)
     trends = [_trend(task, listed) for task in [*tasks][:_MOST_TRENDS]]
     more = min(query.limit + _PAGE, _MOST_RUNS) if len(runs) > query.limit < _MOST_RUNS else None
-    return View("runs.html", {"runs": listed, "trends": trends, "more": more, "outcome": _of_task})
+    return View("runs.list", {"runs": listed, "trends": trends, "more": more, "outcome": _of_task})
 
 
 def show_run(call: Call, run_id: str) -> View:
     """Show a run with its tasks."""
-    return View("run.html", {"run": _run(call, run_id), "outcome": _of_task})
+    return View("runs.run", {"run": _run(call, run_id), "outcome": _of_task})
 
 
 def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
@@ -107,7 +107,7 @@ def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
         "only": query.only,
         "more": query.limit * 5 if len(wanted) > query.limit else None,
     }
-    return View("task.html", values)
+    return View("runs.task", values)
 
 
 def show_case(call: Call, query: CaseQuery, run_id: str) -> View:
@@ -117,14 +117,14 @@ def show_case(call: Call, query: CaseQuery, run_id: str) -> View:
     if case is None:
         raise Refusal(404, f"run {run_id!r} has no case {query.id!r}")
     outcome = shown.of_case(case.outcome, [gate.outcome for gate in case.gates])
-    return View("case.html", {"run": run, "case": case, "outcome": outcome})
+    return View("runs.case", {"run": run, "case": case, "outcome": outcome})
 
 
 def list_traces(call: Call, query: TracesQuery) -> View:
     """List traces, the newest first."""
     page = call.store.intake.page(task=query.task, limit=_PAGE, after=query.after)
     values = {"traces": page.traces, "task": query.task, "after": page.ends[-1] if page.more else None}
-    return View("traces.html", values)
+    return View("traces.list", values)
 
 
 def show_trace(call: Call, trace_id: str) -> View:
@@ -139,7 +139,7 @@ def show_trace(call: Call, trace_id: str) -> View:
         "rows": shown.rows(trace.spans),
         "whole": _whole(trace),
     }
-    return View("trace.html", values)
+    return View("traces.trace", values)
 
 
 def show_span(call: Call, trace_id: str, number: str) -> View:
@@ -147,13 +147,13 @@ def show_span(call: Call, trace_id: str, number: str) -> View:
     trace = trace_of(call, trace_id)
     if not (number.isascii() and number.isdigit() and int(number) < len(trace.spans)):
         raise Refusal(404, f"trace {trace_id!r} has no span {number!r}")
-    return View("span.html", {"trace": trace, "span": trace.spans[int(number)]})
+    return View("traces.span", {"trace": trace, "span": trace.spans[int(number)]})
 
 
 def search(call: Call, query: SearchQuery) -> View:
     """Find traces by their texts."""
     found = call.workspace.search(query.q, task=query.task, limit=_PAGE)
-    return View("search.html", {"q": query.q, "task": query.task, "hits": found.hits, "total": found.total})
+    return View("traces.search", {"q": query.q, "task": query.task, "hits": found.hits, "total": found.total})
 
 
 def trace_of(call: Call, trace_id: str) -> Trace:
