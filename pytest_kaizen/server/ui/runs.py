@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -28,9 +29,14 @@ class RunsQuery(BaseModel):
 
 
 class CasesQuery(BaseModel):
-    """Which cases are listed, and how many."""
+    """Which cases are listed, in which order, and how many.
+
+    Attributes:
+        sort: The key of a column; with a ``-`` before it the other way round. As the tests ran by default.
+    """
 
     only: Literal["all", "not-passed"] = "all"
+    sort: str | None = None
     limit: Annotated[int, Field(ge=1)] = 200
 
 
@@ -70,6 +76,20 @@ class Line(NamedTuple):
     cost_usd: float | None
 
 
+class Column(NamedTuple):
+    """A column of the table of cases.
+
+    Attributes:
+        key: What ``sort`` calls it.
+        value: What lines are sorted by; those without one come last.
+    """
+
+    key: str
+    title: str
+    value: Callable[[Line], Any]
+    is_number: bool = True
+
+
 def list_runs(call: Call, query: RunsQuery) -> View:
     """List runs, the newest first, with the trend of each task."""
     runs = call.store.runs(query.limit + 1)
@@ -93,7 +113,8 @@ def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
     if found is None and not cases:
         raise Refusal(404, f"run {run_id!r} has no task {task!r}")
     names = criteria_of(cases)
-    lines = [_line(case, names) for case in cases]
+    columns = _columns(names)
+    lines = _sorted([_line(case, names) for case in cases], columns, query.sort)
     wanted = [line for line in lines if query.only == "all" or line.outcome != "pass"]
     earlier = [known for known in call.store.runs(_PAGE) if known.created_at <= run.created_at]
     values = {
@@ -101,7 +122,8 @@ def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
         "task": task,
         "summary": found,
         "trends": [_trend(task, earlier)],
-        "criteria": names,
+        "columns": columns,
+        "sort": query.sort,
         "lines": wanted[: query.limit],
         "total": len(wanted),
         "only": query.only,
@@ -214,6 +236,33 @@ def _line(case: Case, criteria: list[str]) -> Line:
         mean("latency_ms"),
         mean("cost_usd"),
     )
+
+
+def _columns(criteria: list[str]) -> list[Column]:
+    def mean(at: int) -> Callable[[Line], float | None]:
+        return lambda line: line.criteria[at]
+
+    return [
+        Column("case", "Case", lambda line: line.case.id, is_number=False),
+        Column("gate", "Gate", lambda line: shown.badness(line.outcome), is_number=False),
+        Column("score", "Score", lambda line: line.score),
+        Column("samples", "Samples", lambda line: len(line.case.samples)),
+        *(Column(f"score:{name}", name, mean(at)) for at, name in enumerate(criteria)),
+        Column("latency", "Latency", lambda line: line.latency_ms),
+        Column("cost", "Cost", lambda line: line.cost_usd),
+    ]
+
+
+def _sorted(lines: list[Line], columns: list[Column], by: str | None) -> list[Line]:
+    if by is None:
+        return lines
+    column = next((known for known in columns if known.key == by.removeprefix("-")), None)
+    if column is None:
+        keys = ", ".join(known.key for known in columns)
+        raise Refusal(422, f"query.sort: there is no column {by!r}; sort by one of: {keys}")
+    known = [line for line in lines if column.value(line) is not None]
+    known.sort(key=column.value, reverse=by.startswith("-"))
+    return known + [line for line in lines if column.value(line) is None]
 
 
 PAGES = (
