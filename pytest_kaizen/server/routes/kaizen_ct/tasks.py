@@ -14,7 +14,8 @@ from .... import models
 from ....errors import RubricError
 from ....models import JobStatus
 from ....pipeline.feedback.scorer import check_evaluator
-from ....pipeline.pulls.from_task import TOKEN_KIND, TOKEN_NAME
+from ....pipeline.pulls import TOKEN_KIND, TOKEN_NAME
+from ....platforms.base.key import is_visible_ascii
 from ....platforms.kaizen_ct.wire import Task, TaskCreate, TaskList
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -95,7 +96,18 @@ def checked(make: Callable[[], models.Task]) -> models.Task:
 
 
 def keep_token(store: Store, task: models.Task, token: str | None) -> None:
-    """Store the token for a task's git host, encrypted; a task has it until it is deleted."""
+    """Store the token for a task's git host, encrypted; a task has it until it is deleted.
+
+    Raises:
+        Refusal: It can be no token (422).
+    """
+    token = (token or "").strip()
+    if token and not is_visible_ascii(token):
+        raise Refusal(
+            422,
+            "body.git_token_raw: has blanks or characters outside ASCII, which no token has",
+            code="INVALID",
+        )
     store.sealed.keep(TOKEN_KIND, task.id, TOKEN_NAME, token)
 
 
