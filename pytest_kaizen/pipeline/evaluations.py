@@ -21,7 +21,6 @@ from .calibrations import Calibrations
 from .feedback.scorer import parsed_rubric
 from .observing import Asking
 
-KIND = "evaluation"
 #: What one evaluation may cost.
 BUDGET_USD = 1.0
 #: The newest runs, and those before that they are compared with.
@@ -41,10 +40,10 @@ def start_evaluation(
     settings = config.agent(agent.id)
     if trace is None or trace.output is None or not (settings.rubric or agent.objective):
         return None
-    for last in store.jobs.newest(agent.id, kind=KIND, limit=1):
+    for last in store.jobs.newest(agent.id, kind=jobs.EVALUATION, limit=1):
         if not last.status.final or now - last.created_at < timedelta(seconds=settings.cooldown_s):
             return None
-    return jobs.create(store, KIND, agent.id, {"run": run.id, "trace": trace.id}, "api")
+    return jobs.create(store, jobs.EVALUATION, agent.id, {"run": run.id, "trace": trace.id}, "api")
 
 
 def evaluate(config: Config, store: Store, job: Job, llm: LLM, on_step: Callable[[Job], None]) -> None:
@@ -143,11 +142,11 @@ def summary_of(config: Config, store: Store, agent: Agent) -> EvalSummary:
     scores = scores_to_compare(store, agent.id)
     fall = fall_of(config, agent.id, scores)
     last = next(iter(store.agents.runs(agent.id, limit=1)), None)
-    done = store.jobs.newest(agent.id, kind=KIND, status=JobStatus.COMPLETED, limit=1)
+    done = store.jobs.newest(agent.id, kind=jobs.EVALUATION, status=JobStatus.COMPLETED, limit=1)
     told = [_told(store.agents.count_runs(agent.id))]
     told += [f"The newest runs beside those before: {fall.sentence}."] if fall is not None else []
     # No operation of the page shows an evaluation itself.
-    newest = store.jobs.newest(agent.id, kind=KIND, limit=1)
+    newest = store.jobs.newest(agent.id, kind=jobs.EVALUATION, limit=1)
     told += [f"The last evaluation failed: {job.error}." for job in newest if job.error is not None]
     return EvalSummary(
         intelligence_summary=" ".join(told),

@@ -29,7 +29,7 @@ from ..prompts import Prompt, PromptLibrary
 from ..store import Store
 from . import jobs
 from .redacted import RedactedEvaluator
-from .search import KIND, Measure, Measured, Search
+from .search import Measure, Measured, Search
 from .search_lines import no_reasons_line
 from .spans import StoredSpans
 
@@ -74,7 +74,7 @@ def optimize_task(
     """
     prompt = prompt or PromptLibrary(config).get(search.task)
     if search.job_id is None:
-        jobs.require_free(store, KIND, search.task)
+        jobs.require_free(store, jobs.OPTIMIZE, search.task)
     search = measure.fix(search)
     logged = store.tasks.find(search.task)
     last = search.last
@@ -167,4 +167,4 @@ def _claimed(store: Store, search: Search, prompt_sha256: str) -> Job:
         job = jobs.claim(store, search.job_id)
         job.settings = settings
         return job
-    return jobs.start(store, KIND, search.task, settings, search.triggered_by)
+    return jobs.start(store, jobs.OPTIMIZE, search.task, settings, search.triggered_by)

@@ -29,7 +29,6 @@ from .held_out import is_kept_back
 from .plan import NO_TASK
 from .studied import StoredPieces, chunks, pieces_of, shown
 
-KIND = "insights"
 #: Where traces and their insights belong that name no task.
 DEFAULT_TASK = "default"
 Mode = Literal["standard", "recursive"]

@@ -26,6 +26,10 @@ from ..models import Job, JobStatus, Spend, Task
 from ..store import Store
 from ..store.jobs import SEALED_KIND
 
+#: The kinds of jobs. Each has its function in a module that is loaded when it is needed.
+INSIGHTS, OPTIMIZE, IMPORT = "insights", "optimize", "import"
+ANALYSIS, DETECTION = "analysis", "detection"
+AGENT_RUN, EVALUATION = "agent-run", "evaluation"
 BEAT_S = 5.0
 LEASE_S = 60.0
 #: So long a process may hold a completed job to amend it: longer than a pull request takes.

@@ -26,7 +26,6 @@ from . import jobs
 from .answers import StoredAnswers
 from .studied import chunks, shown
 
-ANALYSIS, DETECTION = "analysis", "detection"
 #: What one of them may cost.
 BUDGET_USD = 5.0
 #: An annotation needs this confidence where nobody says.

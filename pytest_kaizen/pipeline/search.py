@@ -15,8 +15,6 @@ from ..prompts import Prompt, PromptLibrary
 from ..store import Store
 from . import jobs
 
-#: The kind of the job that a search is.
-KIND = "optimize"
 #: What a search may cost where nobody says otherwise.
 DEFAULT_BUDGET = Budget(usd=5.0, rollouts=400)
 
@@ -176,7 +174,7 @@ def unfinished(config: Config, store: Store, task: str) -> Search:
         UsageError: There is none, or it was for another text than the task runs now.
     """
     # One that ended before the search began, as a dry run does, is none to go on with.
-    found = [job for job in store.jobs.newest(task, kind=KIND) if not job.result.get("dry_run")]
+    found = [job for job in store.jobs.newest(task, kind=jobs.OPTIMIZE) if not job.result.get("dry_run")]
     job = jobs.look_up(store, found[0].id) if found else None
     if job is None or job.status is JobStatus.COMPLETED:
         raise UsageError(f"--resume: no search for '{task}' was broken off")

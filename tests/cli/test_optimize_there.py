@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from pytest_kaizen.models import FeedbackEntry, Job, JobStatus, PromptVersion, Task
-from pytest_kaizen.pipeline.pulls.from_task import PREVIEW, RESULT
+from pytest_kaizen.pipeline.pulls import PREVIEW, RESULT
 from pytest_kaizen.prompts.text import sha256_of
 from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.store import Store

@@ -22,7 +22,6 @@ import pytest
 from pytest_kaizen.cli import main
 from pytest_kaizen.config import ServerConfig
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.insights import KIND
 from pytest_kaizen.store.workspaces import Workspaces
 
 TIMEOUT_S = 120
@@ -102,7 +101,7 @@ def test_jobs_are_done_by_the_server_and_by_a_worker_beside_it(
 
     workspaces = Workspaces.open(tmp_path / ".kaizen" / "server")
     workspace = workspaces.get(workspaces.central.workspaces()[0].id)
-    left = jobs.create(workspace.store, KIND, "default", workspace.store.jobs.one(job).settings)
+    left = jobs.create(workspace.store, jobs.INSIGHTS, "default", workspace.store.jobs.one(job).settings)
     command = [sys.executable, "-m", "pytest_kaizen.cli", "--root", str(tmp_path), "worker"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
         try:

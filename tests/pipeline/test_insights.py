@@ -15,7 +15,7 @@ from pytest_kaizen.llm import Completion, LLMRequest
 from pytest_kaizen.models import Insight, InsightStatus, Job, JobStatus, Trace
 from pytest_kaizen.optimize.cases import is_held_out
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.insights import KIND, Study, choose, draw_insights, estimate_study
+from pytest_kaizen.pipeline.insights import Study, choose, draw_insights, estimate_study
 from pytest_kaizen.store import Store
 
 MODEL = "claude-haiku-4-5"
@@ -81,7 +81,7 @@ def put(store: Store, *outputs: str, **fields: Any) -> list[str]:
 
 def draw(config: Config, store: Store, model: Model, **settings: Any) -> Job:
     study = Study(choose(config, store).traces, MODEL, **settings)
-    job = jobs.start(store, KIND, study.task, study.settings)
+    job = jobs.start(store, jobs.INSIGHTS, study.task, study.settings)
     draw_insights(config, store, job, model, unheard)
     return jobs.look_up(store, job.id)
 
@@ -90,7 +90,7 @@ def test_lessons_become_pending_insights_with_their_evidence(config: Config, sto
     ids = put(store, *"abcdef")
     steps: list[str] = []
     study = Study(choose(config, store).traces, MODEL)
-    job = jobs.start(store, KIND, study.task, study.settings)
+    job = jobs.start(store, jobs.INSIGHTS, study.task, study.settings)
     model = Model(lessons("Name a date."), lessons("Be brief.", "\x1b[31mBe red."))
     draw_insights(config, store, job, model, lambda job: steps.append(f"{job.step} ${job.spend.usd:.2f}"))
     found = {insight.rule: insight for insight in store.insights()}
@@ -269,7 +269,7 @@ def test_a_failure_now_and_then_costs_its_chunk_and_the_first_one_the_job(
 def test_a_job_that_lost_its_process_is_gone_on_with_for_free(config: Config, store: Store) -> None:
     put(store, *"abcdefgh")
     study = Study(choose(config, store).traces, MODEL)
-    job = jobs.start(store, KIND, study.task, study.settings)
+    job = jobs.start(store, jobs.INSIGHTS, study.task, study.settings)
     with pytest.raises(JobError, match="is under way"):
         draw(config, store, Model(lessons("Other.")))
     dies = Model(lessons("Be kind."), KeyError("the process is gone"))

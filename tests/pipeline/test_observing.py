@@ -14,7 +14,7 @@ from pytest_kaizen.errors import BudgetExceeded, LLMError, UsageError
 from pytest_kaizen.llm import Completion, LLMRequest
 from pytest_kaizen.models import Annotation, Behavior, Job, JobStatus, Trace
 from pytest_kaizen.pipeline import jobs, observing
-from pytest_kaizen.pipeline.observing import ANALYSIS, DETECTION, analyze, detect, start_or_join
+from pytest_kaizen.pipeline.observing import analyze, detect, start_or_join
 from pytest_kaizen.store import Store
 
 MODEL = "claude-haiku-4-5"
@@ -63,13 +63,13 @@ def put(store: Store, count: int) -> list[str]:
 
 def to_analyze(store: Store, ids: list[str], question: str | None = None) -> Job:
     settings = {"traces": ids, "question": question, "model": MODEL}
-    return jobs.claim(store, start_or_join(store, ANALYSIS, "e", settings).id)
+    return jobs.claim(store, start_or_join(store, jobs.ANALYSIS, "e", settings).id)
 
 
 def to_detect(store: Store, ids: list[str], *behaviors: Behavior, least: float = 0.5) -> Job:
     told = [behavior.model_dump(mode="json") for behavior in behaviors]
     settings = {"traces": ids, "behaviors": told, "min_confidence": least, "model": MODEL}
-    return jobs.claim(store, start_or_join(store, DETECTION, "traces", settings).id)
+    return jobs.claim(store, start_or_join(store, jobs.DETECTION, "traces", settings).id)
 
 
 def finding(title: str, **numbers: list[int]) -> dict[str, Any]:
@@ -194,13 +194,13 @@ def test_traces_that_are_gone(config: Config, store: Store) -> None:
 
 
 def test_the_same_is_done_once_at_a_time(store: Store) -> None:
-    first = start_or_join(store, ANALYSIS, "e", {"traces": ["a"], "question": None})
-    assert start_or_join(store, ANALYSIS, "e", {"question": None, "traces": ["a"]}).id == first.id
+    first = start_or_join(store, jobs.ANALYSIS, "e", {"traces": ["a"], "question": None})
+    assert start_or_join(store, jobs.ANALYSIS, "e", {"question": None, "traces": ["a"]}).id == first.id
     assert (
         jobs.claim(store, first.id).id
-        == start_or_join(store, ANALYSIS, "e", {"traces": ["a"], "question": None}).id
+        == start_or_join(store, jobs.ANALYSIS, "e", {"traces": ["a"], "question": None}).id
     )
-    other = start_or_join(store, ANALYSIS, "e", {"traces": ["a"], "question": "What?"})
+    other = start_or_join(store, jobs.ANALYSIS, "e", {"traces": ["a"], "question": "What?"})
     assert other.id != first.id
     jobs.stop(store, first.id)
-    assert start_or_join(store, ANALYSIS, "e", {"traces": ["a"], "question": None}).id != first.id
+    assert start_or_join(store, jobs.ANALYSIS, "e", {"traces": ["a"], "question": None}).id != first.id

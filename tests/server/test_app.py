@@ -33,6 +33,6 @@ def test_a_server_starts_without_the_http_clients_of_its_proxy(tmp_path: Path) -
     )
     before, after, paths = done.stdout.splitlines()
     late = {"aiohttp", "httpx", "pytest_kaizen.server.openapi", "pytest_kaizen.server.proxy.proxy"}
-    assert late.isdisjoint(before.split())
+    assert (late | {"cryptography", "jinja2"}).isdisjoint(before.split())
     assert late <= set(after.split())
     assert int(paths) > 40

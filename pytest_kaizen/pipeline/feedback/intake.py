@@ -12,7 +12,7 @@ from ...errors import KaizenError, UsageError
 from ...models import FeedbackEntry, Job, Task
 from ...store import Store
 from .. import jobs
-from ..search import KIND, Search
+from ..search import Search
 
 _log = logging.getLogger("pytest_kaizen")
 
@@ -70,7 +70,7 @@ def due_job(store: Store, task: Task, search: Search) -> Job | None:
     Raises:
         StoreError: It could not be stored.
     """
-    return jobs.create_if_due(store, KIND, task, search.settings)
+    return jobs.create_if_due(store, jobs.OPTIMIZE, task, search.settings)
 
 
 def _begin(store: Store, job: Job, start: Start) -> bool:

@@ -12,7 +12,8 @@ from ...capture.build import cost_of
 from ...models import SpanKind, Trace
 from ...platforms.kalmia.arrived import arrived
 from ...platforms.kalmia.trace_wire import KalmiaTrace
-from .source import Checked, Connection, Page, Project, Remote, moment
+from .remote import Remote
+from .source import Checked, Connection, Page, Project, moment
 
 _PROJECTS = "/v1/project"
 _MOST_PROJECTS = 1000

@@ -16,7 +16,6 @@ from .. import jobs
 from .settings import connect, project_of
 from .source import Page, Project, Source, moment, understood
 
-KIND = "import"
 _PAGE = 50
 #: So many of those that were left out are named.
 _NAMED = 10
@@ -166,12 +165,12 @@ def _no_project(wanted: Import, source: Source) -> UsageError:
 
 def start(store: Store, wanted: Import, triggered_by: str = "command") -> Job:
     """Store a job that imports and that this process has; raises as ``jobs.start``."""
-    return jobs.start(store, KIND, wanted.name, wanted.settings, triggered_by)
+    return jobs.start(store, jobs.IMPORT, wanted.name, wanted.settings, triggered_by)
 
 
 def create(store: Store, wanted: Import) -> Job:
     """Store a job that imports and that waits for a worker; raises as ``jobs.create``."""
-    return jobs.create(store, KIND, wanted.name, wanted.settings, "api")
+    return jobs.create(store, jobs.IMPORT, wanted.name, wanted.settings, "api")
 
 
 def planned(

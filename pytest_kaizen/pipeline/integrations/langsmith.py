@@ -11,7 +11,8 @@ from ...capture.describe import one_line
 from ...errors import PlatformError
 from ...models import Score, ScoreSource, Span, SpanKind, Trace, Usage
 from .messages import alone, exchange_of
-from .source import Checked, Connection, Page, Project, Remote, moment
+from .remote import Remote
+from .source import Checked, Connection, Page, Project, moment
 
 _SESSIONS = "/api/v1/sessions"
 _MOST_PROJECTS = 100

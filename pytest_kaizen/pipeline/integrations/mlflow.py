@@ -14,7 +14,8 @@ from ...capture.otel.received import Event, ReceivedSpan, span_of
 from ...errors import PlatformError
 from ...models import Score, ScoreSource, Span, SpanKind, Trace, Usage
 from .messages import alone, exchange_of
-from .source import Checked, Connection, Page, Project, Remote, moment
+from .remote import Remote
+from .source import Checked, Connection, Page, Project, moment
 
 _SEARCH = "/api/3.0/mlflow/traces/search"
 _GET = "/api/3.0/mlflow/traces/batchGet"

@@ -6,20 +6,14 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import httpx
-
 from ...capture.build import Price
 from ...errors import PlatformError, UsageError
 from ...models import Usage
-from ...platforms.base.key import is_visible_ascii
 from ...platforms.base.wire import RequestModel
 from ...platforms.kalmia.wire import BraintrustConfig
 from ...platforms.kayba.wire import IntegrationTest, LangsmithConfig, MlflowConfig
 from ...store import Store
 from ...store.sealed import is_masked
-from .braintrust import Braintrust
-from .langsmith import Langsmith
-from .mlflow import Mlflow
 from .source import ATTEMPTS, Connection, Source, understood
 
 #: Whose the secrets are in the store: of this kind.
@@ -48,6 +42,25 @@ class Known(NamedTuple):
     endings: tuple[str, ...]
     headers: Callable[[Any, str | None], Mapping[str, str]]
     open: Callable[[Connection], Source]
+
+
+# A server starts without the sources and the HTTP client that they need.
+def _mlflow(connection: Connection) -> Source:
+    from .mlflow import Mlflow
+
+    return Mlflow(connection)
+
+
+def _langsmith(connection: Connection) -> Source:
+    from .langsmith import Langsmith
+
+    return Langsmith(connection)
+
+
+def _braintrust(connection: Connection) -> Source:
+    from .braintrust import Braintrust
+
+    return Braintrust(connection)
 
 
 def _mlflow_headers(config: MlflowConfig, secret: str | None) -> Mapping[str, str]:
@@ -82,6 +95,8 @@ def _required(name: str, secret: str | None) -> str:
 
 
 def _sendable(name: str, key: str, secret: str) -> str:
+    from ...platforms.base.key import is_visible_ascii
+
     if not is_visible_ascii(secret):
         raise UsageError(f"{name}: {key} has blanks or characters outside ASCII, which no key has")
     return secret
@@ -89,7 +104,7 @@ def _sendable(name: str, key: str, secret: str) -> str:
 
 KNOWN: Mapping[str, Known] = {
     "mlflow": Known(
-        MlflowConfig, "token", "tracking_uri", "experiment_name", None, (), _mlflow_headers, Mlflow
+        MlflowConfig, "token", "tracking_uri", "experiment_name", None, (), _mlflow_headers, _mlflow
     ),
     "langsmith": Known(
         LangsmithConfig,
@@ -99,7 +114,7 @@ KNOWN: Mapping[str, Known] = {
         "https://api.smith.langchain.com",
         ("/api/v1", "/api/v2", "/api"),
         _langsmith_headers,
-        Langsmith,
+        _langsmith,
     ),
     "braintrust": Known(
         BraintrustConfig,
@@ -109,7 +124,7 @@ KNOWN: Mapping[str, Known] = {
         "https://api.braintrust.dev",
         ("/v1",),
         _braintrust_headers,
-        Braintrust,
+        _braintrust,
     ),
 }
 
@@ -193,6 +208,7 @@ def connect(
 
     Raises:
         UsageError: It is not set up, or switched off.
+        ConfigError: There is no key to decrypt its secret with.
         StoreError: Its secret cannot be decrypted.
     """
     one = known(name)
@@ -242,6 +258,8 @@ def _address(name: str, one: Known, settings: Mapping[str, Any]) -> str | None:
     given = settings.get(one.address) or one.default_url
     if not given:
         return None
+    import httpx
+
     key = one.config.model_fields[one.address].alias
     try:
         url = httpx.URL(given.strip())
@@ -260,5 +278,7 @@ def _origin(name: str, one: Known, settings: Mapping[str, Any]) -> tuple[str, st
     address = _address(name, one, settings)
     if address is None:
         return None
+    import httpx
+
     url = httpx.URL(address)
     return url.scheme, url.host, url.port

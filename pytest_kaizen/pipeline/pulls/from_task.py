@@ -21,16 +21,13 @@ from ...report.pull_request import pull_request_text, pull_request_title
 from ...store import Store
 from .. import jobs
 from ..weak import OWN_BRANCHES
+from . import PREVIEW, RESULT, TOKEN_KIND, TOKEN_NAME
 from .bitbucket import BitbucketServer
 from .github import GitHub
 from .gitlab import GitLab
 from .prompt_file import format_of, with_prompt
 from .rest import TIMEOUT_S, MakeClient, Repository
 
-#: The owner's kind and the name of a task's token among the sealed secrets.
-TOKEN_KIND, TOKEN_NAME = "task", "git token"
-#: In the result of a job: the pull request, and what one would say.
-RESULT, PREVIEW = "pull_request", "pr_preview"
 _BASE = "main"
 #: Characters of a task's name in that of its branch.
 _LONGEST_NAME = 80

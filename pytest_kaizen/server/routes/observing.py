@@ -15,9 +15,8 @@ from starlette.concurrency import run_in_threadpool
 
 from ...errors import JobError
 from ...models import Job, JobStatus
+from ...pipeline import jobs
 from ...pipeline.observing import (
-    ANALYSIS,
-    DETECTION,
     analysis_settings,
     detection_settings,
     start_or_join,
@@ -51,7 +50,7 @@ async def begin_analysis(call: Call, body: AnalysisRequest, experiment_id: str) 
         Refusal: There is nothing to analyse, or another analysis is under way.
     """
     settings = await run_in_threadpool(_to_analyze, call, body, experiment_id)
-    return await _begun(call, ANALYSIS, experiment_id, settings)
+    return await _begun(call, jobs.ANALYSIS, experiment_id, settings)
 
 
 async def begin_detection(call: Call, body: DetectRequest) -> Job:
@@ -61,7 +60,7 @@ async def begin_detection(call: Call, body: DetectRequest) -> Job:
         Refusal: There is nothing to look for or at, or another detection is under way.
     """
     settings = await run_in_threadpool(_to_detect, call, body)
-    return await _begun(call, DETECTION, "traces", settings)
+    return await _begun(call, jobs.DETECTION, "traces", settings)
 
 
 def _to_analyze(call: Call, body: AnalysisRequest, experiment_id: str) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def is_page(scope: Scope) -> bool:
 def refused_page(refusal: Refusal, frame: Frame | None = None) -> ASGIApp:
     """Return the page of a request that is not done; without a frame where it is not known who asks."""
     values = {"title": HTTPStatus(refusal.status).phrase, "detail": refusal.detail}
-    answer = drawn(View("error.html", values, refusal.status), frame or Frame())
+    answer = drawn(View("site.error", values, refusal.status), frame or Frame())
     answer.headers.update(refusal.headers)
     return answer
 

@@ -1,4 +1,8 @@
-"""What a worker does for each kind of job: the work itself is the pipeline's."""
+"""What a worker does for each kind of job: the work itself is the pipeline's.
+
+What a kind needs is imported when a job of that kind is done: a server starts without the HTTP clients,
+optimizer and recorder that its jobs may need.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,10 @@ from ...capture import Redactor
 from ...config import Config
 from ...llm import LLM, AnthropicLLM
 from ...models import Job
-from ...pipeline import evaluations, insights, jobs, observing, search
-from ...pipeline.feedback.measure import FeedbackMeasure
-from ...pipeline.improve import optimize_task
-from ...pipeline.integrations import importing
-from ...pipeline.integrations.importing import Importer
-from ...pipeline.pulls.from_task import TaskPulls
-from ...pipeline.stored_prompts import active_text, add_draft, dismiss_open, prompt_to_improve
+from ...pipeline import jobs
 from ...prices import load_prices
 from ...store import Store
 
-#: The kind of a job that runs an agent.
-RUN_KIND = "agent-run"
 #: Seconds for an answer: a reflection takes longer than a judge's.
 _TIMEOUT_S = 120.0
 
@@ -49,18 +45,27 @@ class Assignment(NamedTuple):
 
 def draw(work: Assignment) -> None:
     """Draw insights from traces; raises as ``draw_insights`` and ``jobs.claim``."""
-    _ask(work, partial(insights.draw_insights, prompt_of=partial(active_text, work.store)))
+    from ...pipeline.insights import draw_insights
+    from ...pipeline.stored_prompts import active_text
+
+    _ask(work, partial(draw_insights, prompt_of=partial(active_text, work.store)))
 
 
 def optimize(work: Assignment) -> None:
     """Search for a better prompt, which becomes a draft and a pull request; raises as ``optimize_task``."""
+    from ...pipeline.feedback.measure import FeedbackMeasure
+    from ...pipeline.improve import optimize_task
+    from ...pipeline.pulls.from_task import TaskPulls
+    from ...pipeline.search import Search
+    from ...pipeline.stored_prompts import add_draft, dismiss_open, prompt_to_improve
+
     config, store, job = work.config, work.store, work.job
     prompt = prompt_to_improve(store, job.task, job)
     dismiss_open(store, job.task)
     optimize_task(
         config,
         store,
-        search.Search.of_job(job),
+        Search.of_job(job),
         FeedbackMeasure(config, store),
         on_doubt=lambda _: True,
         on_estimate=lambda _: True,
@@ -77,10 +82,30 @@ def optimize(work: Assignment) -> None:
 
 def run_agent(work: Assignment) -> None:
     """Run an agent that the operator declared; raises as ``host``."""
-    # The recorder of its model calls is no part of a server that runs no agent.
     from .hosted import host
 
     host(work.config, work.store, jobs.claim(work.store, work.job.id), work.pause)
+
+
+def analyze(work: Assignment) -> None:
+    """Analyse an experiment; raises as ``observing.analyze`` and ``jobs.claim``."""
+    from ...pipeline import observing
+
+    _ask(work, observing.analyze)
+
+
+def detect(work: Assignment) -> None:
+    """Detect behaviours; raises as ``observing.detect`` and ``jobs.claim``."""
+    from ...pipeline import observing
+
+    _ask(work, observing.detect)
+
+
+def evaluate(work: Assignment) -> None:
+    """Evaluate a run of an agent; raises as ``evaluations.evaluate`` and ``jobs.claim``."""
+    from ...pipeline import evaluations
+
+    _ask(work, evaluations.evaluate)
 
 
 def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]) -> None:
@@ -98,6 +123,8 @@ def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job]
 
 def import_traces(work: Assignment) -> None:
     """Import traces from where they lie; raises as ``Importer.run`` and ``jobs.claim``."""
+    from ...pipeline.integrations.importing import Importer
+
     config = work.config
     importer = Importer(
         store=work.store,
@@ -110,11 +137,11 @@ def import_traces(work: Assignment) -> None:
 
 
 KINDS: Mapping[str, Callable[[Assignment], None]] = {
-    insights.KIND: draw,
-    search.KIND: optimize,
-    observing.ANALYSIS: partial(_ask, do=observing.analyze),
-    observing.DETECTION: partial(_ask, do=observing.detect),
-    evaluations.KIND: partial(_ask, do=evaluations.evaluate),
-    RUN_KIND: run_agent,
-    importing.KIND: import_traces,
+    jobs.INSIGHTS: draw,
+    jobs.OPTIMIZE: optimize,
+    jobs.ANALYSIS: analyze,
+    jobs.DETECTION: detect,
+    jobs.EVALUATION: evaluate,
+    jobs.AGENT_RUN: run_agent,
+    jobs.IMPORT: import_traces,
 }

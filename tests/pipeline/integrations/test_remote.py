@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_kaizen.errors import PlatformError
-from pytest_kaizen.pipeline.integrations import source as sources
+from pytest_kaizen.pipeline.integrations import remote as asking
 from pytest_kaizen.pipeline.integrations.mlflow import Mlflow
-from pytest_kaizen.pipeline.integrations.source import Remote
+from pytest_kaizen.pipeline.integrations.remote import Remote
 from tests.pipeline.integrations.conftest import connection
 from tests.pipeline.integrations.place import SECRET, Place, Said
 from tests.pipeline.integrations.places import MlflowPlace
@@ -65,7 +65,7 @@ def test_a_request_is_made_again_where_that_helps(place: MlflowPlace) -> None:
 
 
 def test_an_answer_without_end(place: MlflowPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_ANSWER_BYTES", 10)
+    monkeypatch.setattr(asking, "MAX_ANSWER_BYTES", 10)
     place.instead = [Said(200, {"x": "y" * 20})]
     with pytest.raises(PlatformError, match="the answer is longer than 10 bytes"):
         remote(place).ask("GET", "/x")
@@ -73,7 +73,7 @@ def test_an_answer_without_end(place: MlflowPlace, monkeypatch: pytest.MonkeyPat
 
 def test_an_answer_that_drips_in(place: MlflowPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece comes in time, and the whole never would."""
-    monkeypatch.setattr(sources, "_WHOLE_S", 0.0)
+    monkeypatch.setattr(asking, "_WHOLE_S", 0.0)
     place.instead = [Said(200, {"x": "y"})]
     with pytest.raises(PlatformError, match="no whole answer within 0 s"):
         remote(place).ask("GET", "/x")

@@ -15,7 +15,8 @@ from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.errors import JobError, ProposalError
 from pytest_kaizen.models import CasePair, Insight, Job, Task
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.pulls.from_task import RESULT, TOKEN_KIND, TOKEN_NAME, TaskPulls
+from pytest_kaizen.pipeline.pulls import RESULT, TOKEN_KIND, TOKEN_NAME
+from pytest_kaizen.pipeline.pulls.from_task import TaskPulls
 from pytest_kaizen.store import Store
 from tests.pipeline.pulls.conftest import proposal
 from tests.pipeline.pulls.git_hosts import HOSTS, TOKEN, FakeGitHub, FakeHost, served

@@ -20,7 +20,6 @@ from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus, Job, JobStatus
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.server.work import hosted
 from pytest_kaizen.server.work.hosted import host
-from pytest_kaizen.server.work.kinds import RUN_KIND
 from pytest_kaizen.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -57,7 +56,7 @@ def enqueued(store: Store, agent_id: str) -> tuple[AgentRun, Job]:
     run = AgentRun(agent_id=agent_id, trigger="test", status=AgentRunStatus.QUEUED, created_at=NOW)
     store.agents.add_run(run)
     settings = {"agent": agent_id, "run": run.id, "input": "Hi"}
-    return run, jobs.create(store, RUN_KIND, run.id, settings)
+    return run, jobs.create(store, jobs.AGENT_RUN, run.id, settings)
 
 
 def go(config: Config, store: Store, job: Job, pause: Callable[[], None] = lambda: None) -> None:

@@ -21,7 +21,7 @@ from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.errors import LLMError
 from pytest_kaizen.models import Job, JobStatus, Trace
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.insights import KIND, Study
+from pytest_kaizen.pipeline.insights import Study
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.server.work import worker as worker_module
 from pytest_kaizen.server.work.kinds import KINDS, Assignment
@@ -330,7 +330,7 @@ def test_a_killed_worker_is_taken_over_by_another_and_nothing_is_paid_twice(
         return lessons(request)
 
     model.reply(answer)
-    job = jobs.create(ours.store, KIND, study.task, study.settings)
+    job = jobs.create(ours.store, jobs.INSIGHTS, study.task, study.settings)
     with worker_process(place, lease_s=60) as process:
         end = time.monotonic() + PATIENCE_S
         while len(model.requests) < 3:

@@ -14,8 +14,8 @@ from ....errors import JobError, KaizenError, ProposalError, StoreError
 from ....models import JobStatus
 from ....pipeline import jobs
 from ....pipeline.feedback.forecast import Forecast, forecast
-from ....pipeline.pulls import from_task
-from ....pipeline.search import KIND, Search
+from ....pipeline.pulls import PREVIEW, RESULT
+from ....pipeline.search import Search
 from ....pipeline.stored_prompts import prompt_to_improve
 from ....platforms.kaizen_ct.wire import CostEstimate, Job, JobList, OptimizeResult
 from ....store import Store
@@ -40,7 +40,7 @@ _BY_STEP = {
 }
 _TRIGGERS = {"api": "api_on_demand", "threshold": "auto_threshold"}
 #: Of what came of a job, what its metadata shows.
-_SHOWN = ("sentence", "decision", "diff", from_task.PREVIEW)
+_SHOWN = ("sentence", "decision", "diff", PREVIEW)
 
 
 class JobQuery(BaseModel, defer_build=True):
@@ -50,7 +50,9 @@ class JobQuery(BaseModel, defer_build=True):
     limit: Annotated[int, Field(ge=1, le=200)] = 200
 
 
-class _Planned(NamedTuple):
+class Planned(NamedTuple):
+    """A search that may start, and what it may take."""
+
     task: models.Task
     search: Search
     forecast: Forecast
@@ -58,7 +60,7 @@ class _Planned(NamedTuple):
 
 async def start(call: Call, task_id: str) -> OptimizeResult | ASGIApp:
     """Start a search for a better prompt, with the task's feedback as the metric."""
-    planned = await run_in_threadpool(_plan, call, task_id)
+    planned = await run_in_threadpool(plan, call, task_id)
     answer = await call.once(partial(_start, planned))
     call.state.worker.begin(call.workspace.id)
     return answer
@@ -72,7 +74,7 @@ def get(call: Call, job_id: str) -> Job:
 def list_jobs(call: Call, query: JobQuery) -> JobList:
     """List optimisations, the newest first."""
     name = None if query.task_id is None else task_of(call.store, query.task_id).name
-    found = call.store.jobs.newest(name, kind=KIND)[: query.limit]
+    found = call.store.jobs.newest(name, kind=jobs.OPTIMIZE)[: query.limit]
     return JobList([_shown(call.store, job) for job in found])
 
 
@@ -87,21 +89,23 @@ def retry_pr(call: Call, job_id: str) -> Job:
 def create_pr(call: Call, job_id: str) -> Job:
     """Open the pull request that a job has a preview of; once it is open, a second time changes nothing."""
     job = _optimisation(call.store, job_id)
-    if from_task.PREVIEW not in job.result:
+    if PREVIEW not in job.result:
         raise Refusal(409, "the job has no preview of a pull request, as the mode pr_preview makes one")
     return _proposed(call, job)
 
 
 def _optimisation(store: Store, job_id: str) -> models.Job:
     job = job_of(store, job_id)
-    if job.kind != KIND:
+    if job.kind != jobs.OPTIMIZE:
         raise Refusal(404, f"job {job_id!r} is no optimisation")
     return job
 
 
 def _proposed(call: Call, job: models.Job) -> Job:
+    from ....pipeline.pulls.from_task import TaskPulls
+
     try:
-        return _shown(call.store, from_task.TaskPulls(call.state.config, call.store).open(job))
+        return _shown(call.store, TaskPulls(call.state.config, call.store).open(job))
     except JobError as exc:
         raise Refusal(409, str(exc)) from None
     except ProposalError as exc:
@@ -112,22 +116,28 @@ def _status(job: models.Job) -> str:
     """Return a job's status in their words."""
     if job.status is JobStatus.RUNNING:
         return _BY_STEP.get(job.step.partition(" ")[0], "RUNNING")
-    pull = job.result.get(from_task.RESULT)
+    pull = job.result.get(RESULT)
     return (
         "PR_FAILED" if job.status is JobStatus.COMPLETED and pull and not pull["url"] else _STATUS[job.status]
     )
 
 
-def _plan(call: Call, task_id: str) -> _Planned:
+def plan(call: Call, task_id: str) -> Planned:
+    """Plan a search for a better prompt of a task, without asking a model.
+
+    Raises:
+        Refusal: It cannot start: there is no such task (404), a search is active (409), or there is no
+            feedback, active prompt or price (400).
+    """
     config, store = call.state.config, call.store
     task = task_of(store, task_id)
     search = search_of(call, task, "api")
     try:
-        jobs.require_free(store, KIND, task.name)
+        jobs.require_free(store, jobs.OPTIMIZE, task.name)
         if not store.feedback.count(task.id).total:
             raise Refusal(400, f"'{task.name}' has no feedback to search with", code="NO_FEEDBACK")
         prompt = prompt_to_improve(store, task.name)
-        return _Planned(task, search, forecast(config, store, task, search, prompt))
+        return Planned(task, search, forecast(config, store, task, search, prompt))
     except JobError:
         raise _active(task) from None
     except StoreError:
@@ -147,10 +157,10 @@ def search_of(call: Call, task: models.Task, triggered_by: str) -> Search:
     )
 
 
-def _start(planned: _Planned, store: Store) -> OptimizeResult:
+def _start(planned: Planned, store: Store) -> OptimizeResult:
     task, search, cost = planned
     try:
-        job = jobs.create(store, KIND, task.name, search.settings, search.triggered_by)
+        job = jobs.create(store, jobs.OPTIMIZE, task.name, search.settings, search.triggered_by)
     except JobError:
         raise _active(task) from None
     budget = search.budget.usd
@@ -181,7 +191,7 @@ def _shown(store: Store, job: models.Job) -> Job:
     number = job.result.get("version")
     versions = [] if task is None or number is None else store.prompts(job.task)
     made = next((known for known in versions if known.version == number), None)
-    pull = job.result.get(from_task.RESULT, {})
+    pull = job.result.get(RESULT, {})
     metadata = {key: job.result[key] for key in _SHOWN if job.result.get(key)}
     return Job(
         id=made_id("job", job.id),

@@ -8,8 +8,9 @@ from functools import partial
 
 from ....errors import KaizenError
 from ....models import Job, JobStatus, Task
+from ....pipeline import jobs
 from ....pipeline.feedback.intake import due_job
-from ....pipeline.search import KIND, Search
+from ....pipeline.search import Search
 from ....pipeline.stored_prompts import active_text
 from ....store import Store
 from ...operation import Call
@@ -40,7 +41,7 @@ async def search_if_due(call: Call, task: Task) -> None:
 def _due(task: Task, search: Search, store: Store) -> Job | None:
     if not active_text(store, task.name):
         return None
-    known = store.jobs.newest(task.name, kind=KIND)
+    known = store.jobs.newest(task.name, kind=jobs.OPTIMIZE)
     if known and known[0].status is JobStatus.FAILED and _is_recent(known[0].finished_at):
         return None
     return due_job(store, task, search)

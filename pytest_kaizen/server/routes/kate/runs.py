@@ -18,7 +18,6 @@ from ....platforms.kate.wire import Enqueue, Enqueued, Run, RunCreate, RunList
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
-from ...work.kinds import RUN_KIND
 from ..kaizen_ct.ids import as_uuid, made_id
 from .known import agent_of, run_of
 
@@ -78,7 +77,7 @@ async def enqueue(call: Call, body: Enqueue, agent_id: str) -> Enqueued | ASGIAp
 def _as_it_stands(store: Store, run: AgentRun) -> Run:
     """Show a run; one whose job came to an end before it began has failed."""
     if run.status is AgentRunStatus.QUEUED:
-        for job in store.jobs.newest(run.id, kind=RUN_KIND, limit=1):
+        for job in store.jobs.newest(run.id, kind=jobs.AGENT_RUN, limit=1):
             if job.status.final:
                 ended = {"status": AgentRunStatus.FAILED, "completed_at": job.finished_at}
                 run = run.model_copy(update=ended)
@@ -92,7 +91,7 @@ def _enqueue(run: AgentRun, given: str, declared: bool, store: Store) -> Enqueue
     _add(run, store)
     settings = {"agent": run.agent_id, "run": run.id, "input": given}
     # A program may have done something before it failed: it is begun once.
-    job = jobs.create(store, RUN_KIND, run.id, settings, "api", retries=0)
+    job = jobs.create(store, jobs.AGENT_RUN, run.id, settings, "api", retries=0)
     return Enqueued(run_id=run.id, job_id=str(made_id("job", job.id)), status="queued")
 
 

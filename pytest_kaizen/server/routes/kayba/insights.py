@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 
 from ....errors import JobError, UsageError
 from ....pipeline import jobs
-from ....pipeline.desk import LocalDesk
-from ....pipeline.insights import KIND, Study, choose
+from ....pipeline.desks.kayba import LocalDesk
+from ....pipeline.insights import Study, choose
 from ....platforms.kayba.wire import GenerateInsights, Insight, Insights, JobStarted, Triage
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -84,7 +84,7 @@ def _study(call: Call, body: GenerateInsights) -> Study:
 
 def _start(study: Study, key: str | None, store: Store) -> JobStarted:
     try:
-        job = jobs.create(store, KIND, study.task, study.settings, "api", key=key)
+        job = jobs.create(store, jobs.INSIGHTS, study.task, study.settings, "api", key=key)
     except JobError:
         raise Refusal(409, f"insights of '{study.task}' are being drawn already; wait for that job") from None
     return JobStarted(job_id=job.id)

@@ -11,7 +11,6 @@ from .... import models
 from ....errors import JobError
 from ....models import JobStatus
 from ....pipeline import jobs
-from ....pipeline.integrations import importing
 from ....platforms.kayba.wire import Job, JobResult, Jobs, Materialized
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -59,7 +58,7 @@ async def cancel(call: Call, job_id: str) -> Job:
 def _shown(job: models.Job) -> Job:
     error = "the job was stopped" if job.status is JobStatus.STOPPED else job.error
     shown = Job.of(job)
-    if job.kind == importing.KIND and job.result:
+    if job.kind == jobs.IMPORT and job.result:
         shown = shown.model_copy(update={"result": JobResult(summary=job.result)})
     return shown.model_copy(update={"status": _STATUS[job.status], "error": error})
 

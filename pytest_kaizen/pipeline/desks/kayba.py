@@ -11,19 +11,19 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from ..capture import Redactor
-from ..config import Config
-from ..errors import JobError, StoreError, UsageError
-from ..models import Insight, InsightStatus, Job, JobStatus, PromptVersion
-from ..platforms.kayba import wire
-from ..report.insights import step_line, study_lines
-from ..report.trace_json import META_KEYS, trace_content, trace_json
-from ..store import Store
-from . import jobs
-from .insights import KIND, Study, StudyEstimate, choose, draw_insights, estimate_study
-from .search_lines import dear_study_line
-from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
-from .trace_files import NewFile, file_traces
+from ...capture import Redactor
+from ...config import Config
+from ...errors import JobError, StoreError, UsageError
+from ...models import Insight, InsightStatus, Job, JobStatus, PromptVersion
+from ...platforms.kayba import wire
+from ...report.insights import step_line, study_lines
+from ...report.trace_json import META_KEYS, trace_content, trace_json
+from ...store import Store
+from .. import jobs
+from ..insights import Study, StudyEstimate, choose, draw_insights, estimate_study
+from ..search_lines import dear_study_line
+from ..skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
+from ..trace_files import NewFile, file_traces
 
 #: Seconds for an answer: a reflection takes longer than a judge's.
 _TIMEOUT_S = 120.0
@@ -115,17 +115,15 @@ class LocalDesk:
         chosen = choose(self._config, self._store, trace_ids, task)
         study = Study(chosen.traces, **settings)
         estimate = estimate_study(self._config, self._store, study)
-        job = jobs.start(self._store, KIND, study.task, study.settings)
+        job = jobs.start(self._store, jobs.INSIGHTS, study.task, study.settings)
         return self._start(job, study, estimate, chosen.held_out)
 
     def resume_insights(self, job_id: str) -> StartedStudy:
         """Make this process go on with a job that was broken off; raises as ``jobs.claim``."""
         found = self._store.jobs.one(job_id)
-        if found.kind != KIND:
-            from .integrations import importing
-
+        if found.kind != jobs.INSIGHTS:
             command = f"{found.kind} {found.task} --resume"
-            if found.kind == importing.KIND:
+            if found.kind == jobs.IMPORT:
                 command = f"integrations import {found.task}"
             raise UsageError(f"job {found.id} draws no insights; go on with it: `kaizen {command}`")
         study = Study(**found.settings)
@@ -151,8 +149,8 @@ class LocalDesk:
         """
         job, timeout_s = self._started.pop(job_id), max(self._config.judge.timeout_s, _TIMEOUT_S)
         # Most commands ask no model, and no platform as those below do.
-        from ..llm import AnthropicLLM
-        from ..prices import load_prices
+        from ...llm import AnthropicLLM
+        from ...prices import load_prices
 
         llm = AnthropicLLM(load_prices(self._config.prices), timeout_s=timeout_s, api_key=anthropic_key)
         try:
@@ -182,7 +180,7 @@ class LocalDesk:
             JobError: It is not completed, or draws no insights.
         """
         job = jobs.look_up(self._store, job_id)
-        if job.kind != KIND or job.status is not JobStatus.COMPLETED:
+        if job.kind != jobs.INSIGHTS or job.status is not JobStatus.COMPLETED:
             raise JobError(f"job {job.id} ({job.kind}) is {job.status.value}: it has no insights to write")
         if not job.result["materialized"]:
             jobs.amend(self._store, job, {**job.result, "materialized": True})
@@ -258,7 +256,7 @@ class LocalDesk:
 
     def get_integrations(self) -> dict[str, Any]:
         """Return the settings of the integrations by their names, the secrets masked."""
-        from .integrations import settings
+        from ..integrations import settings
 
         return {name: settings.stored(self._store, name).to_json() for name in settings.KNOWN}
 
@@ -268,8 +266,8 @@ class LocalDesk:
         Raises:
             UsageError: A value cannot be right.
         """
-        from ..platforms.base.failure import validation_text
-        from .integrations import settings
+        from ...platforms.base.failure import validation_text
+        from ..integrations import settings
 
         try:
             changes = settings.known(name).config.model_validate(given)
@@ -281,7 +279,7 @@ class LocalDesk:
 
     def test_integration(self, name: str) -> dict[str, Any]:
         """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
-        from .integrations import settings
+        from ..integrations import settings
 
         values: dict[str, Any] = settings.tested(self._store, name, allow_private=True).to_json()
         return values

@@ -10,32 +10,30 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .. import models
-from ..capture import Redactor
-from ..config import Config
-from ..errors import StoreError
-from ..llm import LLM, AnthropicLLM
-from ..models import Job, Trace
-from ..platforms.kalmia.arrived import project_of
-from ..platforms.kalmia.wire import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
-from ..prices import load_prices
-from ..report.insights import step_line
-from ..report.trace_json import trace_json
-from ..store import Store
-from ..store.ratings import Rating
-from ..store.search import MOST_COUNTED
-from . import jobs
-from .figures import figures_of
-from .observing import (
-    ANALYSIS,
-    DETECTION,
+from ... import models
+from ...capture import Redactor
+from ...config import Config
+from ...errors import StoreError
+from ...llm import LLM, AnthropicLLM
+from ...models import Job, Trace
+from ...platforms.kalmia.arrived import project_of
+from ...platforms.kalmia.wire import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
+from ...prices import load_prices
+from ...report.insights import step_line
+from ...report.trace_json import trace_json
+from ...store import Store
+from ...store.ratings import Rating
+from ...store.search import MOST_COUNTED
+from .. import jobs
+from ..figures import figures_of
+from ..observing import (
     analysis_settings,
     analyze,
     detect,
     detection_settings,
     place_of,
 )
-from .ratings import rate
+from ..ratings import rate
 
 Work: TypeAlias = Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]
 
@@ -125,7 +123,7 @@ class LocalKalmia:
             raise StoreError(f"experiment {experiment_id!r} has no traces yet")
         asked = None if question is None else self._redactor.text(question)
         settings = analysis_settings(traces, asked, model or self._config.judge.model)
-        job = self._work(ANALYSIS, experiment_id, settings, analyze)
+        job = self._work(jobs.ANALYSIS, experiment_id, settings, analyze)
         return Analysis.model_validate({**job.result, "jobId": job.id})
 
     def detect_behaviors(
@@ -145,7 +143,7 @@ class LocalKalmia:
         traces = list(dict.fromkeys(self._store.trace(given).id for given in trace_ids))
         wanted = [known[label] for label in set(labels or known)]
         settings = detection_settings(traces, wanted, min_confidence, self._config.judge.model)
-        return Detected.model_validate(self._work(DETECTION, "traces", settings, detect).result)
+        return Detected.model_validate(self._work(jobs.DETECTION, "traces", settings, detect).result)
 
     def _work(self, kind: str, of: str, settings: dict[str, Any], do: Work) -> Job:
         """Do a job in this process and return it as it then is."""
