@@ -73,7 +73,7 @@ def test_an_answer_without_end(place: MlflowPlace, monkeypatch: pytest.MonkeyPat
 
 def test_an_answer_that_drips_in(place: MlflowPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece comes in time, and the whole never would."""
-    monkeypatch.setattr("pytest_kaizen.pipeline.integrations.remote._WHOLE_S", 0.0)
+    monkeypatch.setattr(asking, "_WHOLE_S", 0.0)
     place.instead = [Said(200, {"x": "y"})]
     with pytest.raises(PlatformError, match="no whole answer within 0 s"):
         remote(place).ask("GET", "/x")

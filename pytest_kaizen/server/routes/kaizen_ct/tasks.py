@@ -15,7 +15,6 @@ from ....errors import RubricError
 from ....models import JobStatus
 from ....pipeline.feedback.scorer import check_evaluator
 from ....pipeline.pulls import TOKEN_KIND, TOKEN_NAME
-from ....platforms.base.key import is_visible_ascii
 from ....platforms.kaizen_ct.wire import Task, TaskCreate, TaskList
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -101,6 +100,9 @@ def keep_token(store: Store, task: models.Task, token: str | None) -> None:
     Raises:
         Refusal: It can be no token (422).
     """
+    # With it comes an HTTP client, which a server's start need not wait for.
+    from ....platforms.base.key import is_visible_ascii
+
     token = (token or "").strip()
     if token and not is_visible_ascii(token):
         raise Refusal(
