@@ -49,6 +49,8 @@ def upload_example(server: Server, tmp_path: Path) -> None:
     shutil.copytree(_EXAMPLE, folder, ignore=shutil.ignore_patterns(".kaizen", "__pycache__"))
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
     env |= {"KAIZEN_BASE_URL": server.url, "KAIZEN_API_KEY": server.key}
+    # Other plugins would take longer to load than the run takes.
+    env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_kaizen.plugin"}
     cases = "T-1001 or T-1002 or T-1003"
     command = [sys.executable, "-m", "pytest", "--kaizen", "--kaizen-backend", "kaizen", "-q", "-k", cases]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
