@@ -6,8 +6,9 @@ redactor alone.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from ..late import Late
 
 if TYPE_CHECKING:
     from .hooks import Capture
@@ -16,31 +17,26 @@ if TYPE_CHECKING:
     from .redact import Redactor, named_secrets
     from .watch import Watch, watching
 else:
-
-    def __getattr__(name):
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-        return found
-
-
-_HOME = {
-    "Capture": "hooks",
-    "ObservedCall": "observed",
-    "Recorder": "recorder",
-    "Redactor": "redact",
-    "SpanHandle": "recorder",
-    "Watch": "watch",
-    "arguments_of": "observed",
-    "current_place": "recorder",
-    "current_recorder": "recorder",
-    "named_secrets": "redact",
-    "plain": "observed",
-    "recording": "recorder",
-    "spans_are": "recorder",
-    "texts_of": "observed",
-    "watching": "watch",
-}
+    __getattr__ = Late(
+        __name__,
+        {
+            "Capture": "hooks",
+            "ObservedCall": "observed",
+            "Recorder": "recorder",
+            "Redactor": "redact",
+            "SpanHandle": "recorder",
+            "Watch": "watch",
+            "arguments_of": "observed",
+            "current_place": "recorder",
+            "current_recorder": "recorder",
+            "named_secrets": "redact",
+            "plain": "observed",
+            "recording": "recorder",
+            "spans_are": "recorder",
+            "texts_of": "observed",
+            "watching": "watch",
+        },
+    )
 
 __all__ = [
     "Capture",

@@ -114,7 +114,7 @@ def _spans(args: argparse.Namespace) -> int:
 
 
 def _enqueue(args: argparse.Namespace) -> int:
-    from pytest_kaizen.pipeline.kate_desk import LocalKate
+    from pytest_kaizen.pipeline.desks.kate import LocalKate
 
     agent = _agent(args)
     with open_kate(args) as kate:

@@ -19,8 +19,8 @@ from .progress import progress
 from .target import Target, target_of
 
 if TYPE_CHECKING:
-    from pytest_kaizen.pipeline.desk import LocalDesk
-    from pytest_kaizen.pipeline.server_desk import ServerDesk
+    from pytest_kaizen.pipeline.desks.kayba import LocalDesk
+    from pytest_kaizen.pipeline.desks.kayba_server import ServerDesk
 
 #: A call may be long, as files are uploaded by slow lines too; a server that is silent is not waited for.
 _TIMEOUTS_S = {"connect": 5.0, "read": 60.0, "total": 600.0}
@@ -47,7 +47,7 @@ def open_desk(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[D
         return
     # Not what `kaizen prompts list` and `kaizen traces list` should wait for.
     from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.pipeline.desk import LocalDesk
+    from pytest_kaizen.pipeline.desks.kayba import LocalDesk
     from pytest_kaizen.store import Store
 
     config = config_for(args)
@@ -62,7 +62,7 @@ def open_server_desk(target: Target) -> Iterator[ServerDesk]:
     Raises:
         PlatformError: A call in the block failed.
     """
-    from pytest_kaizen.pipeline.server_desk import ServerDesk
+    from pytest_kaizen.pipeline.desks.kayba_server import ServerDesk
     from pytest_kaizen.platforms.base.timeouts import Timeouts
     from pytest_kaizen.platforms.kayba.client import KaybaClient
 

@@ -15,10 +15,10 @@ from .progress import progress
 from .target import Target, target_of
 
 if TYPE_CHECKING:
-    from pytest_kaizen.pipeline.ct_desk import LocalCT
-    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia
-    from pytest_kaizen.pipeline.kate_desk import LocalKate
-    from pytest_kaizen.pipeline.server_kalmia import ServerKalmia
+    from pytest_kaizen.pipeline.desks.kaizen_ct import LocalCT
+    from pytest_kaizen.pipeline.desks.kalmia import LocalKalmia
+    from pytest_kaizen.pipeline.desks.kalmia_server import ServerKalmia
+    from pytest_kaizen.pipeline.desks.kate import LocalKate
     from pytest_kaizen.platforms.kaizen_ct.client import CTClient
     from pytest_kaizen.platforms.kate.client import KateClient
 
@@ -47,13 +47,13 @@ def open_kalmia(
     """
     target = target_of(args, "kalmia")
     if target is not None:
-        from pytest_kaizen.pipeline.server_kalmia import ServerKalmia
+        from pytest_kaizen.pipeline.desks.kalmia_server import ServerKalmia
 
         with target.speaking(), ServerKalmia(target.key, target.url, _TIMEOUT_S) as server:
             yield server
         return
     from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia
+    from pytest_kaizen.pipeline.desks.kalmia import LocalKalmia
     from pytest_kaizen.store import Store
 
     config = config_for(args)
@@ -77,7 +77,7 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
                 BACKGROUND.run(client.close())
         return
     from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.pipeline.kate_desk import LocalKate
+    from pytest_kaizen.pipeline.desks.kate import LocalKate
     from pytest_kaizen.store import Store
 
     config = config_for(args)
@@ -93,7 +93,7 @@ def open_ct(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[CT]
         with ct_client(target) as client:
             yield client
         return
-    from pytest_kaizen.pipeline.ct_desk import LocalCT
+    from pytest_kaizen.pipeline.desks.kaizen_ct import LocalCT
     from pytest_kaizen.store import Store
 
     with Store.open(config_for(args).store, readonly=readonly) as store:

@@ -22,8 +22,8 @@ from .progress import progress
 from .target import target_flags
 
 if TYPE_CHECKING:
-    from pytest_kaizen.pipeline.desk import LocalDesk, StartedStudy
-    from pytest_kaizen.pipeline.server_desk import ServerDesk
+    from pytest_kaizen.pipeline.desks.kayba import LocalDesk, StartedStudy
+    from pytest_kaizen.pipeline.desks.kayba_server import ServerDesk
 
 #: Seconds between two looks at a server's job.
 _INTERVAL_S = 2.0

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.models import Task
-from pytest_kaizen.pipeline.ct_desk import LocalCT
+from pytest_kaizen.pipeline.desks.kaizen_ct import LocalCT
 from pytest_kaizen.pipeline.feedback.scorer import check_evaluator
 from pytest_kaizen.report.feedback import task_text, tasks_table
 from pytest_kaizen.report.plain import plain

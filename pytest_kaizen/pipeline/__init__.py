@@ -8,8 +8,9 @@ They are resolved when they are first used (PEP 562): a command needs few of the
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from ..late import Late
 
 # Its module has the same name, which would hide it.
 from .open_store import open_store
@@ -27,34 +28,29 @@ if TYPE_CHECKING:
     from .verdicts import case_verdicts, failure_text
     from .writer import RunWriter
 else:
-
-    def __getattr__(name):
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-        return found
-
-
-_HOME = {
-    "Baselines": "baseline",
-    "Calibrations": "calibrations",
-    "CasePlan": "plan",
-    "Collected": "collected",
-    "Content": "live",
-    "LiveSample": "live",
-    "NO_TASK": "plan",
-    "PromptRule": "plan",
-    "RunBook": "run",
-    "RunWriter": "writer",
-    "Sampling": "sampling",
-    "Scorer": "sample",
-    "Scoring": "sample",
-    "StoredAnswers": "answers",
-    "case_verdicts": "verdicts",
-    "current": "live",
-    "current_sample": "live",
-    "failure_text": "verdicts",
-}
+    __getattr__ = Late(
+        __name__,
+        {
+            "Baselines": "baseline",
+            "Calibrations": "calibrations",
+            "CasePlan": "plan",
+            "Collected": "collected",
+            "Content": "live",
+            "LiveSample": "live",
+            "NO_TASK": "plan",
+            "PromptRule": "plan",
+            "RunBook": "run",
+            "RunWriter": "writer",
+            "Sampling": "sampling",
+            "Scorer": "sample",
+            "Scoring": "sample",
+            "StoredAnswers": "answers",
+            "case_verdicts": "verdicts",
+            "current": "live",
+            "current_sample": "live",
+            "failure_text": "verdicts",
+        },
+    )
 
 __all__ = [
     "NO_TASK",

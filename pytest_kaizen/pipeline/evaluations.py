@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ..config import Config
-from ..errors import ScoreError, UsageError
+from ..errors import JobError, ScoreError, UsageError
 from ..gate import case_drop_gate
 from ..llm import LLM
 from ..models import Agent, AgentRun, GateResult, GateSpec, Job, JobStatus, Outcome, Scope, Score, Trace
@@ -43,7 +43,11 @@ def start_evaluation(
     for last in store.jobs.newest(agent.id, kind=jobs.EVALUATION, limit=1):
         if not last.status.final or now - last.created_at < timedelta(seconds=settings.cooldown_s):
             return None
-    return jobs.create(store, jobs.EVALUATION, agent.id, {"run": run.id, "trace": trace.id}, "api")
+    try:
+        return jobs.create(store, jobs.EVALUATION, agent.id, {"run": run.id, "trace": trace.id}, "api")
+    except JobError:
+        # Another process has begun one since.
+        return None
 
 
 def evaluate(config: Config, store: Store, job: Job, llm: LLM, on_step: Callable[[Job], None]) -> None:

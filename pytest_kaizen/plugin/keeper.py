@@ -218,12 +218,12 @@ class Keeper:
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print tasks and the sentences of their gates; ``-q``: failed ones only; ``-vv``: every sample."""
+        """Print tasks and their gates; ``-q``: less, ``-qq``: what failed alone, ``-vv``: every sample."""
         if self.book is None:
             return
         run, unstored = self.book.run, self.book.unstored
         if terminalreporter.verbosity < 0:
-            lines = terse_lines(run, unstored=unstored)
+            lines = terse_lines(run, unstored=unstored, with_table=terminalreporter.verbosity == -1)
         else:
             width = get_terminal_size().columns if terminalreporter.isatty else None
             lines = summary_lines(run, unstored=unstored, width=width)

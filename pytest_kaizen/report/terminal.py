@@ -30,6 +30,7 @@ HEADERS = (
 _RANK = (Outcome.FAIL, Outcome.UNDECIDED, Outcome.NOT_RUN, Outcome.PASS)
 
 
+_TERSE = ("task", "cases", "samples", "score", "prompt", "gate")
 #: What goes first where the table is wider than the terminal: each of it is also in `kaizen runs show`.
 _LEAST_NEEDED = ("tokens", "calls", "p50/p95", "samples", "cost", "pass", "prompt")
 
@@ -58,9 +59,17 @@ def summary_lines(run: Run, *, unstored: str | None, width: int | None = None) -
     return lines + _unstored(unstored)
 
 
-def terse_lines(run: Run, *, unstored: str | None) -> list[Line]:
-    """Keep of ``summary_lines`` what cannot wait: the gates that do not hold, and what was not stored."""
-    return [line for line in _gate_lines(run) if line.outcome is not Outcome.PASS] + _unstored(unstored)
+def terse_lines(run: Run, *, unstored: str | None, with_table: bool = True) -> list[Line]:
+    """Keep of ``summary_lines`` the gates that do not hold, and what was not stored.
+
+    Args:
+        run: The finished run.
+        unstored: As in ``summary_lines``.
+        with_table: A few columns of the table, too.
+    """
+    rows = _table_of(run.tasks, _TERSE) if with_table else []
+    failing = [line for line in _gate_lines(run) if line.outcome is not Outcome.PASS]
+    return [Line(text) for text in rows] + failing + _unstored(unstored)
 
 
 def sample_lines(cases: Iterable[Case]) -> Iterator[Line]:
@@ -123,19 +132,20 @@ def task_row(task: TaskSummary) -> tuple[str, ...]:
 
 
 def _task_table(tasks: Sequence[TaskSummary], width: int | None) -> list[str]:
+    shown, left_out = list(HEADERS), list[str]()
+    lines = _table_of(tasks, shown)
+    while width is not None and lines and len(lines[1]) > width and len(left_out) < len(_LEAST_NEEDED):
+        left_out.append(_LEAST_NEEDED[len(left_out)])
+        shown.remove(left_out[-1])
+        lines = _table_of(tasks, shown)
+    return lines + ([f"(no room for: {', '.join(left_out)})"] if left_out else [])
+
+
+def _table_of(tasks: Sequence[TaskSummary], columns: Sequence[str]) -> list[str]:
     if not tasks:
         return []
     rows = [dict(zip(HEADERS, task_row(task), strict=True)) for task in tasks]
-    shown, left_out = list(HEADERS), list[str]()
-    while True:
-        lines = table(shown, [[row[name] for name in shown] for row in rows]).splitlines()
-        if width is None or len(lines[1]) <= width or len(left_out) == len(_LEAST_NEEDED):
-            break
-        left_out.append(_LEAST_NEEDED[len(left_out)])
-        shown.remove(left_out[-1])
-    if left_out:
-        lines.append(f"(no room for: {', '.join(left_out)})")
-    return lines
+    return table(columns, [[row[name] for name in columns] for row in rows]).splitlines()
 
 
 def _gate_lines(run: Run) -> list[Line]:

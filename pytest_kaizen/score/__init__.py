@@ -5,8 +5,9 @@ The names are resolved when they are first used (PEP 562): a suite without rubri
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from ..late import Late
 
 if TYPE_CHECKING:
     from .asking import AnswerCache
@@ -22,42 +23,37 @@ if TYPE_CHECKING:
     from .trust import calibration_of, refusal
     from .verdict import Verdict
 else:
-
-    def __getattr__(name):
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-        return found
-
-
-_HOME = {
-    "CHECKS": "checks",
-    "WHOLE": "calibration",
-    "AnswerCache": "asking",
-    "Check": "checks",
-    "CheckResult": "checks",
-    "Comparison": "pairwise",
-    "Criterion": "rubric",
-    "IntegerScale": "scale",
-    "Judge": "judge",
-    "Labelled": "labels",
-    "Rubric": "rubric",
-    "Scale": "scale",
-    "Verdict": "verdict",
-    "YesNo": "scale",
-    "addresses_judge": "suspicion",
-    "agreement": "calibration",
-    "calibration_of": "trust",
-    "compare_outputs": "pairwise",
-    "compared_words": "suspicion",
-    "corrected_mean": "calibration",
-    "load_rubric": "rubric",
-    "parse_rubric": "rubric",
-    "read_labels": "labels",
-    "refusal": "trust",
-    "same_replies": "suspicion",
-    "score_rubric": "scoring",
-}
+    __getattr__ = Late(
+        __name__,
+        {
+            "CHECKS": "checks",
+            "WHOLE": "calibration",
+            "AnswerCache": "asking",
+            "Check": "checks",
+            "CheckResult": "checks",
+            "Comparison": "pairwise",
+            "Criterion": "rubric",
+            "IntegerScale": "scale",
+            "Judge": "judge",
+            "Labelled": "labels",
+            "Rubric": "rubric",
+            "Scale": "scale",
+            "Verdict": "verdict",
+            "YesNo": "scale",
+            "addresses_judge": "suspicion",
+            "agreement": "calibration",
+            "calibration_of": "trust",
+            "compare_outputs": "pairwise",
+            "compared_words": "suspicion",
+            "corrected_mean": "calibration",
+            "load_rubric": "rubric",
+            "parse_rubric": "rubric",
+            "read_labels": "labels",
+            "refusal": "trust",
+            "same_replies": "suspicion",
+            "score_rubric": "scoring",
+        },
+    )
 
 __all__ = [
     "CHECKS",

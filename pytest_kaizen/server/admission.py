@@ -14,6 +14,8 @@ from .operation import Access, KeyHeader, Operation
 from .problem import Refusal
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+#: What a browser says of where a request comes from, when that is one of our pages or nowhere.
+OWN_SITE = ("same-origin", "none")
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -60,13 +62,17 @@ def given_key(headers: Headers, where: KeyHeader) -> str | None:
 def is_local(scope: Scope, headers: Headers) -> bool:
     """Say whether a request was made on this machine.
 
-    One that a proxy on this machine passed on was not; nor was one for another host's name, by which
-    a web page may make a browser here ask.
+    One that a proxy on this machine passed on was not; nor was one for another host's name, or from a
+    page of another site, either of which a browser here may be made to send.
     """
     client = scope.get("client")
     if client is None or any(name in headers for name in _FORWARDED):
         return False
+    if headers.get("sec-fetch-site", "none") not in OWN_SITE:
+        return False
     name = headers.get("host", "").lower()
+    if headers.get("origin", f"http://{name}").lower() not in (f"http://{name}", f"https://{name}"):
+        return False
     if name.rpartition(":")[2].isdigit():
         name = name.rpartition(":")[0]
     return name in _LOCAL_NAMES and is_loopback(client[0])

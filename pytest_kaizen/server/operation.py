@@ -106,7 +106,7 @@ class Call:
         try:
             return await self.workspace.writer.submit(work)
         except ConfigError as exc:
-            raise Refusal(503, str(exc), code="NO_SECRET_KEY") from None
+            raise Refusal.of_secret_key(exc) from None
 
     async def once(self, work: Callable[[Store], A]) -> A | ASGIApp:
         """Do work as ``write`` does; of a request with an ``Idempotency-Key`` that was done, give the answer.

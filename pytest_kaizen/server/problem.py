@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.types import Scope
 
+from ..errors import ConfigError
 from ..platforms.base.wire import ErrorCode, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +35,11 @@ class Refusal(Exception):  # noqa: N818 - most are no errors of the server
         self.code = code or HTTPStatus(status).name
         self.headers = dict(headers or {})
         super().__init__(detail)
+
+    @classmethod
+    def of_secret_key(cls, error: ConfigError) -> Refusal:
+        """Make the refusal of what needs the key for secrets, which the operator has not set (503)."""
+        return cls(503, str(error), code="NO_SECRET_KEY")
 
     @classmethod
     def of_validation(cls, where: str, error: ValidationError) -> Refusal:

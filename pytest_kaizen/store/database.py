@@ -59,6 +59,14 @@ def insert(connection: Connection, sql: str, params: Sequence[Any]) -> int | Non
     return None if row is None else row[0]
 
 
+def settle(connection: Connection) -> None:
+    """Do what a connection has put off, so that what fails of it fails here and not with the commit."""
+    # SQLite's puts nothing off.
+    flush = getattr(connection, "flush", None)
+    if flush is not None:
+        flush()
+
+
 class Database(Protocol):
     """A place with all tables of one schema. One object serves all threads of a process.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from ..errors import StoreBusy, StoreError
-from .database import Connection, Database
+from .database import Connection, Database, settle
 from .store import Store
 
 T = TypeVar("T")
@@ -187,6 +187,11 @@ def _transaction(
                 if joined.failed:
                     raise _Undone
                 answers.append((result, None))
+        if not savepoints:
+            try:
+                settle(connection)
+            except Exception:
+                raise _Undone from None
     return answers
 
 
@@ -239,6 +244,8 @@ class _Joined:
         self._connection.execute("SAVEPOINT one")
         try:
             yield
+            # Within, as rows that were put off are only now inserted, or refused.
+            self._connection.execute("RELEASE SAVEPOINT one")
         except _Lost:
             raise
         except BaseException as exc:
@@ -249,7 +256,6 @@ class _Joined:
                 raise _Lost(exc) from exc
             self._connection.execute("RELEASE SAVEPOINT one")
             raise
-        self._connection.execute("RELEASE SAVEPOINT one")
 
     def alone(self, purpose: str) -> AbstractContextManager[bool]:
         return self._database.alone(purpose)

@@ -15,7 +15,8 @@ from .table import key
 
 MASK = "****"
 _MASKED = re.compile(r"\*{4}|.{4}\*{4}.{4}", re.DOTALL)
-_SHORT = 8
+#: Of a longer one more than half stays hidden.
+_SHORT = 16
 _ONE = "SELECT token FROM sealed WHERE kind = ? AND owner = ? AND name = ?"
 _PUT = (
     "INSERT INTO sealed (kind, owner, name, token) VALUES (?, ?, ?, ?) "

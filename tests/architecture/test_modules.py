@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import pytest_kaizen
+from pytest_kaizen.late import Late
 
 HOME = Path(pytest_kaizen.__file__).parent
 MODULES = sorted(HOME.rglob("*.py"))
@@ -58,4 +59,5 @@ def test_no_name_that_is_resolved_late_is_hidden_by_a_module(path: Path) -> None
     """Once such a module is imported, it would be found in the place of what it holds."""
     package = importlib.import_module(name_of(path / "__init__.py"))
     modules = {inside.stem for inside in path.iterdir()}
-    assert modules.isdisjoint(getattr(package, "_HOME", {}))
+    resolver = vars(package).get("__getattr__")
+    assert modules.isdisjoint(resolver.homes if isinstance(resolver, Late) else {})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.models import Job
-from pytest_kaizen.pipeline.kalmia_desk import LocalKalmia
+from pytest_kaizen.pipeline.desks.kalmia import LocalKalmia
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.cli.conftest import Cli, Side

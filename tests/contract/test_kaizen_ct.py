@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 TASK = "3b4e1f2a-0000-4000-8000-000000000001"
 VERSION = "7c8d9e0f-0000-4000-8000-000000000002"
 JOB = "5a6b7c8d-0000-4000-8000-000000000003"
+KEY = "4d5e6f70-0000-4000-8000-000000000006"
 TRACE = "9e8d7c6b-0000-4000-8000-000000000005"
 
 #: By golden file: the arguments, and the models that the server reads and answers with.
-CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, type[BaseModel]]] = {
+CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, type[BaseModel] | None]] = {
     "log_feedback": (
         (TASK, {"ticket": "I cannot log in."}, "A login issue.", 0.9),
         {"metadata": {"session_id": "abc123"}},
@@ -35,7 +36,10 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, 
     "get_prompt": ((TASK,), {}, None, wire.Prompt),
     "activate_prompt": ((TASK, VERSION), {}, wire.ActivateRequest, wire.Prompt),
     "trigger_optimization": ((TASK,), {}, None, wire.OptimizeResult),
+    "list_versions": ((TASK,), {}, None, wire.PromptList),
     "get_job": ((JOB,), {}, None, wire.Job),
+    "retry_pr": ((JOB,), {}, None, wire.Job),
+    "create_pr": ((JOB,), {}, None, wire.Job),
     "list_tasks": ((), {}, None, wire.TaskList),
     "create_task": (
         ("summarize_ticket", "One sentence per ticket."),
@@ -43,6 +47,12 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, 
         wire.TaskCreate,
         wire.Task,
     ),
+    "get_task": ((TASK,), {}, None, wire.Task),
+    "delete_task": ((TASK,), {}, None, None),
+    "list_feedback": ((TASK, 20, 40), {}, None, wire.FeedbackList),
+    "list_keys": ((), {}, None, wire.KeyList),
+    "create_key": (("ci",), {}, wire.KeyCreate, wire.KeyCreated),
+    "delete_key": ((KEY,), {}, None, None),
     "log_trace": (
         ("summarize_ticket", "Summarise: I cannot log in.", "A login issue.", "gpt-4o-mini", 41, 512.5),
         {
@@ -63,6 +73,8 @@ def ct(golden: Callable[[str], Golden]) -> Golden:
 
 
 def plain(result: Any) -> Any:
+    if result is None:
+        return None
     return [item.to_json() for item in result] if isinstance(result, list) else result.to_json()
 
 

@@ -47,6 +47,7 @@ CONFIGURED = THIN | {
     "pytest_kaizen.config.parse",
     "pytest_kaizen.config.settings",
     "pytest_kaizen.errors",
+    "pytest_kaizen.late",
     "pytest_kaizen.models",
     "pytest_kaizen.models.gate",
     "pytest_kaizen.plugin.root",

@@ -140,6 +140,15 @@ def test_the_cooldown(config: Config, store: Store) -> None:
     assert due(config, store, agent, after_s=101) is not None
 
 
+def test_an_evaluation_that_another_process_begins_meanwhile(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = an_agent(store, objective="Greet people.")
+    assert due(config, store, agent) is not None
+    monkeypatch.setattr(store.jobs, "newest", lambda *_, **__: [])
+    assert due(config, store, agent) is None
+
+
 @pytest.mark.parametrize("answer", [None, 0, 6, True, "5", LLMError("the model is down")])
 def test_what_cannot_be_scored_is_an_error_and_no_score(config: Config, store: Store, answer: Any) -> None:
     agent = an_agent(store, objective="Greet people.")

@@ -98,7 +98,10 @@ def test_a_task_of_ours_as_theirs() -> None:
     assert (shown["feedback_count"], shown["threshold_progress"]) == (14, "12/50")
     assert (shown["active_prompt_score"], shown["last_optimization"]) == (0.5, None)
     assert (shown["evaluator_config"], shown["feedback_retention_limit"]) == ({"type": "judge"}, 1000)
+    # A key of ours, which theirs does not have, is there only with a value.
     assert shown["target_model"] == "claude-haiku-4-5"
+    task.target_model = None
+    assert {*shown} - {*wire.Task.of(task, FeedbackCount(total=0, fresh=0)).to_json()} == {"target_model"}
 
 
 def test_a_task_of_theirs_as_ours() -> None:

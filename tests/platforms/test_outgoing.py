@@ -56,6 +56,9 @@ from .conftest import Loopback
         ("2002:0a00:0001::1", None, "private network"),
         ("64:ff9b::7f00:1", None, "private network"),
         ("240.0.0.1", None, "private network"),
+        ("64:ff9b:1::7f00:1", None, "private network"),
+        ("::ffff:0:7f00:1", None, "private network"),
+        ("4000::1", None, "private network"),
         # Anywhere else.
         ("8.8.8.8", None, None),
         ("172.32.0.1", None, None),

@@ -41,6 +41,10 @@ def test_quiet_leaves_what_failed(gated: Suite) -> None:
     lines = gated.run("-q", code=1)
     assert FAILED in lines
     assert HELD not in lines
+    header = next(line for line in lines if line.startswith("task "))
+    assert header.split() == ["task", "cases", "samples", "score", "prompt", "gate"]
+    lines = gated.run("-qq", code=1)
+    assert FAILED in lines
     assert not any(line.startswith("task ") for line in lines)
     assert gated.last_line == f"kaizen: FAILED on a whole task: {FAILED}"
 

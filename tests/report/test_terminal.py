@@ -76,12 +76,13 @@ def test_columns_make_room_on_a_narrow_terminal_and_it_says_which() -> None:
 
 def test_terse_keeps_what_does_not_hold_and_what_was_not_stored() -> None:
     gates = [gate(Outcome.PASS, "fine"), gate(Outcome.FAIL, "low"), gate(Outcome.UNDECIDED, "unclear")]
-    assert terse_lines(run(*gates), unstored=None) == [
-        Line("greet: low", Outcome.FAIL),
-        Line("greet: unclear", Outcome.UNDECIDED),
-    ]
-    assert terse_lines(run(gates[0]), unstored=None) == []
-    assert terse_lines(run(), unstored="the disk is full") == [
+    failing = [Line("greet: low", Outcome.FAIL), Line("greet: unclear", Outcome.UNDECIDED)]
+    lines = terse_lines(run(*gates), unstored=None)
+    assert headers(lines) == "task cases samples score prompt gate"
+    assert lines[3:] == failing
+    assert terse_lines(run(*gates), unstored=None, with_table=False) == failing
+    assert terse_lines(run(gates[0]), unstored=None, with_table=False) == []
+    assert terse_lines(run(), unstored="the disk is full", with_table=False) == [
         Line("NOT STORED: some samples of this run could not be written: the disk is full", Outcome.FAIL)
     ]
 

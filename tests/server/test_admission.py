@@ -195,6 +195,14 @@ def test_where_the_key_stands(headers: dict[str, str], usual: str | None, own: s
         (("127.0.0.1", 5), {"host": "localhost", "x-forwarded-for": "192.0.2.1"}, False),
         (("127.0.0.1", 5), {"host": "localhost", "forwarded": "for=192.0.2.1"}, False),
         (None, {"host": "localhost"}, False),
+        # What a page of another site makes a browser here send.
+        (("127.0.0.1", 5), {"host": "localhost", "origin": "https://evil.example"}, False),
+        (("127.0.0.1", 5), {"host": "localhost", "origin": "null"}, False),
+        (("127.0.0.1", 5), {"host": "localhost", "sec-fetch-site": "cross-site"}, False),
+        (("127.0.0.1", 5), {"host": "localhost", "sec-fetch-site": "same-site"}, False),
+        (("127.0.0.1", 5), {"host": "localhost", "sec-fetch-site": "none"}, True),
+        (("127.0.0.1", 5), {"host": "localhost:8", "origin": "http://localhost:9"}, False),
+        (("127.0.0.1", 5), {"host": "localhost:8", "origin": "http://localhost:8"}, True),
     ],
 )
 def test_what_is_local(client: tuple[str, int] | None, headers: dict[str, str], local: bool) -> None:

@@ -175,6 +175,41 @@ def test_a_broken_rule_of_the_schema_harms_nobody_else(workspace: OpenWorkspace,
     assert workspace.store.traces() == [second, first]
 
 
+def test_rows_that_break_a_rule_undo_all_of_their_job(workspace: OpenWorkspace, make: Any) -> None:
+    """On PostgreSQL the rows are inserted, and refused, only when what put them off is over."""
+    good, half, last = make.trace(), make.trace(), make.trace()
+
+    def broken(store: Store) -> None:
+        store.shelf.add([half])
+        with store._database.write() as connection:
+            connection.executemany("INSERT INTO spans (trace, position) VALUES (?, ?)", [(-1, 0)])
+
+    futures = together(workspace, adding(good), broken, adding(last))
+    assert futures[0].result() == [good.id]
+    with pytest.raises(StoreError, match="the database failed"):
+        futures[1].result()
+    assert futures[2].result() == [last.id]
+    assert workspace.store.traces() == [last, good]
+
+
+def test_rows_before_a_statement_that_fails_harm_nobody_else(workspace: OpenWorkspace, make: Any) -> None:
+    """On PostgreSQL they are put off, and cannot be inserted any more."""
+    good, last = make.trace(), make.trace()
+
+    def broken(store: Store) -> None:
+        store.shelf.add([make.trace()])
+        with store._database.write() as connection:
+            connection.executemany("INSERT INTO spans (trace, position) VALUES (?, ?)", [(-1, 0)])
+            connection.execute("INSERT INTO spans (trace) VALUES (?)", (-1,))
+
+    futures = together(workspace, adding(good), broken, adding(last))
+    assert futures[0].result() == [good.id]
+    with pytest.raises(StoreError, match="the database failed"):
+        futures[1].result()
+    assert futures[2].result() == [last.id]
+    assert workspace.store.traces() == [last, good]
+
+
 def test_a_job_sees_what_those_before_it_wrote(workspace: OpenWorkspace, make: Any) -> None:
     trace = make.trace()
     futures = together(workspace, adding(trace), lambda store: store.add_score(trace.id, SCORE))

@@ -17,6 +17,8 @@ from ...platforms.base.retry import parse_retry_after, pause_s
 from .source import Connection
 
 _TIMEOUT_S = 60.0
+#: Seconds for a whole answer, so that one that drips in holds nobody up.
+_WHOLE_S = 300.0
 #: A server that asks for more patience fails the request; whoever asked comes back later.
 _LONGEST_PAUSE_S = 60.0
 _SHOWN = 300
@@ -134,8 +136,11 @@ class Remote:
 
 def _read(where: str, answer: httpx.Response) -> bytes:
     content = bytearray()
+    until = time.monotonic() + _WHOLE_S
     for chunk in answer.iter_bytes():
         content += chunk
+        if time.monotonic() > until:
+            raise PlatformError(f"{where}: no whole answer within {_WHOLE_S:g} s", transient=True)
         if len(content) > MAX_ANSWER_BYTES:
             raise PlatformError(f"{where}: the answer is longer than {MAX_ANSWER_BYTES} bytes")
     return bytes(content)

@@ -208,6 +208,7 @@ def connect(
 
     Raises:
         UsageError: It is not set up, or switched off.
+        ConfigError: There is no key to decrypt its secret with.
         StoreError: Its secret cannot be decrypted.
     """
     one = known(name)

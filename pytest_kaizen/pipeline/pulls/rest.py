@@ -12,6 +12,7 @@ import httpx
 
 from ...errors import PlatformError, ProposalError
 from ...platforms.base.failure import error_text, one_line
+from ...platforms.base.key import is_visible_ascii
 
 #: Seconds of silence.
 TIMEOUT_S = 30.0
@@ -21,6 +22,7 @@ _WHOLE_S = 120.0
 #: Bytes of an answer, which may hold a file in base64.
 _LONGEST = 8 * 1024 * 1024
 _OK, _NOT_FOUND = 200, 404
+_NO_TOKEN = "the token has blanks or characters outside ASCII, which no token has"
 
 MakeClient = Callable[[], httpx.Client]
 
@@ -115,6 +117,9 @@ class Rest:
 
     def _send(self, method: str, path: str, **what: Any) -> bytes:
         where = f"{method} {self.url}{path}"
+        if not is_visible_ascii(self._token):
+            # The error of what sends it would quote it, written otherwise than it is.
+            raise ProposalError(f"{where}: {_NO_TOKEN}")
         content = bytearray()
         until = monotonic() + _WHOLE_S
         try:

@@ -27,6 +27,8 @@ _METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
 )
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+#: All that is public in IPv6; what is beside it may be a network's own way to IPv4 addresses.
+_PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 #: IPv6 addresses that stand for the IPv4 address in their last 32 bits.
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
 
@@ -152,8 +154,8 @@ def refused(address: Address, *, allow_private: bool) -> str | None:
         or address == ipaddress.ip_address("255.255.255.255")
     ):
         return "which is no machine's address"
-    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    if (site_local or not address.is_global) and not allow_private:
+    is_public = address.is_global and (address.version == 4 or address in _PUBLIC_V6)
+    if not is_public and not allow_private:
         return "in a private network; the operator of the server may allow these: --allow-private-hosts"
     return None
 

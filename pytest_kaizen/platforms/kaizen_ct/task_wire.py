@@ -19,6 +19,10 @@ _OLDER_NAMES = {
 }
 
 
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
 class _WithSchema(WireModel):
     """What has a ``schema_json``, a name that pydantic's models have for a method of their own."""
 
@@ -36,7 +40,8 @@ class Task(_WithSchema):
     Attributes:
         feedback_threshold: Entries after which an optimisation starts by itself.
         evaluator_config: ``{"type": "judge" | "exact_match" | "custom_fn" | "composite", …}``.
-        target_model: Who answers under the task's prompt; only ours has it.
+        target_model: Who answers under the task's prompt; only ours has it, so the key is absent
+            where there is none.
         module_type: ``predict`` or ``chain_of_thought``.
         optimizer_type: ``gepa`` or ``miprov2``.
         git_provider: ``github``, ``gitlab`` or ``bitbucket_server``.
@@ -52,7 +57,7 @@ class Task(_WithSchema):
     feedback_threshold: int
     feedback_retention_limit: int | None = 1000
     evaluator_config: dict[str, Any] | None = None
-    target_model: str | None = None
+    target_model: str | None = Field(default=None, exclude_if=_is_absent)
     teacher_model: str | None = None
     judge_model: str | None = None
     module_type: str | None = None

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from ... import models
-from ...errors import JobError, PlatformError, UsageError
+from ...errors import ConfigError, JobError, PlatformError, UsageError
 from ...pipeline.integrations import importing, settings
 from ...pipeline.integrations.source import Project, Source, understood
 from ...platforms.base.wire import RequestModel
@@ -154,7 +154,8 @@ def _asked(call: Call, name: str) -> Iterator[Source]:
     """Open a source for the length of a block.
 
     Raises:
-        Refusal: There is none (404), it is not set up (422), or it does not answer as it must (424).
+        Refusal: There is none (404), it is not set up (422), it does not answer as it must (424), or
+            this server has no key to decrypt its secret with (503).
     """
     _require(name)
     state = call.state
@@ -168,6 +169,8 @@ def _asked(call: Call, name: str) -> Iterator[Source]:
         )
         with closing(source), understood(name):
             yield source
+    except ConfigError as exc:
+        raise Refusal.of_secret_key(exc) from None
     except UsageError as exc:
         raise Refusal(422, str(exc), code="INVALID") from None
     except PlatformError as exc:
@@ -210,19 +213,23 @@ def _start(wanted: importing.Import, store: Store) -> JobStarted:
 
 OPERATIONS = (
     Operation("GET", "/api/integrations", Access.READ, list_integrations),
-    Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(409,)),
-    Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(409,)),
-    Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(409,)),
+    Operation("PUT", "/api/integrations/mlflow", Access.WRITE, put_mlflow, errors=(503,)),
+    Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(503,)),
+    Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(503,)),
     Operation("DELETE", "/api/integrations/{integration}", Access.WRITE, delete, status=204, errors=(404,)),
     Operation("POST", "/api/integrations/{integration}/test", Access.WRITE, test, errors=(404,)),
     Operation(
-        "GET", "/api/integrations/{integration}/projects", Access.READ, list_projects, errors=(404, 422, 424)
+        "GET",
+        "/api/integrations/{integration}/projects",
+        Access.READ,
+        list_projects,
+        errors=(404, 422, 424, 503),
     ),
     Operation(
         "POST", "/api/integrations/{integration}/import", Access.WRITE, start_import, errors=(404, 409)
     ),
-    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 424)),
+    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 424, 503)),
     Operation(
-        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 424)
+        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 424, 503)
     ),
 )

@@ -112,11 +112,12 @@ async def _done(call: Call, job: Job) -> Job:
     """Wait for a job's end and return it.
 
     Raises:
-        Refusal: It failed or was stopped (424), or takes longer than a request waits (504).
+        Refusal: It failed or was stopped (424), or takes longer than a request, or a server that is
+            told to stop, waits (504).
     """
     until, (look_s, most_s) = monotonic() + _PATIENCE_S, _LOOKS_S
     while not job.status.final:
-        if monotonic() > until:
+        if monotonic() > until or call.state.stopping.is_set():
             raise Refusal(504, f"job {job.id} takes long and goes on; ask the same again to wait for it")
         await asyncio.sleep(look_s)
         look_s = min(2 * look_s, most_s)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
 
 from ...errors import UsageError
 from ...models import Insight, InsightStatus, PromptVersion
+from ...models.insight import DEFAULT_BUDGET_USD
 from ...pipeline.stored_prompts import write_stored_prompt
+from ...platforms.kayba.wire import GenerateInsights, JobStarted
 from ...store import Store
 from ..operation import Access, Call
 from ..problem import Refusal
-from ..routes.kayba.insights import desk_of, require_insights
+from ..routes.kayba.insights import desk_of, generate, require_insights
 from .page import ROOT, Page, Redirect, View, url
 
 _PAGE = 100
@@ -26,6 +30,14 @@ class InsightsQuery(BaseModel):
     task: str | None = None
     #: The one that was decided about just now.
     done: str | None = None
+
+
+class Wanted(BaseModel):
+    """What insights are drawn from: the traces that are named, those of a task, or all."""
+
+    trace: tuple[str, ...] = ()
+    task: Annotated[str, Field(max_length=200)] | None = None
+    model: Annotated[str, Field(max_length=200)] | None = None
 
 
 class Decision(BaseModel):
@@ -51,8 +63,21 @@ def list_insights(call: Call, query: InsightsQuery) -> View:
         "accepted": sorted({one.task for one in every if one.status is InsightStatus.ACCEPTED}),
         "done": next((insight for insight in every if insight.id == query.done), None),
         "texts": {insight.id: insight.text for insight in every},
+        "model": call.state.config.judge.model,
+        "budget": DEFAULT_BUDGET_USD,
     }
-    return View("insights.html", values)
+    return View("insights.list", values)
+
+
+async def draw(call: Call, body: Wanted) -> Redirect | ASGIApp:
+    """Have a model draw insights from traces."""
+    ids: list[str] | None = [*body.trace] or None
+    if ids is None and body.task is not None:
+        ids = await run_in_threadpool(call.store.shelf.ids, body.task)
+        if not ids:
+            raise Refusal(404, f"there is no trace of the task {body.task!r}")
+    started = await generate(call, GenerateInsights(trace_ids=ids, model=body.model))
+    return Redirect(url("jobs", started.job_id)) if isinstance(started, JobStarted) else started
 
 
 async def decide(call: Call, body: Decision, insight_id: str) -> Redirect:
@@ -71,7 +96,7 @@ async def write_prompt(call: Call, task: str) -> Redirect:
 
 def list_proposals(call: Call) -> View:
     """List proposals, the newest first."""
-    return View("proposals.html", {"proposals": call.store.proposals()})
+    return View("insights.proposals", {"proposals": call.store.proposals()})
 
 
 def show_proposal(call: Call, proposal_id: str) -> View:
@@ -81,7 +106,7 @@ def show_proposal(call: Call, proposal_id: str) -> View:
         raise Refusal(404, f"there is no proposal {proposal_id!r}")
     versions = [known for known in call.store.prompts(found.task) if known.sha256 == found.sha256]
     values = {"proposal": found, "verdict": found.acceptance, "version": versions[0] if versions else None}
-    return View("proposal.html", values)
+    return View("insights.proposal", values)
 
 
 def _decide(call: Call, insight_id: str, body: Decision, store: Store) -> None:
@@ -107,6 +132,7 @@ def _write_prompt(task: str, store: Store) -> PromptVersion:
 
 PAGES = (
     Page("GET", f"{ROOT}/insights", Access.READ, list_insights),
+    Page("POST", f"{ROOT}/insights", Access.WRITE, draw, errors=(404, 409)),
     Page("POST", f"{ROOT}/insights/{{insight_id}}", Access.WRITE, decide, errors=(404,)),
     Page("POST", f"{ROOT}/prompts/{{task}}/from-insights", Access.WRITE, write_prompt, errors=(422,)),
     Page("GET", f"{ROOT}/proposals", Access.READ, list_proposals),

@@ -88,7 +88,7 @@ def _shown(call: Call, name: str | None, tested: IntegrationTest | None) -> View
         values = settings.stored(call.store, known)
         fields = {part: getattr(values, getattr(one, part)) for part in ("address", "secret", "project")}
         cards.append((known, fields, values, one.default_url))
-    return View("integrations.html", {"cards": cards, "tested": tested, "name": name})
+    return View("site.integrations", {"cards": cards, "tested": tested, "name": name})
 
 
 def _known(name: str) -> settings.Known:

@@ -28,12 +28,12 @@ _BEAT_LOOKS = 15
 
 def list_jobs(call: Call) -> View:
     """List jobs, the newest first."""
-    return View("jobs.html", {"jobs": jobs.recent(call.store, _SHOWN)})
+    return View("jobs.list", {"jobs": jobs.recent(call.store, _SHOWN)})
 
 
 def show_job(call: Call, job_id: str) -> View:
     """Show how a job stands and what came of it."""
-    return View("job.html", {"job": _job(call.store, job_id)})
+    return View("jobs.job", {"job": _job(call.store, job_id)})
 
 
 async def events(call: Call) -> StreamingResponse:

@@ -49,7 +49,7 @@ def _listed(call: Call, secret: str | None) -> View:
     keys = call.state.workspaces.central.keys.list(call.workspace.id)[::-1]
     own = call.grant.key.id if call.grant else None
     values = {"keys": [(key, key.state(now).value) for key in keys], "secret": secret, "own": own}
-    return View("keys.html", {**values, "scopes": list(Scope)})
+    return View("site.keys", {**values, "scopes": list(Scope)})
 
 
 PAGES = (

@@ -81,7 +81,7 @@ class View(NamedTuple):
     """A page to draw.
 
     Attributes:
-        template: The file in ``templates``.
+        template: The file in ``templates`` and the block in it: ``runs.case``.
         values: What it draws, by name.
         status: Of the answer.
         cookies: To be set, as they stand in the header.
@@ -160,8 +160,9 @@ def harmless(value: Any) -> Any:
 
 def drawn(view: View, frame: Frame) -> Response:
     """Draw a page."""
-    template = _environment().get_template(view.template)
-    text = template.render(**view.values, frame=frame)
+    subject, _, block = view.template.partition(".")
+    template = _environment().get_template(f"{subject}.html")
+    text = template.render(**view.values, frame=frame, block=block)
     answer = Response(text.encode("utf-8", "replace"), view.status, HEADERS, "text/html; charset=utf-8")
     return _with_cookies(answer, view.cookies)
 

@@ -1,4 +1,4 @@
-"""Prompt versions: their texts, what changed, their scores, and which one is active."""
+"""Prompt versions: texts, what changed, scores, and which is active; and the search for better ones."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from functools import partial
 from typing import NamedTuple
 
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
 
 from ...models import PromptVersion
+from ...platforms.kaizen_ct.wire import OptimizeResult
 from ...store import Store
 from ...store.activations import Status
 from ..operation import Access, Call
 from ..problem import Refusal
+from ..routes.kaizen_ct import jobs
+from ..routes.kaizen_ct.ids import job_of, task_of
 from .page import ROOT, Page, Redirect, View, url
 
 
@@ -38,13 +43,16 @@ def list_prompts(call: Call) -> View:
         (task, versions[-1], call.store.activations.active(task), versions)
         for task, versions in by_task.items()
     ]
-    return View("prompts.html", {"rows": rows})
+    return View("prompts.list", {"rows": rows})
 
 
 def show_prompt(call: Call, task: str) -> View:
     """List the versions of a task's prompt, the newest first."""
-    entries = [_entry(call.store, version) for version in reversed(_versions(call.store, task))]
-    return View("prompt.html", {"task": task, "entries": entries})
+    store = call.store
+    entries = [_entry(store, version) for version in reversed(_versions(store, task))]
+    known = store.tasks.find(task)
+    feedback = store.feedback.count(known.id).total if known is not None else 0
+    return View("prompts.prompt", {"task": task, "entries": entries, "feedback": feedback})
 
 
 def show_version(call: Call, query: Against, task: str, number: str) -> View:
@@ -62,13 +70,34 @@ def show_version(call: Call, query: Against, task: str, number: str) -> View:
         "diff": _diff(other, version) if other else [],
         "versions": versions,
     }
-    return View("version.html", values)
+    return View("prompts.version", values)
 
 
 async def activate(call: Call, task: str, number: str) -> Redirect:
     """Make a version the active one; the one before it becomes archived."""
     await call.write(partial(_activate, task, number))
     return Redirect(url("prompts", task))
+
+
+def show_optimization(call: Call, task: str) -> View:
+    """Show what a search for a better prompt takes at most, or why there can be none now."""
+    known, planned, problem = task_of(call.store, task), None, None
+    try:
+        planned = jobs.plan(call, known.id)
+    except Refusal as exc:
+        problem = exc.detail
+    count = call.store.feedback.count(known.id)
+    values = {"task": known.name, "planned": planned, "problem": problem, "count": count}
+    return View("prompts.optimization", values)
+
+
+async def optimize(call: Call, task: str) -> Redirect | ASGIApp:
+    """Start a search for a better prompt, with the task's feedback as the metric."""
+    started = await jobs.start(call, task)
+    if not isinstance(started, OptimizeResult):
+        return started
+    job = await run_in_threadpool(job_of, call.store, str(started.job.id))
+    return Redirect(url("jobs", job.id))
 
 
 def _activate(task: str, number: str, store: Store) -> None:
@@ -101,6 +130,8 @@ def _diff(before: PromptVersion, after: PromptVersion) -> list[str]:
 PAGES = (
     Page("GET", f"{ROOT}/prompts", Access.READ, list_prompts),
     Page("GET", f"{ROOT}/prompts/{{task}}", Access.READ, show_prompt, errors=(404,)),
+    Page("GET", f"{ROOT}/prompts/{{task}}/optimize", Access.READ, show_optimization, errors=(404,)),
+    Page("POST", f"{ROOT}/prompts/{{task}}/optimize", Access.WRITE, optimize, errors=(400, 404, 409)),
     Page("GET", f"{ROOT}/prompts/{{task}}/{{number}}", Access.READ, show_version, errors=(404,)),
     Page("POST", f"{ROOT}/prompts/{{task}}/{{number}}/activate", Access.WRITE, activate, errors=(404,)),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -28,9 +29,14 @@ class RunsQuery(BaseModel):
 
 
 class CasesQuery(BaseModel):
-    """Which cases are listed, and how many."""
+    """Which cases are listed, in which order, and how many.
+
+    Attributes:
+        sort: The key of a column; with a ``-`` before it the other way round. As the tests ran by default.
+    """
 
     only: Literal["all", "not-passed"] = "all"
+    sort: str | None = None
     limit: Annotated[int, Field(ge=1)] = 200
 
 
@@ -70,6 +76,20 @@ class Line(NamedTuple):
     cost_usd: float | None
 
 
+class Column(NamedTuple):
+    """A column of the table of cases.
+
+    Attributes:
+        key: What ``sort`` calls it.
+        value: What lines are sorted by; those without one come last.
+    """
+
+    key: str
+    title: str
+    value: Callable[[Line], Any]
+    is_number: bool = True
+
+
 def list_runs(call: Call, query: RunsQuery) -> View:
     """List runs, the newest first, with the trend of each task."""
     runs = call.store.runs(query.limit + 1)
@@ -77,12 +97,12 @@ def list_runs(call: Call, query: RunsQuery) -> View:
     tasks = dict.fromkeys(task.task for run in listed for task in run.tasks)
     trends = [_trend(task, listed) for task in [*tasks][:_MOST_TRENDS]]
     more = min(query.limit + _PAGE, _MOST_RUNS) if len(runs) > query.limit < _MOST_RUNS else None
-    return View("runs.html", {"runs": listed, "trends": trends, "more": more, "outcome": _of_task})
+    return View("runs.list", {"runs": listed, "trends": trends, "more": more, "outcome": _of_task})
 
 
 def show_run(call: Call, run_id: str) -> View:
     """Show a run with its tasks."""
-    return View("run.html", {"run": _run(call, run_id), "outcome": _of_task})
+    return View("runs.run", {"run": _run(call, run_id), "outcome": _of_task})
 
 
 def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
@@ -93,7 +113,8 @@ def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
     if found is None and not cases:
         raise Refusal(404, f"run {run_id!r} has no task {task!r}")
     names = criteria_of(cases)
-    lines = [_line(case, names) for case in cases]
+    columns = _columns(names)
+    lines = _sorted([_line(case, names) for case in cases], columns, query.sort)
     wanted = [line for line in lines if query.only == "all" or line.outcome != "pass"]
     earlier = [known for known in call.store.runs(_PAGE) if known.created_at <= run.created_at]
     values = {
@@ -101,13 +122,14 @@ def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
         "task": task,
         "summary": found,
         "trends": [_trend(task, earlier)],
-        "criteria": names,
+        "columns": columns,
+        "sort": query.sort,
         "lines": wanted[: query.limit],
         "total": len(wanted),
         "only": query.only,
         "more": query.limit * 5 if len(wanted) > query.limit else None,
     }
-    return View("task.html", values)
+    return View("runs.task", values)
 
 
 def show_case(call: Call, query: CaseQuery, run_id: str) -> View:
@@ -117,14 +139,14 @@ def show_case(call: Call, query: CaseQuery, run_id: str) -> View:
     if case is None:
         raise Refusal(404, f"run {run_id!r} has no case {query.id!r}")
     outcome = shown.of_case(case.outcome, [gate.outcome for gate in case.gates])
-    return View("case.html", {"run": run, "case": case, "outcome": outcome})
+    return View("runs.case", {"run": run, "case": case, "outcome": outcome})
 
 
 def list_traces(call: Call, query: TracesQuery) -> View:
     """List traces, the newest first."""
     page = call.store.intake.page(task=query.task, limit=_PAGE, after=query.after)
     values = {"traces": page.traces, "task": query.task, "after": page.ends[-1] if page.more else None}
-    return View("traces.html", values)
+    return View("traces.list", values)
 
 
 def show_trace(call: Call, trace_id: str) -> View:
@@ -139,7 +161,7 @@ def show_trace(call: Call, trace_id: str) -> View:
         "rows": shown.rows(trace.spans),
         "whole": _whole(trace),
     }
-    return View("trace.html", values)
+    return View("traces.trace", values)
 
 
 def show_span(call: Call, trace_id: str, number: str) -> View:
@@ -147,13 +169,13 @@ def show_span(call: Call, trace_id: str, number: str) -> View:
     trace = trace_of(call, trace_id)
     if not (number.isascii() and number.isdigit() and int(number) < len(trace.spans)):
         raise Refusal(404, f"trace {trace_id!r} has no span {number!r}")
-    return View("span.html", {"trace": trace, "span": trace.spans[int(number)]})
+    return View("traces.span", {"trace": trace, "span": trace.spans[int(number)]})
 
 
 def search(call: Call, query: SearchQuery) -> View:
     """Find traces by their texts."""
     found = call.workspace.search(query.q, task=query.task, limit=_PAGE)
-    return View("search.html", {"q": query.q, "task": query.task, "hits": found.hits, "total": found.total})
+    return View("traces.search", {"q": query.q, "task": query.task, "hits": found.hits, "total": found.total})
 
 
 def trace_of(call: Call, trace_id: str) -> Trace:
@@ -214,6 +236,33 @@ def _line(case: Case, criteria: list[str]) -> Line:
         mean("latency_ms"),
         mean("cost_usd"),
     )
+
+
+def _columns(criteria: list[str]) -> list[Column]:
+    def mean(at: int) -> Callable[[Line], float | None]:
+        return lambda line: line.criteria[at]
+
+    return [
+        Column("case", "Case", lambda line: line.case.id, is_number=False),
+        Column("gate", "Gate", lambda line: shown.badness(line.outcome), is_number=False),
+        Column("score", "Score", lambda line: line.score),
+        Column("samples", "Samples", lambda line: len(line.case.samples)),
+        *(Column(f"score:{name}", name, mean(at)) for at, name in enumerate(criteria)),
+        Column("latency", "Latency", lambda line: line.latency_ms),
+        Column("cost", "Cost", lambda line: line.cost_usd),
+    ]
+
+
+def _sorted(lines: list[Line], columns: list[Column], by: str | None) -> list[Line]:
+    if by is None:
+        return lines
+    column = next((known for known in columns if known.key == by.removeprefix("-")), None)
+    if column is None:
+        keys = ", ".join(known.key for known in columns)
+        raise Refusal(422, f"query.sort: there is no column {by!r}; sort by one of: {keys}")
+    known = [line for line in lines if column.value(line) is not None]
+    known.sort(key=column.value, reverse=by.startswith("-"))
+    return known + [line for line in lines if column.value(line) is None]
 
 
 PAGES = (

@@ -104,7 +104,7 @@ def _asking(call: Call, to: str | None, problem: str | None) -> View:
         secret = secrets.token_urlsafe(32)
         cookies, token = [_set(call.scope, _VISIT, secret)], _token(secret)
     values = {"next": to, "problem": problem, "token": token}
-    return View("sign_in.html", values, 200 if problem is None else 403, cookies)
+    return View("site.sign_in", values, 200 if problem is None else 403, cookies)
 
 
 def _inside(to: str | None) -> str:

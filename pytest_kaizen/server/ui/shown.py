@@ -95,6 +95,11 @@ def worst(outcomes: Iterable[str]) -> str | None:
     return next((outcome.value for outcome in _WORST if outcome in there), None)
 
 
+def badness(outcome: str) -> int:
+    """Return the place of an outcome among all, of which the worst comes first."""
+    return _WORST.index(Outcome(outcome))
+
+
 def of_case(outcome: str, gates: Iterable[str]) -> str:
     """Return what came of a case: the worst of its own outcome and that of its gates."""
     own = _OF_CASE.get(outcome, Outcome.UNDECIDED)

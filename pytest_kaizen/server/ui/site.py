@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..admission import OWN_SITE
 from ..dispatch import OPERATION
 from ..grant import Grant
 from ..limits import read_body
@@ -25,8 +26,6 @@ from .session import grant_of, same_token, token_of
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST_FORM = 1024 * 1024
 _MOST_FIELDS = 1000
-#: What a browser says of where a request comes from, when that is one of our pages or nowhere.
-_OWN_SITE = ("same-origin", "none")
 
 
 class Site:
@@ -107,7 +106,7 @@ def is_page(scope: Scope) -> bool:
 def refused_page(refusal: Refusal, frame: Frame | None = None) -> ASGIApp:
     """Return the page of a request that is not done; without a frame where it is not known who asks."""
     values = {"title": HTTPStatus(refusal.status).phrase, "detail": refusal.detail}
-    answer = drawn(View("error.html", values, refusal.status), frame or Frame())
+    answer = drawn(View("site.error", values, refusal.status), frame or Frame())
     answer.headers.update(refusal.headers)
     return answer
 
@@ -116,7 +115,7 @@ async def _form(scope: Scope, receive: Receive) -> dict[str, list[str]]:
     headers = Headers(scope=scope)
     if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise Refusal(422, "this page takes a form")
-    if headers.get("sec-fetch-site", "none") not in _OWN_SITE:
+    if headers.get("sec-fetch-site", "none") not in OWN_SITE:
         raise Refusal(403, "this form was sent by another site")
     return _given(await read_body(receive, _LONGEST_FORM))
 

@@ -127,7 +127,13 @@ class Worker:
                 target=self._do_and_look, args=(workspace, job), name=f"kaizen-job-{job.id}", daemon=True
             )
             self._mine[job.id] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            # There are as many threads as the system allows. The job waits for the next look.
+            _log.warning("job %s: %s", job.id, exc)
+            with self._lock:
+                del self._mine[job.id]
 
     def _do_and_look(self, workspace: OpenWorkspace, job: Job) -> None:
         done = False

@@ -55,7 +55,10 @@ class PostgresConnection:
 
     def execute(self, sql: str, params: Sequence[Any] = (), /) -> psycopg.RawCursor[Any]:
         """Execute a statement."""
-        if self._put_off and not _ONE_MORE.fullmatch(sql):
+        if sql.startswith("ROLLBACK TO"):
+            # All that is put off was so since the savepoint, which was a statement itself.
+            self._put_off = {}
+        elif self._put_off and not _ONE_MORE.fullmatch(sql):
             self.flush()
         cursor: psycopg.RawCursor[Any] = psycopg.RawCursor(self._raw)
         cursor.execute(translated(sql), [_value(value) for value in params] or None)

@@ -71,6 +71,14 @@ def test_an_answer_without_end(place: MlflowPlace, monkeypatch: pytest.MonkeyPat
         remote(place).ask("GET", "/x")
 
 
+def test_an_answer_that_drips_in(place: MlflowPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece comes in time, and the whole never would."""
+    monkeypatch.setattr(asking, "_WHOLE_S", 0.0)
+    place.instead = [Said(200, {"x": "y"})]
+    with pytest.raises(PlatformError, match="no whole answer within 0 s"):
+        remote(place).ask("GET", "/x")
+
+
 def test_nobody_there_and_nobody_allowed() -> None:
     away = connection("http://127.0.0.1:9")
     with pytest.raises(PlatformError, match=r"^mlflow: GET http://127\.0\.0\.1:9/x: .*refused"):

@@ -257,3 +257,15 @@ def test_what_models_wrote_is_harmless_and_without_secrets(
     assert secret not in text
     assert not {"@everyone", "#12", "https://evil"} & {word for word in text.split() if "\u200b" not in word}
     assert TOKEN not in repr(TaskPulls(CONFIG, store)) + repr(store.tasks.find("greet"))
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN}\0", f"{TOKEN}é"], ids=["line", "nul", "accent"])
+def test_a_token_that_cannot_be_sent_is_told_nobody(store: Store, github: FakeHost, token: str) -> None:
+    """What sends it would quote it in its message, written otherwise than it is."""
+    add_task(store, {**github.fields, "git_token_raw": token})
+    pull = pull_of(TaskPulls(CONFIG, store).open(found_one(store)))
+    assert (pull["error"] or "").endswith(
+        "the token has blanks or characters outside ASCII, which no token has"
+    )
+    assert TOKEN not in str(pull)
+    assert github.pulls == []

@@ -118,8 +118,8 @@ def test_without_an_address_nothing_runs(suite: Suite) -> None:
 
 def test_an_unknown_name(suite: Suite) -> None:
     suite.write(TWO)
-    suite.run("--kaizen-backend=kaizen", code=4)
-    assert "--kaizen-backend: expected one of local, kaizen-ct, kayba" in suite.errors
+    suite.run("--kaizen-backend=kaizens", code=4)
+    assert "--kaizen-backend: expected one of local, kaizen, kaizen-ct, kayba" in suite.errors
 
 
 def test_with_xdist_the_controller_alone_uploads_once(suite: Suite, ct: FakeCT) -> None:

@@ -358,19 +358,25 @@ class TestWithoutKey:
     def home(self) -> str:
         return "postgresql"
 
-    def test_put_says_what_the_operator_must_do(
+    def test_it_says_what_the_operator_must_do(
         self, ask: Ask, client: KaybaClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client.update_integration("mlflow", {"trackingUri": "http://127.0.0.1:5000", "token": SECRET})
+        ask("PUT", "/api/integrations/braintrust", {"apiKey": SECRET, "projectName": "p"})
         monkeypatch.delenv(secret_key.VARIABLE)
-        answer = ask("PUT", "/api/integrations/langsmith", {"apiKey": SECRET})
-        assert answer.status_code == 409
-        assert answer.json()["error"]["code"] == "NO_SECRET_KEY"
-        assert answer.json()["detail"].startswith("set KAIZEN_SECRET_KEY: ")
+        for answer in (
+            ask("PUT", "/api/integrations/langsmith", {"apiKey": SECRET}),
+            ask("GET", "/api/integrations/mlflow/projects"),
+            ask("GET", "/api/braintrust/traces"),
+            ask("GET", "/api/braintrust/traces/root-1"),
+        ):
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "NO_SECRET_KEY"
+            assert answer.json()["detail"].startswith("set KAIZEN_SECRET_KEY: ")
         assert client.get_integrations() == {
             "mlflow": {"trackingUri": "http://127.0.0.1:5000", "token": "****"},
             "langsmith": {},
-            "braintrust": {},
+            "braintrust": {"apiKey": "****", "projectName": "p"},
         }
         assert "set KAIZEN_SECRET_KEY" in client.test_integration("mlflow")["error"]
         assert ask("PUT", "/api/integrations/langsmith", {"projectName": "p"}).status_code == 200

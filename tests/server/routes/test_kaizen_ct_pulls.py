@@ -157,3 +157,20 @@ async def test_a_previewed_pull_request_is_opened_when_asked_for(
     store.jobs.amend(held.model_copy(update={"result": {**held.result, "pull_request": {"url": None}}}))
     busy = await post(site, f"{job.id}/create-pr")
     assert (busy.status_code, "is being amended by" in busy.json()["detail"]) == (409, True)
+
+
+@pytest.mark.asyncio
+async def test_a_token_as_files_hold_it(client: CTClient, site: Site, book: Book) -> None:
+    """With the end of a line; what can be no token is refused, and there is no task then."""
+    task = client.create_task("greet", git_token_raw=f"{TOKEN}\n")
+    opened = book.store("ours").sealed.open("task", str(task.id), "git token")
+    assert opened is not None
+    assert opened.get_secret_value() == TOKEN
+    async with site.client("both") as http:
+        for path, body in (("tasks", {"name": "t"}), ("feedback", {"task_name": "t", "inputs": {"q": "x"}})):
+            refused = await http.post(f"/api/v1/{path}", json={**body, "git_token_raw": f"two {TOKEN}"})
+            assert (refused.status_code, refused.json()["detail"]) == (
+                422,
+                "body.git_token_raw: has blanks or characters outside ASCII, which no token has",
+            )
+    assert [known.name for known in client.list_tasks()] == ["greet"]

@@ -190,8 +190,13 @@ async def test_seeds_are_limited_and_sent_twice_are_stored_once(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("home", ["sqlite"])
-async def test_what_is_no_seed_file(client: CTClient, site: Site, make_site: Any) -> None:
+async def test_what_is_no_seed_file(
+    client: CTClient, site: Site, make_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client.create_task("t")
+    monkeypatch.setattr(seed, "_MOST_LINES", 4)
+    deep = b"--b\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 5000
+    odd = b"--b\r\nContent-Disposition: form-data; filename*=\0''x\r\n\r\nx\r\n--b--"
     boundary = {"Content-Type": "multipart/form-data; boundary=b"}
     for sent, detail in (
         ({"content": b""}, "the file is empty; it has a JSON object on each line"),
@@ -199,6 +204,9 @@ async def test_what_is_no_seed_file(client: CTClient, site: Site, make_site: Any
         ({"content": b"\xff\xfe"}, "the file is no UTF-8: invalid start byte at byte 0"),
         ({"data": {"a": "b"}, "files": {}, "headers": boundary}, "the form has no file"),
         ({"content": b"--b\r\n\r\nx\r\n--b--", "headers": boundary}, "the form has no file"),
+        ({"content": deep, "headers": boundary}, "the form cannot be read"),
+        ({"content": odd, "headers": boundary}, "the form cannot be read"),
+        ({"content": b"\n{}" * 5}, "the file has more than 4 lines; a task has 1000 seeds at most"),
         ({"content": b"junk", "headers": {"Content-Type": "multipart/form-data"}}, "the form has no file"),
     ):
         refused = await post(site, SEEDS, **sent)

@@ -18,7 +18,7 @@ import pytest_asyncio
 from pytest_kaizen import KateClient
 from pytest_kaizen.config import AgentConfig
 from pytest_kaizen.errors import KateError
-from pytest_kaizen.models import JobStatus
+from pytest_kaizen.models import Job, JobStatus
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.kate.wire import Run
 from pytest_kaizen.scripted import Request, ScriptedLLM
@@ -88,6 +88,17 @@ async def ended(client: KateClient, agent: str, run: str) -> Run:
         assert time.monotonic() < until, found
         await asyncio.sleep(0.02)
     return found
+
+
+async def job_of(book: Book, run: str) -> Job:
+    """Wait for the job of a run, which ends after the run: by then its evaluation is begun."""
+    store, until = book.store("ours"), time.monotonic() + PATIENCE_S
+    while True:
+        (job,) = store.jobs.newest(run)
+        if job.status.final:
+            return job
+        assert time.monotonic() < until, job
+        await asyncio.sleep(0.02)
 
 
 async def evaluated(book: Book, agent: str) -> list[str]:
@@ -229,7 +240,7 @@ async def test_post_enqueue_runs_a_command(client: KateClient, book: Book, model
         "claude-haiku-4-5",
         f"Hello to {redacted}",
     )
-    (job,) = book.store("ours").jobs.newest(queued.run_id)
+    job = await job_of(book, queued.run_id)
     assert (await shown(client, queued.job_id)) == {"jobId": job.id, "status": "completed"}
     assert (job.kind, job.status) == ("agent-run", JobStatus.COMPLETED)
     assert secret not in job.model_dump_json()
@@ -245,6 +256,7 @@ async def test_post_enqueue_runs_a_function(client: KateClient, book: Book) -> N
     assert (await ended(client, "function", queued.run_id)).status == "completed"
     (span,) = (await client.runs.spans("function", run_id=queued.run_id)).spans
     assert (span.input_text, span.output_text) == ("Grüße", '{"said": "Grüße"}')
+    await job_of(book, queued.run_id)
     # Nothing says what is good, so nothing is evaluated.
     assert await evaluated(book, "function") == []
 
@@ -266,10 +278,8 @@ async def test_an_agent_that_fails(client: KateClient, book: Book, agent: str, r
     assert run.completed_at is not None
     (span,) = (await client.runs.spans(agent, run_id=run.id)).spans
     assert (span.error or "").startswith(reason)
-    until = time.monotonic() + PATIENCE_S
-    while (job := book.store("ours").jobs.newest(queued.run_id)[0]).status is not JobStatus.FAILED:
-        assert time.monotonic() < until
-        await asyncio.sleep(0.02)
+    job = await job_of(book, queued.run_id)
+    assert job.status is JobStatus.FAILED
     assert (job.error or "").startswith(reason)
 
 

@@ -193,7 +193,7 @@ def test_what_a_model_answers_wrongly_is_an_error_and_no_result(
 
 @ONE_VARIANT
 def test_a_job_that_takes_long_is_waited_for_again(
-    client: KalmiaClient, model: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+    client: KalmiaClient, site: Site, model: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
 
@@ -206,7 +206,11 @@ def test_a_job_that_takes_long_is_waited_for_again(
     monkeypatch.setattr(observing, "_PATIENCE_S", 0.0)
     status, text = refusal(analysis)
     assert (status, "ask the same again to wait for it" in text) == (504, True)
-    gate.set()
     monkeypatch.setattr(observing, "_PATIENCE_S", 600.0)
+    # Nor does a server wait for it that is told to stop.
+    site.state.stopping.set()
+    assert refusal(analysis) == (status, text)
+    site.state.stopping.clear()
+    gate.set()
     analysis()
     assert len(model.requests) == 1

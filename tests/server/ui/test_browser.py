@@ -33,6 +33,7 @@ from tests.hostile import AT
 from tests.server.conftest import Live, Site
 
 from .conftest import PATIENCE_MS, keep, needs_chromium, note
+from .test_begun import add_agent, add_feedback
 from .test_hostile import hostile_proposal, store_hostile
 from .test_observing import add_experiments
 from .test_work import add_insights, add_prompts, status_of
@@ -150,6 +151,7 @@ PAGES = (
     "runs",
     "runs/2026-2",
     "runs/2026-2/tasks/sum",
+    "runs/2026-2/tasks/sum?sort=-score",
     "runs/2026-2/case?id=tests/t.py::test_one",
     "traces",
     "traces/2026-2-one",
@@ -158,6 +160,7 @@ PAGES = (
     "prompts",
     "prompts/sum",
     "prompts/sum/2",
+    "prompts/sum/optimize",
     "insights",
     "insights?status=accepted",
     "proposals",
@@ -167,6 +170,8 @@ PAGES = (
     "experiments/compare?id=e&id=f",
     "behaviors",
     "behaviors/vague",
+    "agents",
+    "agents/bot",
     "integrations",
     "keys",
 )
@@ -189,10 +194,14 @@ def test_pages_can_be_used_by_everyone(page: Page, site: Site, store: Store, tmp
     add_insights(store, "a", "b")
     store.save_proposal(hostile_proposal("x"))
     add_experiments(store)
+    add_agent(store)
+    add_feedback(store)
     site.book.open("ours").index(anyway=True)
     found = []
     for path in PAGES:
         page.goto(f"/ui/{path}")
+        # What is folded away is seen by some.
+        page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
         keep(page, tmp_path, path.replace("/", "-").partition("?")[0])
         found += problems(page, path)
     page.emulate_media(color_scheme="dark")

@@ -8,19 +8,24 @@ import pytest
 
 from pytest_kaizen.models import (
     Acceptance,
+    Agent,
+    AgentRun,
     Annotation,
     Behavior,
     CasePair,
     CriterionPair,
     Decision,
     Experiment,
+    FeedbackEntry,
     Insight,
     InsightStatus,
     Job,
+    JobStatus,
     PromptVersion,
     Proposal,
     PullRequest,
     Spend,
+    Task,
 )
 from pytest_kaizen.server.table import Table
 from pytest_kaizen.server.ui import PAGES
@@ -97,6 +102,24 @@ def store_hostile(store: Store) -> None:
         said = Annotation(trace_id=f"{HOSTILE}0", label=label, confidence=1, notes=HOSTILE, created_at=AT)
         store.annotations.add(said)
     store.integrations.put("mlflow", {"tracking_uri": HOSTILE, "username": HOSTILE})
+    store.agents.add(
+        Agent(id=HOSTILE, name=HOSTILE, domain=HOSTILE, objective=HOSTILE, created_at=AT, updated_at=AT)
+    )
+    store.agents.add_run(AgentRun(id=f"{HOSTILE}0", agent_id=HOSTILE, trigger=HOSTILE, created_at=AT))
+    evaluation = Job(
+        id=f"evaluation {HOSTILE}",
+        kind="evaluation",
+        task=HOSTILE,
+        status=JobStatus.COMPLETED,
+        created_at=AT,
+        finished_at=AT,
+        result={"recommendations": [HOSTILE, HUGE]},
+        error=HOSTILE,
+    )
+    store.jobs.add(evaluation, silent_since=AT)
+    task = Task(name=HOSTILE, target_model=HOSTILE, created_at=AT, updated_at=AT)
+    store.tasks.add(task)
+    store.feedback.add(task, FeedbackEntry(task_id=task.id, inputs={HOSTILE: HOSTILE}, created_at=AT))
 
 
 def hostile_proposal(text: str) -> Proposal:
@@ -143,7 +166,9 @@ async def crawl(browser: Browser) -> dict[str, Html]:
         if path in found:
             continue
         found[path] = await browser.page(path)
-        waiting += [link.partition("#")[0] for link in found[path].links if link.startswith("/ui/")]
+        links = [link.partition("#")[0] for link in found[path].links if link.startswith("/ui/")]
+        # The same rows in another order are the same texts.
+        waiting += [link for link in links if "sort=" not in link or link.endswith("sort=case")]
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a team does: `kaizen serve`, the example's suite uploaded to it, and the work on its pages."""
+"""What a team does: `kaizen serve`, the example's runs brought to it, and the work on its pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -45,13 +44,13 @@ def server(tmp_path: Path, model: ScriptedLLM) -> Iterator[Server]:
 
 
 def upload_example(server: Server, tmp_path: Path) -> None:
-    """Run three cases of the example, with its simulated model, and upload them."""
+    """Run three cases of the example, with its simulated model, and bring the run to the server."""
     folder = tmp_path / "support_bot"
     shutil.copytree(_EXAMPLE, folder, ignore=shutil.ignore_patterns(".kaizen", "__pycache__"))
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
-    env |= {"KALMIA_BASE_URL": server.url, "KALMIA_API_KEY": server.key}
+    env |= {"KAIZEN_BASE_URL": server.url, "KAIZEN_API_KEY": server.key}
     cases = "T-1001 or T-1002 or T-1003"
-    command = [sys.executable, "-m", "pytest", "--kaizen", "--kaizen-backend", "kalmia", "-q", "-k", cases]
+    command = [sys.executable, "-m", "pytest", "--kaizen", "--kaizen-backend", "kaizen", "-q", "-k", cases]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -74,30 +73,37 @@ def test_from_the_suite_to_a_better_prompt(
     page = context.new_page()
     shown: list[str] = []
     page.on("console", lambda said: note(shown, said))
-    page.goto("/ui/experiments")
+    page.goto("/ui/runs")
     page.get_by_label("API key").fill(server.key)
     page.get_by_role("button", name="Sign in").click()
 
-    # The run that was uploaded, down to a call's messages.
-    page.locator("tbody th a").click()
-    expect(page.get_by_role("region", name="Mean scores")).to_contain_text("names the product")
-    page.get_by_role("region", name="Traces").get_by_role("link").first.click()
+    # The run, down to a call's messages.
+    page.get_by_role("region", name="Runs").locator("tbody th a").click()
+    page.get_by_role("link", name="summarize_ticket").click()
+    expect(page.get_by_role("region", name="Cases").locator("tbody tr")).to_have_count(3)
+    page.get_by_role("columnheader", name="Score").get_by_role("link").click()
+    expect(page.get_by_role("columnheader", name="Score")).to_have_attribute("aria-sort", "ascending")
+    keep(page, tmp_path, "story-task")
+    page.get_by_role("link", name="T-1002").click()
+    expect(page.get_by_role("heading", name="Sample")).to_contain_text("pass")
+    page.locator("main").get_by_role("link", name=re.compile("^Trace ")).click()
     page.locator("summary", has_text="LLM").first.click()
     expect(page.locator("details[open] .message").first).to_be_visible()
     keep(page, tmp_path, "story-trace")
 
-    # A job is watched to its end.
-    started = httpx.post(
-        f"{server.url}/api/insights/generate",
-        headers={"X-API-Key": server.key},
-        json={"model": "claude-haiku-4-5"},
-    )
-    page.goto(f"/ui/jobs/{started.json()['jobId']}")
+    # Insights are drawn by a job, which is watched to its end.
+    page.get_by_role("link", name="Insights").click()
+    page.get_by_text("Draw insights from traces").click()
+    page.get_by_label("Model").fill("claude-haiku-4-5")
+    page.get_by_role("button", name="Draw").click()
     expect(page.locator("[data-field=status]")).to_have_text("completed")
     keep(page, tmp_path, "story-job")
 
     # What came of it is decided about, and becomes a prompt.
     page.get_by_role("link", name="Insights that wait for a decision").click()
+    # Keys that are pressed before the page is there are lost.
+    expect(page.get_by_role("button", name="Accept")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("j")
     page.keyboard.press("a")
     expect(page.get_by_role("status")).to_have_text("accepted: Name a date.")

@@ -253,6 +253,26 @@ def test_a_job_under_way_elsewhere_or_stopped_is_left_alone(book: Book, ours: Op
     assert ours.store.jobs.one(stopped.id).status is JobStatus.STOPPED
 
 
+def test_nothing_that_goes_wrong_ends_the_worker(
+    book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job for which no thread is to be had now is begun later."""
+    start, failed = threading.Thread.start, threading.Event()
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name.startswith("kaizen-job-") and not failed.is_set():
+            failed.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    job = jobs.create(ours.store, "odd", "a", {})
+    with make_worker(book, complete) as worker:
+        assert failed.wait(PATIENCE_S)
+        worker.begin(ours.id)
+        until(ours.store, job, JobStatus.COMPLETED)
+
+
 def test_a_key_that_came_with_a_job_reaches_any_worker_and_goes_with_its_end(
     book: Book, ours: OpenWorkspace
 ) -> None:

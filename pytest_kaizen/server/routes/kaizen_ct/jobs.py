@@ -50,7 +50,9 @@ class JobQuery(BaseModel, defer_build=True):
     limit: Annotated[int, Field(ge=1, le=200)] = 200
 
 
-class _Planned(NamedTuple):
+class Planned(NamedTuple):
+    """A search that may start, and what it may take."""
+
     task: models.Task
     search: Search
     forecast: Forecast
@@ -58,7 +60,7 @@ class _Planned(NamedTuple):
 
 async def start(call: Call, task_id: str) -> OptimizeResult | ASGIApp:
     """Start a search for a better prompt, with the task's feedback as the metric."""
-    planned = await run_in_threadpool(_plan, call, task_id)
+    planned = await run_in_threadpool(plan, call, task_id)
     answer = await call.once(partial(_start, planned))
     call.state.worker.begin(call.workspace.id)
     return answer
@@ -120,7 +122,13 @@ def _status(job: models.Job) -> str:
     )
 
 
-def _plan(call: Call, task_id: str) -> _Planned:
+def plan(call: Call, task_id: str) -> Planned:
+    """Plan a search for a better prompt of a task, without asking a model.
+
+    Raises:
+        Refusal: It cannot start: there is no such task (404), a search is active (409), or there is no
+            feedback, active prompt or price (400).
+    """
     config, store = call.state.config, call.store
     task = task_of(store, task_id)
     search = search_of(call, task, "api")
@@ -129,7 +137,7 @@ def _plan(call: Call, task_id: str) -> _Planned:
         if not store.feedback.count(task.id).total:
             raise Refusal(400, f"'{task.name}' has no feedback to search with", code="NO_FEEDBACK")
         prompt = prompt_to_improve(store, task.name)
-        return _Planned(task, search, forecast(config, store, task, search, prompt))
+        return Planned(task, search, forecast(config, store, task, search, prompt))
     except JobError:
         raise _active(task) from None
     except StoreError:
@@ -149,7 +157,7 @@ def search_of(call: Call, task: models.Task, triggered_by: str) -> Search:
     )
 
 
-def _start(planned: _Planned, store: Store) -> OptimizeResult:
+def _start(planned: Planned, store: Store) -> OptimizeResult:
     task, search, cost = planned
     try:
         job = jobs.create(store, jobs.OPTIMIZE, task.name, search.settings, search.triggered_by)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import email
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.message import Message
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -25,6 +27,8 @@ from .ids import task_of
 #: Seeds that a task may have.
 SEED_LIMIT = 1000
 _MOST_ERRORS = 100
+#: Lines of a file that are looked at: each takes memory, and those that are wrong the most.
+_MOST_LINES = 10_000
 _FORM = "multipart/form-data"
 
 
@@ -50,7 +54,10 @@ def _read(kind: str, body: bytes) -> list[_Line]:
         raise Refusal(
             422, f"the file is no UTF-8: {exc.reason} at byte {exc.start}", code="INVALID"
         ) from None
-    lines = list(_lines(text))
+    lines = list(islice(_lines(text), _MOST_LINES + 1))
+    if len(lines) > _MOST_LINES:
+        problem = f"the file has more than {_MOST_LINES} lines; a task has {SEED_LIMIT} seeds at most"
+        raise Refusal(422, problem, code="INVALID")
     if not lines:
         raise Refusal(422, "the file is empty; it has a JSON object on each line", code="INVALID")
     return lines
@@ -60,16 +67,24 @@ def _file_of(kind: str, body: bytes) -> bytes:
     """Return the file in a form: the field ``file``, else the only one that is a file.
 
     Raises:
-        Refusal: There is none (422).
+        Refusal: There is none, or the form cannot be read (422).
     """
-    form = email.message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
-    parts = [part for part in form.walk() if not part.is_multipart() and part is not form]
-    named = [part for part in parts if part.get_param("name", header="content-disposition") == "file"]
-    files = named or [part for part in parts if part.get_filename() is not None]
-    content = files[0].get_payload(decode=True) if len(files) == 1 else None
-    if not isinstance(content, bytes):
+    try:
+        found = _files(
+            email.message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
+        )
+    except (RecursionError, ValueError):
+        # Parts within parts without end, or a name in a form that no browser sends.
+        raise Refusal(422, "the form cannot be read; give the file itself", code="INVALID") from None
+    if len(found) != 1 or not isinstance(content := found[0].get_payload(decode=True), bytes):
         raise Refusal(422, "the form has no file; give one in the field 'file'", code="INVALID")
     return content
+
+
+def _files(form: Message) -> list[Message]:
+    parts = [part for part in form.walk() if not part.is_multipart() and part is not form]
+    named = [part for part in parts if part.get_param("name", header="content-disposition") == "file"]
+    return named or [part for part in parts if part.get_filename() is not None]
 
 
 def _lines(text: str) -> Iterator[_Line]:

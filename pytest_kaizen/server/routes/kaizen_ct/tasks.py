@@ -95,7 +95,21 @@ def checked(make: Callable[[], models.Task]) -> models.Task:
 
 
 def keep_token(store: Store, task: models.Task, token: str | None) -> None:
-    """Store the token for a task's git host, encrypted; a task has it until it is deleted."""
+    """Store the token for a task's git host, encrypted; a task has it until it is deleted.
+
+    Raises:
+        Refusal: It can be no token (422).
+    """
+    # With it comes an HTTP client, which a server's start need not wait for.
+    from ....platforms.base.key import is_visible_ascii
+
+    token = (token or "").strip()
+    if token and not is_visible_ascii(token):
+        raise Refusal(
+            422,
+            "body.git_token_raw: has blanks or characters outside ASCII, which no token has",
+            code="INVALID",
+        )
     store.sealed.keep(TOKEN_KIND, task.id, TOKEN_NAME, token)
 
 

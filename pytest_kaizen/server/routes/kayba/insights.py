@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from ....errors import JobError, UsageError
 from ....pipeline import jobs
-from ....pipeline.desk import LocalDesk
+from ....pipeline.desks.kayba import LocalDesk
 from ....pipeline.insights import Study, choose
 from ....platforms.kayba.wire import GenerateInsights, Insight, Insights, JobStarted, Triage
 from ....store import Store

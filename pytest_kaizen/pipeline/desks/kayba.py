@@ -11,19 +11,19 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from ..capture import Redactor
-from ..config import Config
-from ..errors import JobError, StoreError, UsageError
-from ..models import Insight, InsightStatus, Job, JobStatus, PromptVersion
-from ..platforms.kayba import wire
-from ..report.insights import step_line, study_lines
-from ..report.trace_json import META_KEYS, trace_content, trace_json
-from ..store import Store
-from . import jobs
-from .insights import Study, StudyEstimate, choose, draw_insights, estimate_study
-from .search_lines import dear_study_line
-from .skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
-from .trace_files import NewFile, file_traces
+from ...capture import Redactor
+from ...config import Config
+from ...errors import JobError, StoreError, UsageError
+from ...models import Insight, InsightStatus, Job, JobStatus, PromptVersion
+from ...platforms.kayba import wire
+from ...report.insights import step_line, study_lines
+from ...report.trace_json import META_KEYS, trace_content, trace_json
+from ...store import Store
+from .. import jobs
+from ..insights import Study, StudyEstimate, choose, draw_insights, estimate_study
+from ..search_lines import dear_study_line
+from ..skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
+from ..trace_files import NewFile, file_traces
 
 #: Seconds for an answer: a reflection takes longer than a judge's.
 _TIMEOUT_S = 120.0
@@ -149,8 +149,8 @@ class LocalDesk:
         """
         job, timeout_s = self._started.pop(job_id), max(self._config.judge.timeout_s, _TIMEOUT_S)
         # Most commands ask no model, and no platform as those below do.
-        from ..llm import AnthropicLLM
-        from ..prices import load_prices
+        from ...llm import AnthropicLLM
+        from ...prices import load_prices
 
         llm = AnthropicLLM(load_prices(self._config.prices), timeout_s=timeout_s, api_key=anthropic_key)
         try:
@@ -256,7 +256,7 @@ class LocalDesk:
 
     def get_integrations(self) -> dict[str, Any]:
         """Return the settings of the integrations by their names, the secrets masked."""
-        from .integrations import settings
+        from ..integrations import settings
 
         return {name: settings.stored(self._store, name).to_json() for name in settings.KNOWN}
 
@@ -266,8 +266,8 @@ class LocalDesk:
         Raises:
             UsageError: A value cannot be right.
         """
-        from ..platforms.base.failure import validation_text
-        from .integrations import settings
+        from ...platforms.base.failure import validation_text
+        from ..integrations import settings
 
         try:
             changes = settings.known(name).config.model_validate(given)
@@ -279,7 +279,7 @@ class LocalDesk:
 
     def test_integration(self, name: str) -> dict[str, Any]:
         """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
-        from .integrations import settings
+        from ..integrations import settings
 
         values: dict[str, Any] = settings.tested(self._store, name, allow_private=True).to_json()
         return values

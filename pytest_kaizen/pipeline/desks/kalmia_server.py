@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..models import Trace
-from ..platforms.kalmia.arrived import arrived
-from ..platforms.kalmia.client import KalmiaClient
-from ..platforms.kalmia.wire import Experiment, KalmiaTrace
-from .figures import figures_of
-from .kalmia_desk import ExperimentView, FoundTrace
+from ...models import Trace
+from ...platforms.kalmia.arrived import arrived
+from ...platforms.kalmia.client import KalmiaClient
+from ...platforms.kalmia.wire import Experiment, KalmiaTrace
+from ..figures import figures_of
+from .kalmia import ExperimentView, FoundTrace
 
 
 class ServerKalmia(KalmiaClient):

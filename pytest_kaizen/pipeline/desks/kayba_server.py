@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import KaybaAPIError, UsageError
-from ..platforms.kayba.client import KaybaClient
+from ...errors import KaybaAPIError, UsageError
+from ...platforms.kayba.client import KaybaClient
 
 if TYPE_CHECKING:
-    from .trace_files import NewFile
+    from ..trace_files import NewFile
 
 #: Files in one request, and characters in them at the most, where that is more than one file.
 _FILES = 100

@@ -10,30 +10,30 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .. import models
-from ..capture import Redactor
-from ..config import Config
-from ..errors import StoreError
-from ..llm import LLM, AnthropicLLM
-from ..models import Job, Trace
-from ..platforms.kalmia.arrived import project_of
-from ..platforms.kalmia.wire import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
-from ..prices import load_prices
-from ..report.insights import step_line
-from ..report.trace_json import trace_json
-from ..store import Store
-from ..store.ratings import Rating
-from ..store.search import MOST_COUNTED
-from . import jobs
-from .figures import figures_of
-from .observing import (
+from ... import models
+from ...capture import Redactor
+from ...config import Config
+from ...errors import StoreError
+from ...llm import LLM, AnthropicLLM
+from ...models import Job, Trace
+from ...platforms.kalmia.arrived import project_of
+from ...platforms.kalmia.wire import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
+from ...prices import load_prices
+from ...report.insights import step_line
+from ...report.trace_json import trace_json
+from ...store import Store
+from ...store.ratings import Rating
+from ...store.search import MOST_COUNTED
+from .. import jobs
+from ..figures import figures_of
+from ..observing import (
     analysis_settings,
     analyze,
     detect,
     detection_settings,
     place_of,
 )
-from .ratings import rate
+from ..ratings import rate
 
 Work: TypeAlias = Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]
 
