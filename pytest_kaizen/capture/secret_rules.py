@@ -8,6 +8,7 @@ and looser: for a trace a false alarm costs a word, a miss costs a key.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import NamedTuple
 
 # The names under which JSON, headers and query strings hold credentials.
@@ -37,16 +38,25 @@ def is_plausible(value: str, *, least: int) -> bool:
     return len(value) >= least and _PLAIN.fullmatch(value) is None
 
 
-class Rule(NamedTuple):
+class Rule:
     """One kind of credential.
 
-    Attributes:
+    Args:
         kind: What it is called in the text that takes its place.
-        pattern: Its shape; the group ``secret``, where there is one, is what is replaced.
+        shape: Its shape, a regular expression; the group ``secret``, where there is one, is what is replaced.
+
+    Attributes:
+        kind: As it was given.
     """
 
-    kind: str
-    pattern: re.Pattern[str]
+    def __init__(self, kind: str, shape: str) -> None:
+        self.kind = kind
+        self._shape = shape
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The shape, compiled when a text first has the sign of its family, which most never have."""
+        return re.compile(self._shape)
 
 
 class Family(NamedTuple):
@@ -66,7 +76,7 @@ class Family(NamedTuple):
 
 
 def _family(hint: str, sign: str, *rules: tuple[str, str]) -> Family:
-    return Family(hint, re.compile(sign), tuple(Rule(kind, re.compile(pattern)) for kind, pattern in rules))
+    return Family(hint, re.compile(sign), tuple(Rule(*rule) for rule in rules))
 
 
 # A key starts where no longer word does, and has a digit: sk-learn-… is a library.

@@ -100,12 +100,12 @@ class OtlpConfig(_Backend):
 class BackendsConfig(_Backend):
     """``backends`` in ``kaizen.yaml``: those that stand there are uploaded to."""
 
-    kaizen: KaizenConfig = Field(default_factory=KaizenConfig)
-    kaizen_ct: KaizenCTConfig = Field(default_factory=KaizenCTConfig, alias="kaizen-ct")
-    kayba: KaybaConfig = Field(default_factory=KaybaConfig)
-    kate: KateConfig = Field(default_factory=KateConfig)
-    kalmia: KalmiaConfig = Field(default_factory=KalmiaConfig)
-    otlp: OtlpConfig = Field(default_factory=OtlpConfig)
+    kaizen: KaizenConfig = Field(default_factory=KaizenConfig.model_construct)
+    kaizen_ct: KaizenCTConfig = Field(default_factory=KaizenCTConfig.model_construct, alias="kaizen-ct")
+    kayba: KaybaConfig = Field(default_factory=KaybaConfig.model_construct)
+    kate: KateConfig = Field(default_factory=KateConfig.model_construct)
+    kalmia: KalmiaConfig = Field(default_factory=KalmiaConfig.model_construct)
+    otlp: OtlpConfig = Field(default_factory=OtlpConfig.model_construct)
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class OptimizeConfig(BaseModel, defer_build=True):
     max_rollouts: int | None = Field(default=None, ge=1)
     min_gain: float = Field(default=0.02, ge=0, lt=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    shares: SharesConfig = Field(default_factory=SharesConfig)
+    shares: SharesConfig = Field(default_factory=SharesConfig.model_construct)
     samples: int = Field(default=1, ge=1)
     epochs: int = Field(default=8, ge=1)
     reading: Literal["standard", "recursive"] = "standard"
@@ -103,7 +103,7 @@ class TaskConfig(BaseModel, defer_build=True):
     rubric: str | None = None
     gate: tuple[Bar, ...] = ()
     custom_fn: str | None = None
-    optimize: OptimizeConfig = Field(default_factory=OptimizeConfig)
+    optimize: OptimizeConfig = Field(default_factory=OptimizeConfig.model_construct)
 
 
 class JudgeConfig(BaseModel, defer_build=True):
@@ -152,9 +152,9 @@ class Endpoint(BaseModel, defer_build=True):
 
 
 DEFAULT_ENDPOINTS = (
-    Endpoint(api="anthropic.messages", path="/v1/messages"),
-    Endpoint(api="openai.chat", path="/chat/completions"),
-    Endpoint(api="openai.responses", path="/v1/responses"),
+    Endpoint.model_construct(api="anthropic.messages", path="/v1/messages"),
+    Endpoint.model_construct(api="openai.chat", path="/chat/completions"),
+    Endpoint.model_construct(api="openai.responses", path="/v1/responses"),
 )
 
 
@@ -238,8 +238,8 @@ class KaizenYaml(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tasks: dict[str, TaskConfig] = Field(default_factory=dict)
-    judge: JudgeConfig = Field(default_factory=JudgeConfig)
-    prompts: PromptsConfig = Field(default_factory=PromptsConfig)
+    judge: JudgeConfig = Field(default_factory=JudgeConfig.model_construct)
+    prompts: PromptsConfig = Field(default_factory=PromptsConfig.model_construct)
     endpoints: tuple[Endpoint, ...] = ()
     prices: str | None = None
     store: str | None = None
@@ -252,9 +252,9 @@ class KaizenYaml(BaseModel, defer_build=True):
     gate_correction: str | None = None
     optimize: str | None = None
     record: str | None = None
-    cassettes: CassettesConfig = Field(default_factory=CassettesConfig)
+    cassettes: CassettesConfig = Field(default_factory=CassettesConfig.model_construct)
     redact: tuple[Pattern, ...] = ()
-    backends: BackendsConfig = Field(default_factory=BackendsConfig)
+    backends: BackendsConfig = Field(default_factory=BackendsConfig.model_construct)
     upload_timeout: float | None = None
-    server: ServerConfig = Field(default_factory=ServerConfig)
+    server: ServerConfig = Field(default_factory=ServerConfig.model_construct)
     agents: dict[AgentId, AgentConfig] = Field(default_factory=dict)

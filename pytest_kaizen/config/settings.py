@@ -28,7 +28,7 @@ DEFAULT_MAX_SAMPLES = 40
 DEFAULT_ASYNC_CONCURRENCY = 8
 RecordMode = Literal["live", "replay", "new", "all"]
 RECORD_MODES: tuple[RecordMode, ...] = get_args(RecordMode)
-_NO_TASK = TaskConfig()
+_NO_TASK = TaskConfig.model_construct()
 
 
 class Origin(NamedTuple):
@@ -87,7 +87,7 @@ class Config:
     prompt_versions: Mapping[str, int] = field(default_factory=dict)
     undecided: Literal["fail", "pass"] = "fail"
     tasks: Mapping[str, TaskConfig] = field(default_factory=dict)
-    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig.model_construct)
     endpoints: tuple[Endpoint, ...] = DEFAULT_ENDPOINTS
     prices: Path | None = None
     judge_cache: bool = True
@@ -102,15 +102,15 @@ class Config:
     optimize: OptimizeMode = "never"
     task_optimize: Mapping[str, OptimizeMode] = field(default_factory=dict)
     record: RecordMode = "live"
-    cassettes: CassettesConfig = field(default_factory=CassettesConfig)
+    cassettes: CassettesConfig = field(default_factory=CassettesConfig.model_construct)
     redact: tuple[str, ...] = ()
     reports: tuple[Path, ...] = ()
     upload_to: tuple[str, ...] = ()
-    backends: BackendsConfig = field(default_factory=BackendsConfig)
+    backends: BackendsConfig = field(default_factory=BackendsConfig.model_construct)
     upload_timeout_s: float = 10.0
     prompt_source: Literal["files", "kaizen-ct", "kayba"] = "files"
     wait: bool = False
-    server: ServerConfig = field(default_factory=ServerConfig)
+    server: ServerConfig = field(default_factory=ServerConfig.model_construct)
     agents: Mapping[str, AgentConfig] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 

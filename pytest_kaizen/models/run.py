@@ -55,7 +55,7 @@ class Case(BaseModel):
     gates: list[GateResult] = Field(default_factory=list)
 
 
-class TaskSummary(BaseModel, defer_build=True):
+class TaskSummary(BaseModel):
     """One task's line in the report.
 
     Attributes:

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from ..models import CIContext, CIProvider
-from .revision import git, revision
+from .revision import Checkout, checkout
 
 Env = Mapping[str, str]
 
 
-def ci_context(root: Path, env: Env, checkout: tuple[str | None, str | None] | None = None) -> CIContext:
+def ci_context(root: Path, env: Env, here: Checkout | None = None) -> CIContext:
     """Read where a run takes place; what cannot be read is None, and nothing is ever raised.
 
     Args:
         root: The checkout.
         env: The environment.
-        checkout: Commit and branch of it, where they are known.
+        here: What ``checkout`` says of it, where that is known.
     """
-    commit, branch = checkout or revision(root)
+    commit, branch, dirty = here or checkout(root)
     provider, facts = _read(env)
-    local = {"revision": commit, "branch": branch, "dirty": _dirty(root)}
+    local = {"revision": commit, "branch": branch, "dirty": dirty}
     return CIContext(provider=provider, **{**local, **facts})
 
 
@@ -132,11 +132,6 @@ _READERS: tuple[tuple[CIProvider, str, Callable[[Env], dict[str, Any]]], ...] = 
     ("circleci", "CIRCLECI", _circleci),
     ("jenkins", "JENKINS_URL", _jenkins),
 )
-
-
-def _dirty(root: Path) -> bool | None:
-    changes = git(root, "--no-optional-locks", "status", "--porcelain", "--", ".", ":(exclude).kaizen")
-    return None if changes is None else changes != ""
 
 
 class _Json:

@@ -10,12 +10,38 @@ from pathlib import Path
 
 #: Seconds to read what is not committed, in a large checkout.
 _DIFF_S = 60.0
+#: Commit, branch, and whether there are changes; None for what cannot be told.
+Checkout = tuple[str | None, str | None, bool | None]
+_STATUS = (
+    "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--no-ahead-behind",
+    "--", ".", ":(exclude).kaizen",
+)  # fmt: skip
+#: The status of a git command that says, for instance, that there is no checkout.
+_FATAL = 128
 _NOT_OURS = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
 def revision(root: Path) -> tuple[str | None, str | None]:
     """Return commit and branch of a checkout; None for what cannot be told (no git, no commit)."""
     return git(root, "rev-parse", "HEAD") or None, git(root, "symbolic-ref", "--short", "HEAD") or None
+
+
+def checkout(root: Path) -> Checkout:
+    """Return commit and branch of a checkout, and whether it was changed since; all by one git process.
+
+    Where it takes too long to look through the files, nothing is told of changes.
+    """
+    done = _done(root, *_STATUS)
+    if done is None or done.returncode not in (0, _FATAL):
+        return (*revision(root), None)
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    facts = dict(line.split(" ", 2)[1:] for line in lines if line.startswith("# branch."))
+    commit, branch = facts.get("branch.oid"), facts.get("branch.head")
+    return (
+        None if commit == "(initial)" else commit,
+        None if branch == "(detached)" else branch,
+        any(not line.startswith("# ") for line in lines) if facts else None,
+    )
 
 
 def git(root: Path, *arguments: str) -> str | None:
@@ -65,10 +91,15 @@ def _python_files(root: Path) -> Iterator[Path]:
 
 
 def _printed(root: Path, *arguments: str, seconds: float = 5.0) -> bytes | None:
+    done = _done(root, *arguments, seconds=seconds)
+    return done.stdout if done and done.returncode == 0 else None
+
+
+def _done(root: Path, *arguments: str, seconds: float = 5.0) -> subprocess.CompletedProcess[bytes] | None:
+    """Return how a git command ended; None when it takes too long or there is no git."""
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["git", *arguments], cwd=root, capture_output=True, timeout=seconds, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None

@@ -22,7 +22,7 @@ from .ci import ci_context
 from .collected import Collected
 from .plan import CasePlan
 from .replies import Replies
-from .revision import revision
+from .revision import checkout
 from .tally import TaskTally
 from .task_gates import task_verdicts
 from .weak import weak_tasks, why_no_search
@@ -32,13 +32,13 @@ from .writer import RunWriter
 def new_run(config: Config) -> Run:
     """Make the record of a run that begins now."""
     now = datetime.now(UTC)
-    commit, branch = revision(config.root)
+    commit, branch, dirty = checkout(config.root)
     return Run(
         id=f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}",
         created_at=now,
         revision=commit,
         branch=branch,
-        ci=ci_context(config.root, os.environ, (commit, branch)),
+        ci=ci_context(config.root, os.environ, (commit, branch, dirty)),
         config={
             "prompt_versions": dict(config.prompt_versions),
             "undecided": config.undecided,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-_PACKAGE = __name__.partition(".")[0]
+_INSIDE = __name__.partition(".")[0] + "."
 
 
 class PlainImports:
@@ -22,7 +22,7 @@ class PlainImports:
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Find a module of this package; leave every other one to the finders behind."""
-        if not fullname.startswith(f"{_PACKAGE}."):
+        if not fullname.startswith(_INSIDE):
             return None
         return PathFinder.find_spec(fullname, path, target)
 

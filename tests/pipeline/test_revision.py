@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_kaizen.pipeline.revision import code_state, revision
+from pytest_kaizen.pipeline.revision import checkout, code_state, revision
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -18,22 +19,37 @@ def git(folder: Path, *arguments: str) -> str:
 
 def test_commit_and_branch(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "trunk")
-    assert revision(tmp_path) == (None, "trunk")
+    assert (revision(tmp_path), checkout(tmp_path)) == ((None, "trunk"), (None, "trunk", False))
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    assert revision(tmp_path) == (commit, "trunk")
+    assert (revision(tmp_path), checkout(tmp_path)) == ((commit, "trunk"), (commit, "trunk", False))
     git(tmp_path, "checkout", "-q", "--detach")
-    assert revision(tmp_path) == (commit, None)
+    (tmp_path / "# new").write_text("")
+    assert (revision(tmp_path), checkout(tmp_path)) == ((commit, None), (commit, None, True))
 
 
 def test_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert revision(tmp_path) == (None, None)
+    assert (revision(tmp_path), checkout(tmp_path)) == ((None, None), (None, None, None))
 
 
 def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert revision(tmp_path) == (None, None)
+    assert (revision(tmp_path), checkout(tmp_path)) == ((None, None), (None, None, None))
+
+
+def test_a_checkout_too_large_to_be_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init", "-q", "-b", "trunk")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    run = subprocess.run
+
+    def slow(command: list[str], **how: Any) -> subprocess.CompletedProcess[bytes]:
+        if "status" in command:
+            raise subprocess.TimeoutExpired(command, 5.0)
+        return run(command, **how)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    assert checkout(tmp_path) == (*revision(tmp_path), None) != (None, None, None)
 
 
 def test_the_state_of_the_code_counts_what_is_not_committed(tmp_path: Path) -> None:
