@@ -29,6 +29,10 @@ pytest_plugins = ["pytester"]
 settings.register_profile("kaizen", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kaizen")
 
+# A shell that runs the tests in the background makes them, and every program they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 #: Its plugin, which no test uses, costs a second to import.
 NO_SCHEMATHESIS = "-p no:schemathesis"
 #: What a lost disk would cost does not matter to a test; its time does.

@@ -4,19 +4,24 @@ import gc
 import json
 import re
 import shlex
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import anthropic  # noqa: F401 - pytester throws away what a run imported, and these do not come twice
+import httpx
 import pytest
-import yaml  # noqa: F401
+import yaml
 
 from pytest_kaizen.cli import main
+from pytest_kaizen.config.document import KaizenYaml
 from pytest_kaizen.plugin import hookspecs
 from pytest_kaizen.scripted import ScriptedLLM
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+_ROOT = Path(__file__).parent.parent
+README = (_ROOT / "README.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w./-]+)`[^\n]*:\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
 
 ANSWERS = """
@@ -102,8 +107,10 @@ def test_commands_work(suite: pytest.Pytester, capsys: pytest.CaptureFixture[str
     assert len(traces) == 3
 
 
-def test_recorded_calls_read_as_shown(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = re.search(r"### Recorded calls.*?^```json\n(.*?)^```$.*?^```\n(.*?)^```$", README, re.M | re.S)
+def test_a_call_without_a_record_reads_as_shown(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = re.search(r"### Recorded calls.*?^```\n(.*?)^```$", README, re.M | re.S)
     assert shown is not None
     with ScriptedLLM() as llm:
         for name, value in llm.environ.items():
@@ -112,13 +119,79 @@ def test_recorded_calls_read_as_shown(suite: pytest.Pytester, monkeypatch: pytes
         llm.reply(lambda request: "About the " + request.last_user_text)
         arguments = ("--kaizen", "test_summary.py", "-p", "no:asyncio")
         suite.runpytest(*arguments, "--kaizen-record=new").assert_outcomes(passed=2)
-        record = (suite.path / "cassettes/test_summary/test_summary-lamp.json").read_text(encoding="utf-8")
-        assert shown[1] in record
         prompt = suite.path / "prompts/summarize_ticket/1.md"
         prompt.write_text(prompt.read_text().replace("one sentence", "two sentences"), encoding="utf-8")
         result = suite.runpytest(*arguments, "--kaizen-record=replay")
     result.assert_outcomes(failed=2)
-    assert shown[2] in result.stdout.str()
+    assert shown[1] in result.stdout.str()
+
+
+def test_what_a_team_does_reads_as_shown(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command of the session, in its order, down to the page that shows the run."""
+    serve(suite, faithful=True)
+    shown = re.search(r"^<!-- team -->\n```\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    commands = [shlex.split(line)[1:] for line in shown[1].splitlines() if line.startswith("$ ")]
+    assert [words[0] for words in commands] == ["kaizen", "kaizen", "export", "pytest"]
+    program = [sys.executable, "-m", "pytest_kaizen.cli", *commands[0][1:], "--port", "0"]
+    with subprocess.Popen(program, cwd=suite.path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = process.stdout.readline() + process.stdout.readline()
+            capsys.readouterr()
+            assert main(["--root", str(suite.path), *commands[1][1:]]) == 0
+            key = capsys.readouterr().out
+            url = told.split()[2]
+            values = {"KAIZEN_BASE_URL": url, "KAIZEN_API_KEY": key.strip()}
+            assert [word.partition("=")[0] for word in commands[2][1:]] == list(values)
+            for name, value in values.items():
+                monkeypatch.setenv(name, value)
+            arguments = (*commands[3][1:], "--kaizen-upload-timeout=60", "-p", "no:asyncio")
+            result = suite.runpytest(*arguments)
+            end = result.stdout.str()
+            end = end[end.index("kaizen: kaizen: ") :]
+            run = re.findall(r"run (\d{8}-\d{6}-\w{6})", end)
+            assert run[0] in runs_page(url, key.strip())
+        finally:
+            process.terminate()
+    lines = shown[1].splitlines(keepends=True)
+    export = lines[5].replace("http://127.0.0.1:8000", url).replace("kz_SECOND", key.strip())
+    happened = [lines[0], told, lines[3], key, export, *lines[6:8], end]
+    assert same("".join(happened)) == same(shown[1])
+
+
+def runs_page(url: str, key: str) -> str:
+    """Return the page of the runs, as somebody who has signed in with a key sees it."""
+    with httpx.Client(base_url=url, follow_redirects=True) as client:
+        token = re.search(r'name="csrf" value="([^"]+)"', client.get("/ui/sign-in").text)
+        assert token is not None
+        client.post("/ui/sign-in", data={"csrf": token[1], "key": key})
+        return client.get("/ui/runs").text
+
+
+def same(session: str) -> str:
+    """Return what was said, without what every time is another."""
+    session = re.sub(r"kz_[\w-]+", "KEY", re.sub(r"run \d{8}-\d{6}-\w{6}", "run ID", session))
+    return re.sub(r"127\.0\.0\.1:\d+", "HOST", session).strip()
+
+
+def test_settings_are_read() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    read = [KaizenYaml.model_validate(found) for found in map(yaml.safe_load, blocks) if "name" not in found]
+    assert len(read) == len(blocks) - 1 == 3
+
+
+def test_links_lead_somewhere() -> None:
+    text = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 30
+    assert [
+        link for link in links if (link[1:] not in anchors if link[0] == "#" else not (_ROOT / link).exists())
+    ] == []
 
 
 def options(parser_help: str) -> set[str]:

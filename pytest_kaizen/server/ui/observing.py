@@ -26,7 +26,7 @@ from ..problem import Refusal
 from ..routes import behaviors as routes
 from ..routes.experiments import create
 from ..routes.kate.known import agent_of
-from ..routes.kate.runs import RunQuery, list_runs
+from ..routes.kate.runs import as_it_stands
 from ..routes.observing import begin_analysis, begin_detection
 from .page import ROOT, Page, Redirect, View, url
 
@@ -194,13 +194,13 @@ def list_agents(call: Call) -> View:
 def show_agent(call: Call, query: After, agent_id: str) -> View:
     """Show an agent: what its evaluations say, and its runs, the newest first."""
     agent, store = agent_of(call.store, agent_id), call.store
-    runs = list_runs(call, RunQuery(limit=_AGENT_RUNS, offset=query.after), agent.id).runs
-    traces = [trace_of(store, run) for run in store.agents.runs(agent.id, _AGENT_RUNS, query.after)]
+    found = store.agents.runs(agent.id, _AGENT_RUNS + 1, query.after)
+    runs = [(as_it_stands(store, run), trace_of(store, run)) for run in found[:_AGENT_RUNS]]
     values = {
         "agent": agent,
         "summary": summary_of(call.state.config, store, agent),
-        "runs": [(run, trace and trace.id) for run, trace in zip(runs, traces, strict=True)],
-        "more": query.after + _AGENT_RUNS if len(runs) == _AGENT_RUNS else None,
+        "runs": runs,
+        "more": query.after + _AGENT_RUNS if len(found) > _AGENT_RUNS else None,
     }
     return View("observing.agent", values)
 

@@ -172,6 +172,7 @@ async def test_agents_with_their_runs(
     page = await browser.page("/ui/agents/bot?after=1")
     assert "00000001-" in page.text
     assert "00000002-" not in page.text
+    assert not [link for link in page.links if "after=" in link]
     await browser.page("/ui/agents/none", 404)
 
 

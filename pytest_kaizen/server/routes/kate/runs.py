@@ -33,7 +33,7 @@ def list_runs(call: Call, query: RunQuery, agent_id: str) -> RunList:
     """List the runs of an agent, the newest first."""
     agent = agent_of(call.store, agent_id)
     found = call.store.agents.runs(agent.id, query.limit, query.offset)
-    return RunList(runs=[_as_it_stands(call.store, run) for run in found])
+    return RunList(runs=[as_it_stands(call.store, run) for run in found])
 
 
 async def create(call: Call, body: RunCreate, agent_id: str) -> Run | ASGIApp:
@@ -50,7 +50,7 @@ async def create(call: Call, body: RunCreate, agent_id: str) -> Run | ASGIApp:
 
 def get(call: Call, agent_id: str, run_id: str) -> Run:
     """Show a run as it stands."""
-    return _as_it_stands(call.store, run_of(call.store, agent_id, run_id))
+    return as_it_stands(call.store, run_of(call.store, agent_id, run_id))
 
 
 async def complete(call: Call, agent_id: str, run_id: str) -> Run | ASGIApp:
@@ -74,7 +74,7 @@ async def enqueue(call: Call, body: Enqueue, agent_id: str) -> Enqueued | ASGIAp
     return answer
 
 
-def _as_it_stands(store: Store, run: AgentRun) -> Run:
+def as_it_stands(store: Store, run: AgentRun) -> Run:
     """Show a run; one whose job came to an end before it began has failed."""
     if run.status is AgentRunStatus.QUEUED:
         for job in store.jobs.newest(run.id, kind=jobs.AGENT_RUN, limit=1):
