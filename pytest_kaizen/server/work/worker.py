@@ -109,8 +109,9 @@ class Worker:
             try:
                 workspace = self._workspaces.get(place)
                 found += [(job.created_at, workspace, job) for job in jobs.waiting(workspace.store)]
-            except StoreError as exc:
-                _log.warning("jobs of %s: %s", place, exc)
+            except Exception as exc:
+                # Whatever it is, the others' jobs are to be found, now and later.
+                _log.warning("jobs of %s: %s", place, jobs.reason_of(exc))
         # Who came first is first, so that no workspace can keep the others waiting.
         for _, workspace, job in sorted(found, key=itemgetter(0)):
             if job.id not in begun:

@@ -204,6 +204,7 @@ async def test_what_is_no_seed_file(
         ({"content": b"\xff\xfe"}, "the file is no UTF-8: invalid start byte at byte 0"),
         ({"data": {"a": "b"}, "files": {}, "headers": boundary}, "the form has no file"),
         ({"content": b"--b\r\n\r\nx\r\n--b--", "headers": boundary}, "the form has no file"),
+        ({"content": b"--b\r\n\r\nx\r\n" * 102, "headers": boundary}, "the form cannot be read"),
         ({"content": deep, "headers": boundary}, "the form cannot be read"),
         ({"content": odd, "headers": boundary}, "the form cannot be read"),
         ({"content": b"\n{}" * 5}, "the file has more than 4 lines; a task has 1000 seeds at most"),

@@ -253,10 +253,9 @@ def test_a_job_under_way_elsewhere_or_stopped_is_left_alone(book: Book, ours: Op
     assert ours.store.jobs.one(stopped.id).status is JobStatus.STOPPED
 
 
-def test_nothing_that_goes_wrong_ends_the_worker(
+def test_a_job_for_which_no_thread_is_to_be_had_is_begun_later(
     book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job for which no thread is to be had now is begun later."""
     start, failed = threading.Thread.start, threading.Event()
 
     def full(thread: threading.Thread) -> None:
@@ -269,6 +268,25 @@ def test_nothing_that_goes_wrong_ends_the_worker(
     job = jobs.create(ours.store, "odd", "a", {})
     with make_worker(book, complete) as worker:
         assert failed.wait(PATIENCE_S)
+        worker.begin(ours.id)
+        until(ours.store, job, JobStatus.COMPLETED)
+
+
+def test_a_workspace_that_breaks_keeps_no_other_waiting(
+    book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = book.open("theirs")
+    get = book.workspaces.get
+
+    def broken(workspace_id: str) -> OpenWorkspace:
+        if workspace_id == theirs.id:
+            raise RuntimeError("not as expected")
+        return get(workspace_id)
+
+    monkeypatch.setattr(book.workspaces, "get", broken)
+    with make_worker(book, complete) as worker:
+        worker.begin(theirs.id)
+        job = jobs.create(ours.store, "odd", "a", {})
         worker.begin(ours.id)
         until(ours.store, job, JobStatus.COMPLETED)
 

@@ -29,6 +29,8 @@ SEED_LIMIT = 1000
 _MOST_ERRORS = 100
 #: Lines of a file that are looked at: each takes memory, and those that are wrong the most.
 _MOST_LINES = 10_000
+#: Parts of a form, each of which takes time; no line of the file begins as they do.
+_MOST_PARTS = 100
 _FORM = "multipart/form-data"
 
 
@@ -70,18 +72,19 @@ def _file_of(kind: str, body: bytes) -> bytes:
         Refusal: There is none, or the form cannot be read (422).
     """
     try:
-        found = _files(
-            email.message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
-        )
+        found = _files(kind, body)
     except (RecursionError, ValueError):
-        # Parts within parts without end, or a name in a form that no browser sends.
+        # Thousands of parts, parts within parts without end, or a name in a form that no browser sends.
         raise Refusal(422, "the form cannot be read; give the file itself", code="INVALID") from None
     if len(found) != 1 or not isinstance(content := found[0].get_payload(decode=True), bytes):
         raise Refusal(422, "the form has no file; give one in the field 'file'", code="INVALID")
     return content
 
 
-def _files(form: Message) -> list[Message]:
+def _files(kind: str, body: bytes) -> list[Message]:
+    if body.count(b"\n--") > _MOST_PARTS:
+        raise ValueError(f"more than {_MOST_PARTS} parts")
+    form = email.message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
     parts = [part for part in form.walk() if not part.is_multipart() and part is not form]
     named = [part for part in parts if part.get_param("name", header="content-disposition") == "file"]
     return named or [part for part in parts if part.get_filename() is not None]
