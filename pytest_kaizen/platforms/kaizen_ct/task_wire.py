@@ -133,7 +133,8 @@ class TaskSettings(RequestModel):
     gepa_config: dict[str, Any] | None = None
     cost_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     git_provider: Literal["github", "gitlab", "bitbucket_server"] | None = None
-    git_base_url: str | None = None
+    # No user, password, query or fragment: it is shown, and stands in messages.
+    git_base_url: Annotated[str, Field(pattern=r"^[^@?#]*$")] | None = None
     git_project: str | None = None
     git_repo: str | None = None
     git_base_branch: str | None = None

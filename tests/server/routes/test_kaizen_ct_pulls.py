@@ -173,4 +173,7 @@ async def test_a_token_as_files_hold_it(client: CTClient, site: Site, book: Book
                 422,
                 "body.git_token_raw: has blanks or characters outside ASCII, which no token has",
             )
+            for url in ("https://me:secret@git.example", "https://git.example?token=secret"):
+                refused = await http.post(f"/api/v1/{path}", json={**body, "git_base_url": url})
+                assert (refused.status_code, "secret" in refused.text) == (422, False)
     assert [known.name for known in client.list_tasks()] == ["greet"]
