@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 # Bound at import, so that a test which stops the clock cannot hang us.
@@ -47,11 +45,6 @@ class Uploader:
 
     def start(self) -> None:
         """Begin to send."""
-        # pytest parses what it imports of other plugins' distributions, anyio's too, to rewrite it. In
-        # CPython 3.11, a thread that does so breaks the parsing that another is in the midst of (gh-106905).
-        for name in ("anyio", "anyio._backends._asyncio", "httpcore"):
-            with suppress(ImportError):
-                importlib.import_module(name)
         self._thread.start()
 
     def close(self, *, at_once: bool = False) -> list[str]:
