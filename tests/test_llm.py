@@ -68,7 +68,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             if state.hold is not None:
-                state.hold.wait(5)
+                state.hold.wait(60)
             with lock:
                 state.bodies.append(body)
                 state.headers.append({name.lower(): value for name, value in self.headers.items()})
@@ -113,7 +113,7 @@ def prices() -> Prices:
 @pytest.fixture
 def llm(provider: Provider, prices: Prices) -> Iterator[AnthropicLLM]:
     assert provider.url
-    llm = AnthropicLLM(prices, timeout_s=5)
+    llm = AnthropicLLM(prices, timeout_s=60)
     yield llm
     llm.close()
 
@@ -184,7 +184,7 @@ def test_a_model_without_a_price_is_metered_without_a_cost(llm: AnthropicLLM, pr
 
 def test_the_budget_stops_the_call_before_it_is_made(provider: Provider, prices: Prices) -> None:
     provider.answer(message())
-    capped = AnthropicLLM(prices, timeout_s=5, budget_usd=40 / 1e6)
+    capped = AnthropicLLM(prices, timeout_s=60, budget_usd=40 / 1e6)
     capped.complete(request())
     capped.complete(request())
     with pytest.raises(BudgetExceeded) as caught:
@@ -341,7 +341,7 @@ def test_one_client_serves_all_calls_until_it_is_closed(
     provider.answer(message())
     llm.complete(request())
     llm.complete(request())
-    assert made == [5]
+    assert made == [60]
     llm.close()
     llm.close()
     llm.complete(request())

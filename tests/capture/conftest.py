@@ -143,6 +143,7 @@ class Wire:
         self.answers.append(answer)
 
     def close(self) -> None:
+        self.gate.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -150,7 +151,7 @@ class Wire:
     def _send(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         answer = echo(body) if self.echo else self.answers.pop(0) if self.answers else self.default
         assert answer is not None, "the script has no answer left"
-        self.gate.wait(30)
+        self.gate.wait(60)
         time.sleep(answer.delay_s)
         if answer.drop:
             handler.close_connection = True

@@ -190,15 +190,17 @@ def test_refused_connection(recorder: Recorder) -> None:
 
 
 def test_timeouts(wire: Wire, recorder: Recorder) -> None:
-    wire.raw(wire.answer(200, (b"{}",), delay_s=0.3))
+    wire.default = wire.answer(200, tuple(wire.message_events("Slow", "ly")), pause_s=5.0)
+    wire.gate.clear()
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{wire.url}/v1/messages", json=ASK, timeout=0.05)
-    events = wire.message_events("Slow", "ly")
-    wire.sse(*events, pause_s=1.5)
+    wire.gate.set()
     with (
         pytest.raises(httpx.ReadTimeout),
-        httpx.stream("POST", f"{wire.url}/v1/messages", json=ASK, timeout=0.5) as response,
+        httpx.stream("POST", f"{wire.url}/v1/messages", json=ASK, timeout=60) as response,
     ):
+        # Its head may be as late as it likes.
+        response.request.extensions["timeout"]["read"] = 0.05
         response.read()
     before, amid = recorder.spans
     assert before.error == "ReadTimeout: timed out"
@@ -208,14 +210,19 @@ def test_timeouts(wire: Wire, recorder: Recorder) -> None:
 
 
 def test_cancelled_call(wire: Wire, recorder: Recorder) -> None:
-    wire.raw(wire.answer(200, (b"{}",), delay_s=0.3))
+    wire.raw(wire.answer(200, (b"{}",)))
+    wire.gate.clear()
 
     async def main() -> None:
         async with httpx.AsyncClient() as client:
-            await asyncio.wait_for(client.post(f"{wire.url}/v1/messages", json=ASK), 0.05)
+            call = asyncio.create_task(client.post(f"{wire.url}/v1/messages", json=ASK))
+            while not wire.requests:
+                await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
-    with pytest.raises(TimeoutError):
-        asyncio.run(main())
+    asyncio.run(main())
     assert recorder.spans[0].error == "CancelledError"
 
 

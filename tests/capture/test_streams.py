@@ -84,12 +84,11 @@ def test_times(wire: Wire, recorder: Recorder, library: Any, encoding: str) -> N
         headers = {"content-type": "text/event-stream", "content-encoding": encoding}
         return library.Response(200, headers=headers, stream=Paced())
 
-    with (
-        library.Client(transport=library.MockTransport(respond)) as client,
-        client.stream("POST", "http://x/v1/messages", json={"model": "m"}) as response,
-    ):
+    with library.Client(transport=library.MockTransport(respond)) as client:
+        # Before the recorder begins: whatever holds the machine up counts for both.
         start = time.perf_counter()
-        response.read()
+        with client.stream("POST", "http://x/v1/messages", json={"model": "m"}) as response:
+            response.read()
         total = (time.perf_counter() - start) * 1000
     (span,) = recorder.spans
     assert span.text == "ab"

@@ -104,7 +104,7 @@ def test_latency_is_measured(suite: Suite) -> None:
     write_test(suite, '"latency_ms", max=20')
     suite.run(failed=1, code=1)
     assert suite.gate.figure is not None
-    assert 50 <= suite.gate.figure < 5000
+    assert 50 <= suite.gate.figure < 50_000
     assert suite.failure[0].endswith("<= 20: fail over 1 sample")
 
 

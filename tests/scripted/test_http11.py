@@ -79,7 +79,7 @@ def test_writes_a_body_in_chunks() -> None:
 def test_server_refuses_nonsense_and_lives_on(llm: ScriptedLLM) -> None:
     port = int(llm.url.rpartition(":")[2])
     for _ in range(2):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(b"nonsense\r\n")
             answer = connection.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")

@@ -213,27 +213,26 @@ class TestLatency:
 
     def test_stop_does_not_wait_for_it(self) -> None:
         with ScriptedLLM() as llm:
-            llm.reply("late", latency_s=30)
+            llm.reply("late", latency_s=600)
             url = f"{llm.url}/v1/messages"
             body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
             with pytest.raises(httpx.ReadTimeout):
                 httpx.post(url, json=body, timeout=0.05)
             started = time.perf_counter()
-        assert time.perf_counter() - started < 15
+        assert time.perf_counter() - started < 300
 
 
 class TestLifeCycle:
     def test_leaves_no_thread_and_no_port(self) -> None:
-        before = threading.active_count()
+        before = set(threading.enumerate())
         with httpx.Client() as client:
             with ScriptedLLM() as llm:
                 client.get(llm.url)
                 port = int(llm.url.rpartition(":")[2])
-                assert threading.active_count() == before + 2
-                stopping = time.perf_counter()
+                ours = set(threading.enumerate()) - before
+                assert len(ours) == 2
             # The client still holds its connection open.
-            assert time.perf_counter() - stopping < 5
-            assert threading.active_count() == before
+            assert not any(thread.is_alive() for thread in ours)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
 

@@ -214,15 +214,17 @@ def test_retries_are_replayed(deck: Deck, wire: Wire, sdk: anthropic.Anthropic) 
     first = f'"latency_ms": {recorded[0]}'
     deck.path.write_text(deck.text.replace(first, '"latency_ms": 60000', 1), encoding="utf-8")
     deck.run("replay", body)
-    assert deck.spans[0].latency_ms == pytest.approx(before + 60000 - recorded[0], abs=5000)
+    assert deck.spans[0].latency_ms == pytest.approx(before + 60000 - recorded[0], abs=30000)
 
 
 @pytest.mark.parametrize("kind", ["ConnectError", "ReadTimeout"])
 @LIBRARIES
 def test_errors_of_the_connection(deck: Deck, wire: Wire, library: Any, kind: str) -> None:
-    wire.raw(wire.answer(delay_s=0.3))
+    wire.raw(wire.answer())
     if kind == "ConnectError":
         wire.close()
+    else:
+        wire.gate.clear()
 
     def body() -> str:
         with (
