@@ -15,6 +15,20 @@ COUNTED = """
     import pytest
     numbers = itertools.count(1)
 """
+#: On a busy machine a time limit comes before the samples that are to be ended by it, or while they are
+#: set up. So the limit is long, and the test itself lets it come.
+TIME_IS_UP = """
+    import signal
+    import sqlite3
+    from contextlib import closing
+
+    def stored():
+        with closing(sqlite3.connect(".kaizen/kaizen.db")) as database:
+            return database.execute("SELECT count(*) FROM traces").fetchone()[0]
+
+    def time_is_up():
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+"""
 
 
 def errors(suite: Suite, name: str = "test_it") -> list[str | None]:
@@ -130,16 +144,23 @@ def test_pytest_exit_in_a_sample_ends_the_session(suite: Suite) -> None:
 def test_a_timeout_is_for_all_samples_of_an_item(suite: Suite, concurrency: int) -> None:
     suite.write(
         COUNTED
+        + TIME_IS_UP
         + f"""
-    @pytest.mark.timeout(1.5)
+    @pytest.mark.timeout(900)
     @pytest.mark.kaizen("greet", samples=50, concurrency={concurrency})
     def test_it(ask):
+        number = next(numbers)
         ask()
-        time.sleep(0.02 if next(numbers) < 4 else 5)
+        if number == 4:
+            while stored() < 3:
+                time.sleep(0.01)
+            time_is_up()
+        if number >= 4:
+            time.sleep(600)
     """
     )
     suite.run_alone(failed=1, code=1)
-    assert "Timeout (>1.5s) from pytest-timeout" in suite.text
+    assert "Timeout (>900.0s) from pytest-timeout" in suite.text
     kept = errors(suite)
     assert len(kept) < 10
     assert kept.count(None) == 3
@@ -149,19 +170,25 @@ def test_a_timeout_is_for_all_samples_of_an_item(suite: Suite, concurrency: int)
 def test_a_timeout_ends_async_samples(suite: Suite) -> None:
     suite.write(
         COUNTED
+        + TIME_IS_UP
         + """
     import anyio
 
     @pytest.mark.anyio
-    @pytest.mark.timeout(1.5)
+    @pytest.mark.timeout(900)
     @pytest.mark.kaizen("greet", samples=50, concurrency=2)
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     async def test_it(kaizen, anyio_backend):
-        await anyio.sleep(0.01 if next(numbers) < 4 else 5)
+        number = next(numbers)
+        if number == 4:
+            while stored() < 3:
+                await anyio.sleep(0.01)
+            time_is_up()
+        await anyio.sleep(0.01 if number < 4 else 600)
     """
     )
     suite.run_alone(failed=1, code=1)
-    assert "Timeout (>1.5s) from pytest-timeout" in suite.text
+    assert "Timeout (>900.0s) from pytest-timeout" in suite.text
     assert [sample.passed for sample in suite.cases["test_it[asyncio]"].samples][:3] == [True] * 3
 
 
@@ -241,13 +268,20 @@ def test_a_gate_on_the_pass_rate_allows_for_no_timeout(suite: Suite, body: str) 
     suite.write("[pytest]\nasyncio_default_fixture_loop_scope = function\nasyncio_mode = auto", "pytest.ini")
     suite.write(
         COUNTED
+        + TIME_IS_UP
         + f"""
     import asyncio
 
-    def wait(): time.sleep(0.01 if next(numbers) < 4 else 5)
-    async def await_(): await asyncio.sleep(0.01 if next(numbers) < 4 else 5)
+    def delay():
+        number = next(numbers)
+        if number == 4:
+            time_is_up()
+        return 0.01 if number < 4 else 600
 
-    @pytest.mark.timeout(1.5)
+    def wait(): time.sleep(delay())
+    async def await_(): await asyncio.sleep(delay())
+
+    @pytest.mark.timeout(900)
     @pytest.mark.kaizen("greet", {arguments})
     @pytest.mark.kaizen_threshold("pass_rate", min=0.1)
     {function}
