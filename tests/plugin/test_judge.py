@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import anthropic  # noqa: F401 - imported once, not by every run
@@ -172,9 +173,16 @@ def test_judge_with_a_rubric_that_is_not_there_fails_the_test(judged: Suite) -> 
 
 
 def test_ajudge_leaves_the_event_loop_free(judged: Suite) -> None:
-    judged.llm.reply(json=verdict(True, "fine"), when=is_judge, latency_s=0.2)
+    def once_the_loop_went_on(_: Request) -> str:
+        end = time.monotonic() + 60
+        while not (judged.root / "went on").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        return json.dumps(verdict(True, "fine"))
+
+    judged.llm.reply(once_the_loop_went_on, when=is_judge)
     judged.write("""
         import asyncio
+        from pathlib import Path
 
         def test_it(kaizen):
             async def main():
@@ -183,6 +191,8 @@ def test_ajudge_leaves_the_event_loop_free(judged: Suite) -> None:
                 while not task.done():
                     ticks += 1
                     await asyncio.sleep(0.01)
+                    if ticks > 3:
+                        Path("went on").touch()
                 assert (await task).score == 1.0
                 assert ticks > 3
 

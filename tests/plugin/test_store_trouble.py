@@ -153,7 +153,7 @@ def start(suite: Suite, *args: str) -> subprocess.Popen[bytes]:
 def test_two_runs_at_once_on_one_store(suite: Suite) -> None:
     suite.write(SLOW.replace("200", "20"))
     first, second = start(suite), start(suite)
-    assert (first.wait(60), second.wait(60)) == (0, 0)
+    assert (first.wait(300), second.wait(300)) == (0, 0)
     with suite.store as store:
         runs = store.runs()
         assert [run.status for run in runs] == ["completed", "completed"]
@@ -164,16 +164,17 @@ def test_two_runs_at_once_on_one_store(suite: Suite) -> None:
 
 def test_a_killed_run_leaves_everything_up_to_the_sample_in_flight(suite: Suite) -> None:
     suite.write(SLOW)
+    suite.llm.reply("late", when="call 11", latency_s=900)
     process = start(suite)
-    deadline = time.monotonic() + 30
-    while len(suite.llm.requests) < 10 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while len(suite.llm.requests) < 12 and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    assert process.wait(30) == -signal.SIGKILL
+    assert process.wait(300) == -signal.SIGKILL
     asked = [request.last_user_text for request in suite.llm.requests]
-    assert 10 <= len(asked) < 200
+    assert len(asked) == 12
     stored = inputs(suite.database)
-    assert stored in (asked, asked[:-1])
+    assert stored == asked[:-1]
     assert suite.stored_run.status == "running"
 
     suite.write(SLOW.replace("200", "2"))

@@ -56,7 +56,7 @@ TESTS = """
         if "die" in text:
             os._exit(3)
         if "hang" in text:
-            time.sleep(60)
+            time.sleep(900)
 
     @pytest.fixture
     def broken():
@@ -155,7 +155,7 @@ def test_what_a_person_asked_of_the_run_before_is_not_for_workers(project: Proje
 
 
 def test_one_that_dies_or_hangs_costs_its_case(project: Project) -> None:
-    evaluator = SuiteEvaluator(Launch(project.root, deadline_s=2), "greet", workers=1)
+    evaluator = SuiteEvaluator(Launch(project.root, deadline_s=10), "greet", workers=1)
     cases = ["test_it.py::test_dangerous", "test_it.py::test_warm"]
     try:
         died = {rollout.case_id: rollout for rollout in evaluator.evaluate("die", cases, [0])}
@@ -164,7 +164,7 @@ def test_one_that_dies_or_hangs_costs_its_case(project: Project) -> None:
         evaluator.close()
     assert [found[cases[1]].score for found in (died, hung)] == [1.0, 1.0]
     assert str(died[cases[0]].error).startswith("the worker died")
-    assert hung[cases[0]] == Scored(case_id=cases[0], sample=0, error="the worker gave no answer within 2 s")
+    assert hung[cases[0]] == Scored(case_id=cases[0], sample=0, error="the worker gave no answer within 10 s")
 
 
 def test_a_search_that_is_broken_off_ends_its_workers(project: Project) -> None:
@@ -174,7 +174,7 @@ def test_a_search_that_is_broken_off_ends_its_workers(project: Project) -> None:
     assert next(rollouts).score == 1.0
     started = time.monotonic()
     evaluator.close()
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300
     # What was under way ends without a score, and what was still to come is not begun.
     assert [rollout.score for rollout in rollouts] == [None, None]
     again = list(evaluator.evaluate("hang", cases[1:2], [0]))
