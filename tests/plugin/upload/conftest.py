@@ -33,13 +33,13 @@ class Server:
     Attributes:
         requests: What arrived, in order.
         down: The status that is answered to everything, if any.
-        slow_s: How long every answer takes.
+        holds: Whether answers are held back now.
     """
 
     def __init__(self) -> None:
         self.requests: list[Call] = []
         self.down: int | None = None
-        self.slow_s = 0.0
+        self.holds: Callable[[], bool] = lambda: False
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
@@ -56,6 +56,7 @@ class Server:
         return json.dumps(self.requests)
 
     def close(self) -> None:
+        self.holds = lambda: False
         self._http.shutdown()
         self._http.server_close()
         self._thread.join(5)
@@ -80,7 +81,8 @@ class Server:
                         status, answer = server.down, {"title": "down", "detail": "come back later"}
                     else:
                         status, answer = server.answer(call)
-                time.sleep(server.slow_s)
+                while server.holds():
+                    time.sleep(0.01)
                 if status == 0:
                     self.close_connection = True
                     return
