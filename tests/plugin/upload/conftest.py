@@ -16,6 +16,8 @@ import pytest
 from pytest_kaizen.platforms.kaizen_ct import wire
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+#: The upload timeout where a test says nothing: everything arrives, however busy the machine is.
+PATIENCE_S = "120"
 
 
 class Call(NamedTuple):
@@ -248,6 +250,7 @@ def serve() -> Iterator[Callable[[type[Server]], Any]]:
 @pytest.fixture
 def ct(serve: Callable[[type[Server]], Any], monkeypatch: pytest.MonkeyPatch) -> FakeCT:
     server: FakeCT = serve(FakeCT)
+    monkeypatch.setenv("KAIZEN_UPLOAD_TIMEOUT", PATIENCE_S)
     monkeypatch.setenv("KAIZEN_API_KEY", "ct-key")
     monkeypatch.setenv("KAIZEN_BASE_URL", server.url)
     return server
@@ -256,6 +259,7 @@ def ct(serve: Callable[[type[Server]], Any], monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def collector(serve: Callable[[type[Server]], Any], monkeypatch: pytest.MonkeyPatch) -> Collector:
     server: Collector = serve(Collector)
+    monkeypatch.setenv("KAIZEN_UPLOAD_TIMEOUT", PATIENCE_S)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
     return server
 
