@@ -22,8 +22,8 @@ from pytest_kaizen.errors import KaizenError, UsageError
 class Group(NamedTuple):
     """A group of commands: ``kaizen NAME …``.
 
-    Its module has ``add_arguments(parser)``; each of its commands sets ``run``, a function that
-    takes the parsed arguments and returns the exit status.
+    Its module, which it may share with others, has ``declare_NAME(parser)``; each of its commands sets
+    ``run``, a function that takes the parsed arguments and returns the exit status.
     """
 
     name: str
@@ -33,35 +33,35 @@ class Group(NamedTuple):
 
 GROUPS = (
     Group("agents", "manage the programs of which runs are reported", ".agents"),
-    Group("annotations", "say which traces show which behaviours, and look at it", ".annotations"),
-    Group("batch", "sort many trace files into batches of similar ones", ".batch"),
-    Group("behaviors", "define what traces may show, in plain language", ".behaviors"),
-    Group("cassettes", "look for recorded calls that are of no use any more", ".cassettes"),
-    Group("completion", "print what makes a shell complete the commands", ".completion"),
-    Group("doctor", "say what is installed, set and owed, for a look or a report", ".doctor"),
-    Group("exec", "run any program, and keep traces of its model calls", ".exec"),
-    Group("experiments", "group traces, look at their figures", ".experiments"),
+    Group("annotations", "say which traces show which behaviours, and look at it", ".observing"),
+    Group("batch", "sort many trace files into batches of similar ones", ".trace_files"),
+    Group("behaviors", "define what traces may show, in plain language", ".observing"),
+    Group("cassettes", "look for recorded calls that are of no use any more", ".upkeep"),
+    Group("completion", "print what makes a shell complete the commands", ".setup"),
+    Group("doctor", "say what is installed, set and owed, for a look or a report", ".upkeep"),
+    Group("exec", "run any program, and keep traces of its model calls", ".traces"),
+    Group("experiments", "group traces, look at their figures", ".observing"),
     Group("feedback", "log what was thought of answers, and look at it", ".feedback"),
-    Group("init", "write the first prompt, rubric, test and workflow of a project", ".init"),
+    Group("init", "write the first prompt, rubric, test and workflow of a project", ".setup"),
     Group("insights", "draw insights from traces, look at them, accept or reject them", ".insights"),
     Group("integrations", "import traces from MLflow, LangSmith and Braintrust", ".integrations"),
     Group("jobs", "look at the work in the background, wait for it, stop it", ".jobs"),
-    Group("judge", "measure how far the judge agrees with people", ".judge"),
-    Group("keys", "make, list and revoke the keys of a server", ".keys"),
-    Group("materialize", "see to it that a job's insights are in the skillbook", ".materialize"),
+    Group("judge", "measure how far the judge agrees with people", ".verdicts"),
+    Group("keys", "make, list and revoke the keys of a server", ".workspaces"),
+    Group("materialize", "see to it that a job's insights are in the skillbook", ".skillbook"),
     Group("optimize", "search for a better prompt, with tests or feedback as the metric", ".optimize"),
-    Group("plan", "say how many cases and samples a gate needs, and what they cost", ".plan"),
+    Group("plan", "say how many cases and samples a gate needs, and what they cost", ".verdicts"),
     Group("prompts", "write, compare, activate and lock prompt versions", ".prompts"),
-    Group("run", "draw insights from traces, chosen from a list or named", ".run"),
-    Group("runs", "look at past runs, report and look at those of agents", ".runs"),
+    Group("run", "draw insights from traces, chosen from a list or named", ".insights"),
+    Group("runs", "look at past runs, report and look at those of agents", ".traces"),
     Group("serve", "serve the store to a team over HTTP", ".serve"),
     Group("setup", "tell coding agents how the project is tested", ".setup"),
-    Group("status", "say how a job stands", ".status"),
-    Group("sync", "send what runs still owe to the platforms", ".sync"),
-    Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
+    Group("status", "say how a job stands", ".jobs"),
+    Group("sync", "send what runs still owe to the platforms", ".upkeep"),
+    Group("tasks", "manage the tasks that are known by their feedback", ".feedback"),
     Group("traces", "look at traces, put in and delete them", ".traces"),
-    Group("upload", "put files in as traces", ".upload"),
-    Group("worker", "do the jobs of a server's store, beside the servers", ".worker"),
+    Group("upload", "put files in as traces", ".trace_files"),
+    Group("worker", "do the jobs of a server's store, beside the servers", ".serve"),
     Group("workspaces", "list a server's workspaces, say how long they keep traces", ".workspaces"),
 )
 
@@ -124,7 +124,8 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for group in GROUPS:
         group_parser = groups.add_parser(group.name, help=group.help, description=group.help)
         if group.name in arguments:
-            importlib.import_module(group.module, __name__).add_arguments(group_parser)
+            module = importlib.import_module(group.module, __name__)
+            getattr(module, f"declare_{group.name}")(group_parser)
     return parser
 
 

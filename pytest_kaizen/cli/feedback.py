@@ -1,4 +1,4 @@
-"""``kaizen feedback``: log what was thought of answers, and look at it."""
+"""``kaizen tasks`` and ``feedback``: tasks that are known by what was thought of their answers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,138 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pytest_kaizen.capture import Redactor
-from pytest_kaizen.config import Config
-from pytest_kaizen.errors import CTNotFoundError, KaizenError, UsageError
-from pytest_kaizen.models import FeedbackEntry, Job, Task
-from pytest_kaizen.pipeline.feedback.intake import check_inputs, log_feedback, start_if_due
-from pytest_kaizen.pipeline.proposals import open_proposal
-from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
-from pytest_kaizen.pipeline.search import Search
-from pytest_kaizen.report.feedback import feedback_table
-from pytest_kaizen.report.text import safe_text
-from pytest_kaizen.store import Store
+from ..capture import Redactor
+from ..config import Config
+from ..errors import CTNotFoundError, KaizenError, UsageError
+from ..models import FeedbackEntry, Job, Task
+from ..pipeline.desks.kaizen_ct import LocalCT
+from ..pipeline.feedback.intake import check_inputs, log_feedback, start_if_due
+from ..pipeline.feedback.scorer import check_evaluator
+from ..report.feedback import feedback_table, task_text, tasks_table
+from ..report.plain import plain
+from ..report.text import safe_text
+from ..store import Store
+from .configuration import config_for
+from .desks import ct_client, open_ct, show
+from .options import Target, add_list_options, add_target_options, target_of
+from .terminal import agreed
 
-from .context import config_for
-from .optimize import run_search
-from .platforms import ct_client, open_ct, show
-from .runs import add_list_options
-from .target import Target, add_target_options, target_of
+_SETTINGS = (
+    "description",
+    "feedback_threshold",
+    "feedback_source",
+    "target_model",
+    "judge_model",
+    "evaluator_config",
+)
 
-_FIELDS = ("inputs", "output", "score", "source", "metadata")
+
+def declare_tasks(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands of the group."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    create = commands.add_parser("create", help="make a task, to log feedback about")
+    create.add_argument("name", metavar="TASK", help="its name, as in prompts/ and kaizen.yaml")
+    create.add_argument("--description", metavar="TEXT", help="what the task is, for the judge")
+    create.add_argument(
+        "--threshold",
+        dest="feedback_threshold",
+        type=int,
+        metavar="N",
+        help="entries of feedback that start a search, where kaizen.yaml's optimize allows it (default: 50)",
+    )
+    create.add_argument(
+        "--feedback-source",
+        choices=["sdk", "traces"],
+        help="traces: the scores that traces get are feedback (default: sdk, what is logged is)",
+    )
+    create.add_argument("--model", dest="target_model", metavar="MODEL", help="who answers under its prompt")
+    create.add_argument("--judge-model", metavar="MODEL", help="who judges (default: kaizen.yaml's)")
+    create.add_argument(
+        "--evaluator",
+        dest="evaluator_config",
+        type=_json_object,
+        metavar="JSON",
+        help='what scores answers: {"type": "judge"} (default), exact_match, custom_fn or composite',
+    )
+    create.add_argument("--json", action="store_true", help="as a JSON object")
+    create.set_defaults(run=_create_task)
+
+    listing = commands.add_parser("list", help="list tasks, the newest first")
+    add_list_options(listing)
+    listing.set_defaults(run=_list_tasks)
+
+    show = commands.add_parser("show", help="show a task and how much feedback it has")
+    show.add_argument("task", metavar="TASK", help="its name or id")
+    show.add_argument("--json", action="store_true", help="as a JSON object")
+    show.set_defaults(run=_show_task)
+
+    delete = commands.add_parser(
+        "delete",
+        help="delete a task with its feedback; asks first where somebody can answer",
+        description="Delete a task with its feedback; its traces and prompts stay. Asks first where somebody "
+        "can answer.",
+    )
+    delete.add_argument("task", metavar="TASK", help="its name or id")
+    delete.add_argument("--force", action="store_true", help="do not ask")
+    delete.add_argument("--json", action="store_true", help="as a JSON object")
+    delete.set_defaults(run=_delete_task)
+
+    add_target_options(create, listing, show, delete)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def _create_task(args: argparse.Namespace) -> int:
+    given = {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
+    # What counts towards the threshold has to be kept that long.
+    kept: int = Task.model_fields["feedback_retention_limit"].default
+    given["feedback_retention_limit"] = max(kept, given.get("feedback_threshold", 0))
+    if "evaluator_config" in given:
+        check_evaluator(given["evaluator_config"])
+    try:
+        task = Task(name=args.name, created_at=datetime.now(UTC), **given)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")) from None
+    with open_ct(args) as ct:
+        made = ct.add_task(task) if isinstance(ct, LocalCT) else ct.create_task(args.name, **given)
+    return show(args, made, task_text)
+
+
+def _list_tasks(args: argparse.Namespace) -> int:
+    with open_ct(args, readonly=True) as ct:
+        found = ct.list_tasks()
+    return show(args, found[: args.limit], tasks_table)
+
+
+def _show_task(args: argparse.Namespace) -> int:
+    with open_ct(args, readonly=True) as ct:
+        found = ct.get_task(args.task)
+    return show(args, found, task_text)
+
+
+def _delete_task(args: argparse.Namespace) -> int:
+    if not args.force and not agreed(plain(f"delete task {args.task} and its feedback?")):
+        print("nothing was deleted", file=sys.stderr)
+        return 1
+    with open_ct(args) as ct:
+        ct.delete_task(args.task)
+    return show(args, {"deleted": args.task}, lambda done: plain(f"deleted {done['deleted']}"))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"expected a JSON object (found {text!r})")
+    return value
+
+
+_ENTRY_FIELDS = ("inputs", "output", "score", "source", "metadata")
+
+
+def declare_feedback(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -58,20 +168,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument("--file", type=Path, metavar="FILE.jsonl", help="many entries; - for standard input")
     add.add_argument("--json", action="store_true", help="as a JSON object")
-    add.set_defaults(run=_add)
+    add.set_defaults(run=_add_feedback)
 
     listing = commands.add_parser("list", help="list the feedback of a task, the newest first")
     listing.add_argument("--task", required=True, metavar="TASK", help="its name or id")
     add_list_options(listing)
-    listing.set_defaults(run=_list)
+    listing.set_defaults(run=_list_feedback)
 
     add_target_options(add, listing)
 
 
-def _add(args: argparse.Namespace) -> int:
+def _add_feedback(args: argparse.Namespace) -> int:
     target = target_of(args, "kaizen-ct")
     if target is not None:
-        return _add_there(args, target)
+        return _add_feedback_there(args, target)
     config = config_for(args)
     redactor = Redactor(os.environ, config.redact)
     with Store.open(config.store) as store:
@@ -98,6 +208,13 @@ def _tell(args: argparse.Namespace, task: str, logged: int, fresh: int, threshol
 
 def _search(config: Config, store: Store, task: Task) -> None:
     """Start the search that enough feedback asks for; the feedback is stored, whatever comes of it."""
+    # Not what a look at tasks and feedback should wait for.
+    from pytest_kaizen.pipeline.proposals import open_proposal
+    from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
+    from pytest_kaizen.pipeline.search import Search
+
+    from .optimize import run_search
+
     mode = config.optimize_mode(task.name)
     if mode == "never":
         print(f"enough for a search: `kaizen optimize {task.name}`")
@@ -120,11 +237,11 @@ def _search(config: Config, store: Store, task: Task) -> None:
     start_if_due(store, task, search, start)
 
 
-def _add_there(args: argparse.Namespace, target: Target) -> int:
+def _add_feedback_there(args: argparse.Namespace, target: Target) -> int:
     """Log feedback on a server, which starts searches by itself."""
     with ct_client(target) as ct:
         task = Task(name=args.task, created_at=datetime.now(UTC))
-        entries = [entry.model_dump(include=set(_FIELDS)) for entry in _entries(args, task)]
+        entries = [entry.model_dump(include=set(_ENTRY_FIELDS)) for entry in _entries(args, task)]
         try:
             ct.get_task(args.task)
         except CTNotFoundError:
@@ -137,7 +254,7 @@ def _add_there(args: argparse.Namespace, target: Target) -> int:
     return 0
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list_feedback(args: argparse.Namespace) -> int:
     with open_ct(args, readonly=True) as ct:
         found = ct.list_feedback(args.task, limit=args.limit)
     return show(args, found, feedback_table)
@@ -146,7 +263,7 @@ def _list(args: argparse.Namespace) -> int:
 def _entries(args: argparse.Namespace, task: Task) -> Iterator[FeedbackEntry]:
     """Read all entries before the first is stored: a mistake in one leaves all out."""
     if args.file is None:
-        options = {name: getattr(args, name, None) for name in _FIELDS}
+        options = {name: getattr(args, name, None) for name in _ENTRY_FIELDS}
         given = {name: value for name, value in options.items() if value is not None}
         if args.inputs is not None:
             given["inputs"] = _parsed(args.inputs, "--inputs")
@@ -160,9 +277,9 @@ def _entries(args: argparse.Namespace, task: Task) -> Iterator[FeedbackEntry]:
         if line.strip():
             place = f"{args.file}:{number}"
             given = _parsed(line, place)
-            unknown = sorted(given.keys() - set(_FIELDS))
+            unknown = sorted(given.keys() - set(_ENTRY_FIELDS))
             if unknown:
-                raise UsageError(f"{place}: unknown key '{unknown[0]}'; valid: {', '.join(_FIELDS)}")
+                raise UsageError(f"{place}: unknown key '{unknown[0]}'; valid: {', '.join(_ENTRY_FIELDS)}")
             if args.source is not None:
                 given.setdefault("source", args.source)
             yield _entry(given, task, place)

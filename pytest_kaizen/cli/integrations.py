@@ -13,22 +13,20 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from pytest_kaizen.capture import Redactor
-from pytest_kaizen.errors import UsageError
-from pytest_kaizen.models import Job
-from pytest_kaizen.pipeline.integrations import importing, settings
-from pytest_kaizen.pipeline.integrations.source import understood
-from pytest_kaizen.pipeline.open_store import open_store
-from pytest_kaizen.platforms.base.failure import validation_text
-from pytest_kaizen.prices import load_prices
-from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.table import table
-from pytest_kaizen.report.text import safe_text
-
-from .context import config_for
-from .desk import Desk, open_desk
-from .numbers import count
-from .target import add_target_options
+from ..capture import Redactor
+from ..errors import UsageError
+from ..models import Job
+from ..pipeline.integrations import importing, settings
+from ..pipeline.integrations.source import understood
+from ..pipeline.open_store import open_store
+from ..platforms.base.failure import validation_text
+from ..prices import load_prices
+from ..report.plain import plain
+from ..report.table import table
+from ..report.text import safe_text
+from .configuration import config_for
+from .desks import Desk, open_desk
+from .options import add_target_options, count
 
 
 class _Field(NamedTuple):
@@ -73,7 +71,7 @@ _FIELDS = {
 _UNUSED = {"none": ("username", "token"), "bearer": ("username",), "databricks": ("username",)}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_integrations(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 

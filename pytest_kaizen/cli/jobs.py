@@ -1,4 +1,4 @@
-"""``kaizen jobs``: the work in the background."""
+"""``kaizen jobs`` and ``status``: the work in the background."""
 
 from __future__ import annotations
 
@@ -6,23 +6,18 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from pytest_kaizen.errors import JobError, UsageError
-from pytest_kaizen.models.job import FINAL
-from pytest_kaizen.report.insights import job_text, jobs_table
-from pytest_kaizen.report.text import safe_text
-
-from .desk import open_desk
-from .numbers import seconds
-from .platforms import ct_client, show
-from .runs import add_list_options
-from .status import look
-from .target import Target, add_target_options, is_remote, target_of
+from ..errors import JobError, UsageError
+from ..models.job import FINAL
+from ..report.insights import job_text, jobs_table
+from ..report.text import safe_text
+from .desks import ct_client, open_desk, show, wait_for_job
+from .options import Target, add_list_options, add_target_options, is_remote, seconds, target_flags, target_of
 
 if TYPE_CHECKING:
-    from pytest_kaizen.platforms.kaizen_ct.wire import Job as CTJob
+    from ..platforms.kaizen_ct.wire import Job as CTJob
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_jobs(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -30,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--task", metavar="TASK", help="for this task only")
     listing.add_argument("--kind", metavar="KIND", help="of this kind only: optimize, insights and others")
     add_list_options(listing)
-    listing.set_defaults(run=_list)
+    listing.set_defaults(run=_list_jobs)
 
     show = commands.add_parser("show", help="say how a job stands; exits 1 for one that failed")
-    show.set_defaults(run=_show)
+    show.set_defaults(run=_show_job)
 
     wait = commands.add_parser("wait", help="wait until a job has come to an end; exits 1 if it failed")
     wait.add_argument(
@@ -46,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop a job at its next step",
         description="Stop a job, in whatever process it runs, at its next step.",
     )
-    cancel.set_defaults(run=_cancel)
+    cancel.set_defaults(run=_cancel_job)
 
     retry = commands.add_parser("retry-pr", help="have a server try again to open a search's pull request")
     retry.set_defaults(run=_retry_pr)
@@ -64,22 +59,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_options(listing, show, wait, cancel, retry, create)
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list_jobs(args: argparse.Namespace) -> int:
     with open_desk(args, readonly=True) as desk:
         found = desk.list_jobs(args.limit, args.task, args.kind)
     print(json.dumps(found, indent=2) if args.json else jobs_table(found))
     return 0
 
 
-def _show(args: argparse.Namespace) -> int:
-    return look(args, wait=False)
+def _show_job(args: argparse.Namespace) -> int:
+    return _look(args, wait=False)
 
 
 def _wait(args: argparse.Namespace) -> int:
-    return look(args, wait=True)
+    return _look(args, wait=True)
 
 
-def _cancel(args: argparse.Namespace) -> int:
+def _cancel_job(args: argparse.Namespace) -> int:
     with open_desk(args) as desk:
         job = desk.get_job(args.job)
         if job["status"] in FINAL:
@@ -111,3 +106,33 @@ def _proposed(args: argparse.Namespace, job: CTJob) -> int:
     said = job.pr_url or job.error_message or job.status
     show(args, job, lambda job: safe_text(f"job {job.id}: {said}"))
     return int(job.pr_url is None)
+
+
+def declare_status(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser.add_argument("job", metavar="JOB", help="its id, the beginning of it, or 'last'")
+    parser.add_argument("--wait", action="store_true", help="until it has come to an end")
+    parser.add_argument(
+        "--interval", type=seconds, default=2.0, metavar="N", help="look every N seconds (default: 2)"
+    )
+    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(parser)
+    parser.set_defaults(run=_status)
+
+
+def _look(args: argparse.Namespace, *, wait: bool) -> int:
+    """Show how the job that was named stands; 1 for one that failed or was stopped.
+
+    Args:
+        args: The parsed arguments.
+        wait: Until it has come to an end.
+    """
+    with open_desk(args, readonly=True) as desk:
+        again = f"kaizen status {args.job} --wait{target_flags(args)}"
+        job = wait_for_job(desk, args.job, args.interval, again) if wait else desk.get_job(args.job)
+    print(json.dumps(job, indent=2) if args.json else job_text(job, here=not is_remote(args)))
+    return int(job["status"] in FINAL - {"completed"})
+
+
+def _status(args: argparse.Namespace) -> int:
+    return _look(args, wait=args.wait)

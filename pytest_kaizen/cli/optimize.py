@@ -1,4 +1,7 @@
-"""``kaizen optimize``: search for a better prompt, with the suite or logged feedback as the metric."""
+"""``kaizen optimize``: search for a better prompt, with the suite or logged feedback as the metric.
+
+A server searches with the task's feedback, and keeps what it finds.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,30 @@ import argparse
 import os
 import sys
 
-from pytest_kaizen.config import Config
-from pytest_kaizen.errors import UsageError
-from pytest_kaizen.models import Proposal, ProposalStatus
-from pytest_kaizen.optimize import DEFAULT_ENGINE, ENGINES, CostEstimate, Event
-from pytest_kaizen.pipeline.ci import ci_context
-from pytest_kaizen.pipeline.improve import optimize_task
-from pytest_kaizen.pipeline.measures import measure_for, source_of
-from pytest_kaizen.pipeline.proposals import (
-    activate_proposal,
-    open_proposal,
-    proposal_path,
-    write_proposal,
-)
-from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
-from pytest_kaizen.pipeline.search import DEFAULT_BUDGET, Search, unfinished
-from pytest_kaizen.pipeline.search_lines import dear_line, estimate_lines, event_line
-from pytest_kaizen.pipeline.suite import Launch
-from pytest_kaizen.pipeline.weak import why_no_search
-from pytest_kaizen.prompts import PromptLibrary
-from pytest_kaizen.report.proposal import proposal_lines
-from pytest_kaizen.report.text import safe_text
-from pytest_kaizen.store import Store
-
-from .consent import agreed
-from .context import config_for
-from .numbers import count, dollars
-from .optimize_there import start_there
-from .target import add_target_options, target_of
+from ..config import Config
+from ..errors import UsageError
+from ..models import Proposal, ProposalStatus
+from ..optimize import DEFAULT_ENGINE, ENGINES, CostEstimate, Event
+from ..pipeline.ci import ci_context
+from ..pipeline.improve import optimize_task
+from ..pipeline.measures import measure_for, source_of
+from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
+from ..pipeline.pulls.pull_requests import PullRequests
+from ..pipeline.search import DEFAULT_BUDGET, Search, unfinished
+from ..pipeline.search_lines import dear_line, estimate_lines, event_line
+from ..pipeline.suite import Launch
+from ..pipeline.weak import why_no_search
+from ..prompts import PromptLibrary
+from ..report.proposal import proposal_lines
+from ..report.text import safe_text
+from ..store import Store
+from .configuration import config_for
+from .desks import ct_client
+from .options import Target, add_target_options, count, dollars, target_flags, target_of
+from .terminal import agreed
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_optimize(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
     parser.add_argument("task", metavar="TASK", help="the task whose active prompt is to be improved")
     parser.add_argument("--engine", choices=list(ENGINES), help=f"how to search (default: {DEFAULT_ENGINE})")
@@ -75,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _optimize(args: argparse.Namespace) -> int:
     target = target_of(args, "kaizen-ct")
     if target is not None:
-        return start_there(args, target)
+        return _start_there(args, target)
     config = config_for(args)
     why = why_no_search(ci_context(config.root, os.environ))
     if why is not None:
@@ -191,3 +187,42 @@ def _progress(event: Event) -> None:
     # A log that nobody watches has no use for it.
     if sys.stderr.isatty():
         print(safe_text(event_line(event)), file=sys.stderr)
+
+
+#: What a request cannot ask for, by the options that ask for it.
+_ONLY_HERE = (
+    "engine",
+    "budget_usd",
+    "max_rollouts",
+    "source",
+    "seed",
+    "dry_run",
+    "resume",
+    "activate",
+    "pr",
+    "dismiss",
+)
+
+
+def _start_there(args: argparse.Namespace, target: Target) -> int:
+    """Start a search and print the id of its job; what it may cost goes to the error output.
+
+    Raises:
+        UsageError: An option was given that a request has no word for.
+        PlatformError: The server does not start it.
+    """
+    for name in _ONLY_HERE:
+        if getattr(args, name):
+            option = "--from" if name == "source" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option}: a server searches as its task and its kaizen.yaml say")
+    with ct_client(target) as client:
+        begun = client.trigger_optimization(args.task)
+    cost = begun.cost_estimate
+    lines = [
+        f"{args.task}: up to {cost.estimated_llm_calls} calls, ${cost.estimated_cost_usd:.2f}",
+        *([begun.budget_warning] if begun.budget_warning else []),
+        f"to wait for it: kaizen jobs wait {begun.job.id}{target_flags(args)}",
+    ]
+    print(safe_text("\n".join(lines)), file=sys.stderr)
+    print(begun.job.id)
+    return 0

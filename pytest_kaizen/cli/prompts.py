@@ -1,25 +1,31 @@
-"""``kaizen prompts``: write, compare, activate and lock prompt versions."""
+"""``kaizen prompts``: write, compare, activate and lock prompt versions, in files or on a server."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_kaizen.errors import PromptError
-from pytest_kaizen.models import PromptVersion
-from pytest_kaizen.prompts import PromptLibrary, activate_version, lock_versions, new_version
-from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.table import table
+from ..errors import PromptError
+from ..models import PromptVersion
+from ..prompts import PromptLibrary, activate_version, lock_versions, new_version
+from ..report.plain import plain
+from ..report.table import table
+from . import skillbook
+from .configuration import config_for
+from .desks import ct_client, show
+from .options import Target, add_target_options, target_of
 
-from . import prompts_there, skillbook_prompts
-from .context import config_for
-from .target import add_target_options, target_of
+if TYPE_CHECKING:
+    from ..platforms.kaizen_ct.client import CTClient
+    from ..platforms.kaizen_ct.wire import Prompt
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_prompts(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -43,14 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("task", metavar="TASK", nargs="?", help="of this task only")
     listing.add_argument("--json", action="store_true", help="as a JSON array")
     add_target_options(activate, listing)
-    listing.set_defaults(run=_list)
+    listing.set_defaults(run=_list_versions)
 
     show = commands.add_parser("show", help="show a version and its text")
     show.add_argument("task", metavar="TASK")
     show.add_argument("number", metavar="N", type=_number, nargs="?", help="the active one by default")
     show.add_argument("--json", action="store_true", help="as a JSON object")
     add_target_options(show)
-    show.set_defaults(run=_show)
+    show.set_defaults(run=_show_version)
 
     diff = commands.add_parser("diff", help="compare the texts of two versions")
     diff.add_argument("task", metavar="TASK")
@@ -61,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_options(diff)
     diff.set_defaults(run=_diff)
 
-    skillbook_prompts.add_commands(commands)
+    skillbook.declare_skillbook_prompts(commands)
 
 
 def _new(args: argparse.Namespace) -> int:
@@ -95,7 +101,7 @@ def _short(path: Path) -> Path:
 def _activate(args: argparse.Namespace) -> int:
     target = target_of(args, "kaizen-ct")
     if target is not None:
-        return prompts_there.activate_there(args, target)
+        return _activate_there(args, target)
     before = activate_version(config_for(args), args.task, args.number)
     was = f"; before: version {before}" if before not in (None, args.number) else ""
     print(f"{args.task}: version {args.number} is active{was}")
@@ -112,10 +118,10 @@ def _lock(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list_versions(args: argparse.Namespace) -> int:
     target = target_of(args, "kayba")
     if target is not None:
-        return skillbook_prompts.list_there(args, target)
+        return skillbook.list_prompts_there(args, target)
     library = PromptLibrary(config_for(args))
     tasks = library.tasks() if args.task is None else [args.task]
     found = [_facts(library, version) for task in tasks for version in reversed(library.versions(task))]
@@ -141,10 +147,10 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show_version(args: argparse.Namespace) -> int:
     target = target_of(args, "kaizen-ct")
     if target is not None:
-        return prompts_there.show_there(args, target)
+        return _show_there(args, target)
     library = PromptLibrary(config_for(args))
     version = _version(library, args.task, args.number)
     facts = _facts(library, version)
@@ -166,7 +172,7 @@ def _show(args: argparse.Namespace) -> int:
 def _diff(args: argparse.Namespace) -> int:
     target = target_of(args, "kaizen-ct")
     if target is not None:
-        return prompts_there.diff_there(args, target)
+        return _diff_there(args, target)
     library = PromptLibrary(config_for(args))
     new = _version(library, args.task, args.new)
     if args.old is None and new.parent is None:
@@ -175,7 +181,7 @@ def _diff(args: argparse.Namespace) -> int:
             f"name the two: `kaizen prompts diff {args.task} A B`"
         )
     old = _version(library, args.task, new.parent if args.old is None else args.old)
-    prompts_there.print_diff(args.task, (old.version, old.text), (new.version, new.text))
+    _print_diff(args.task, (old.version, old.text), (new.version, new.text))
     return 0
 
 
@@ -209,3 +215,81 @@ def _facts(library: PromptLibrary, version: PromptVersion) -> dict[str, Any]:
         "note": version.note,
         "path": str(_short(library.version(version.task, version.version).path)),
     }
+
+
+def _show_there(args: argparse.Namespace, target: Target) -> int:
+    """Show a version and its text, with the keys that one of the project's files has."""
+    with ct_client(target) as client:
+        version = _version_there(client, args.task, args.number)
+    return show(args, _facts_there(args.task, version), _text_there)
+
+
+def _activate_there(args: argparse.Namespace, target: Target) -> int:
+    """Make a version the active one."""
+    with ct_client(target) as client:
+        client.activate_prompt(args.task, str(_version_there(client, args.task, args.number).id))
+    print(plain(f"{args.task}: version {args.number} is active"))
+    return 0
+
+
+def _diff_there(args: argparse.Namespace, target: Target) -> int:
+    """Compare the texts of two versions."""
+    with ct_client(target) as client:
+        new = _version_there(client, args.task, args.new)
+        before = args.old or new.version_number - 1
+        if not before:
+            raise PromptError(f"version 1 of '{args.task}' is the first, there is none before it")
+        old = _version_there(client, args.task, before)
+    texts = [(version.version_number, version.prompt_text or "") for version in (old, new)]
+    _print_diff(args.task, *texts)
+    return 0
+
+
+def _print_diff(task: str, old: tuple[int, str], new: tuple[int, str]) -> None:
+    """Print how two versions differ, each given by its number and text."""
+    first, second = (f"{task} version {number}" for number, _ in (old, new))
+    lines = difflib.unified_diff(old[1].split("\n"), new[1].split("\n"), first, second, lineterm="")
+    for line in lines:
+        print(plain(line))
+
+
+def _version_there(client: CTClient, task: str, number: int | None) -> Prompt:
+    """Return a version of a task's prompt, the active one by default.
+
+    Raises:
+        CTError: The call failed.
+        PromptError: There is no such version.
+    """
+    versions = client.list_versions(task)
+    for version in versions:
+        if version.version_number == number or (number is None and version.status == "active"):
+            return version
+    numbers = ", ".join(str(version.version_number) for version in versions)
+    wanted = "an active version" if number is None else f"a version {number}"
+    raise PromptError(f"no prompt of '{task}' with {wanted} there (there are: {numbers or 'none'})")
+
+
+def _facts_there(task: str, version: Prompt) -> dict[str, Any]:
+    text = version.prompt_text or ""
+    return {
+        "id": f"{task}@{version.version_number}",
+        "label": None,
+        "task": task,
+        "version": version.version_number,
+        "active": version.status == "active",
+        "lock": None,
+        "sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "parent": None,
+        "model": None,
+        "variables": [],
+        "note": None,
+        "path": None,
+        "text": text,
+    }
+
+
+def _text_there(facts: dict[str, Any]) -> str:
+    state = " (active)" if facts["active"] else ""
+    return plain(
+        f"{facts['task']} version {facts['version']}{state}\nsha256: {facts['sha256']}\n\n{facts['text']}"
+    )

@@ -1,22 +1,29 @@
-"""``kaizen serve``: the store behind HTTP, for a team."""
+"""``kaizen serve`` and ``worker``: the store behind HTTP, for a team, and the process that does its jobs."""
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from pytest_kaizen.errors import UsageError
-from pytest_kaizen.store.keys import KeyState, Scope
-from pytest_kaizen.store.tending import Tending
-from pytest_kaizen.store.workspaces import Workspaces
-
-from .server_store import add_hosts_option, add_store_option, open_server_store, server_config
+from ..config import Config
+from ..errors import UsageError
+from ..store import secret_key
+from ..store.keys import KeyState, Scope
+from ..store.tending import Tending
+from ..store.workspaces import Workspaces
+from .configuration import config_for
 
 FIRST_WORKSPACE = "default"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_serve(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -78,3 +85,74 @@ def _first_key(workspaces: Workspaces) -> str:
     central = workspaces.central
     workspace = central.workspace(FIRST_WORKSPACE) or central.create_workspace(FIRST_WORKSPACE)
     return central.keys.create(workspace.id, label="first", scopes=tuple(Scope))[1]
+
+
+def declare_worker(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    add_store_option(parser)
+    add_hosts_option(parser)
+    parser.set_defaults(run=_work)
+
+
+def _work(args: argparse.Namespace) -> int:
+    # Not what `kaizen keys` should wait for, which opens the same store.
+    from pytest_kaizen.server.work.worker import Worker
+
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    with open_server_store(args) as workspaces, Worker(server_config(args), workspaces):
+        print("kaizen does the jobs of the store (stop: Ctrl-C)", flush=True)
+        stopped.wait()
+    return 0
+
+
+_STORE_VARIABLE = "KAIZEN_SERVER_STORE"
+_DEFAULT_STORE = ".kaizen/server"
+
+
+def add_store_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--store``."""
+    parser.add_argument(
+        "--store",
+        metavar="WHERE",
+        help="the server's store: a folder, sqlite:///FOLDER or postgresql://USER:PASSWORD@HOST/DATABASE "
+        f"(default: ${_STORE_VARIABLE}, which no list of processes shows, or {_DEFAULT_STORE})",
+    )
+
+
+@contextmanager
+def open_server_store(args: argparse.Namespace) -> Iterator[Workspaces]:
+    """Open the server's store for the length of a block.
+
+    Raises:
+        ConfigError: It is the URL of something else.
+        StoreError: It cannot be opened.
+    """
+    workspaces = Workspaces.open(args.store or os.environ.get(_STORE_VARIABLE) or args.root / _DEFAULT_STORE)
+    try:
+        yield workspaces
+    finally:
+        workspaces.close()
+
+
+def add_hosts_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--allow-private-hosts``."""
+    parser.add_argument(
+        "--allow-private-hosts",
+        action="store_true",
+        help="integrations and git hosts, which keys can set, may be in private networks and on this machine",
+    )
+
+
+def server_config(args: argparse.Namespace) -> Config:
+    """Resolve the configuration of what does a server's work.
+
+    Raises:
+        ConfigError: A setting is wrong, or the key for secrets in the environment is.
+    """
+    secret_key.keys_of(os.environ)
+    config = config_for(args)
+    if not args.allow_private_hosts:
+        return config
+    return replace(config, server=config.server.model_copy(update={"allow_private_hosts": True}))

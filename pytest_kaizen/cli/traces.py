@@ -1,30 +1,31 @@
-"""``kaizen traces``: look at captured traces."""
+"""``kaizen traces``, ``runs`` and ``exec``: look at traces and runs, keep traces of any program."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
 
-from pytest_kaizen.capture.otel.export import otlp_json
-from pytest_kaizen.errors import UsageError
-from pytest_kaizen.report.insights import file_text, files_table
-from pytest_kaizen.report.listing import found_table, trace_facts_text, trace_text, traces_table
-from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.trace_json import META_KEYS, trace_json
-from pytest_kaizen.store import Store
-
-from . import upload
-from .consent import agreed
-from .context import config_for
-from .desk import open_desk
-from .numbers import share
-from .platforms import open_ct, open_kalmia, show
-from .runs import LIST_LIMIT, add_list_options
-from .target import add_target_options, is_remote
+from ..capture.otel.export import otlp_json
+from ..errors import UsageError
+from ..models import Trace
+from ..report.insights import file_text, files_table
+from ..report.listing import found_table, run_text, runs_table, trace_facts_text, trace_text, traces_table
+from ..report.plain import plain
+from ..report.trace_json import META_KEYS, run_json, trace_json
+from ..store import Store
+from . import agents, trace_files
+from .configuration import config_for
+from .desks import open_ct, open_desk, open_kalmia, show
+from .options import LIST_LIMIT, add_list_options, add_target_options, is_remote, share
+from .terminal import agreed
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_traces(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -36,16 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_list_options(listing)
     listing.add_argument("--otlp", action="store_true", help="as OTLP/JSON, for a collector's /v1/traces")
     # A server's list is not cut: scripts written for Kayba take it for the whole.
-    listing.set_defaults(run=_list, limit=None)
+    listing.set_defaults(run=_list_traces, limit=None)
 
     show = commands.add_parser("show", help="show a trace with its scores, messages and tool calls")
     show.add_argument("id", metavar="TRACE", help="its id, the beginning of it, or 'last'")
     show.add_argument("--meta", action="store_true", help="without its content")
     show.add_argument("--json", action="store_true", help="as a JSON object")
-    show.set_defaults(run=_show)
+    show.set_defaults(run=_show_trace)
 
-    put = commands.add_parser("upload", help=upload.HELP, description=upload.DESCRIPTION)
-    upload.add_arguments(put)
+    put = commands.add_parser(
+        "upload", help=trace_files.UPLOAD_HELP, description=trace_files.UPLOAD_DESCRIPTION
+    )
+    trace_files.declare_upload(put)
 
     delete = commands.add_parser("delete", help="delete traces; asks first where somebody can answer")
     delete.add_argument("ids", metavar="TRACE", nargs="+", help="their ids, or the beginnings of them")
@@ -85,9 +88,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_options(listing, show, delete, search, rate, score)
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list_traces(args: argparse.Namespace) -> int:
     if is_remote(args):
-        return _list_there(args)
+        return _list_traces_there(args)
     with Store.open(config_for(args).store, readonly=True) as store:
         run_id = None if args.run_id is None else store.run(args.run_id).id
         limit = args.limit or LIST_LIMIT
@@ -105,7 +108,7 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list_there(args: argparse.Namespace) -> int:
+def _list_traces_there(args: argparse.Namespace) -> int:
     if args.otlp or args.run_id:
         raise UsageError("--otlp and --run are for the store on this machine: a server's list has no runs")
     with open_desk(args) as desk:
@@ -114,7 +117,7 @@ def _list_there(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show_trace(args: argparse.Namespace) -> int:
     if args.json or is_remote(args):
         with open_desk(args, readonly=True) as desk:
             values = desk.get_trace(args.id)
@@ -164,3 +167,108 @@ def _score(args: argparse.Namespace) -> int:
         ct.score(args.id, args.score, args.by)
     said = {"id": args.id, "score": args.score, "scored_by": args.by}
     return show(args, said, lambda said: plain(f"scored {said['id']}: {said['score']:g}"))
+
+
+def declare_runs(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands of the group."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    listing = commands.add_parser("list", help="list runs, the newest first")
+    add_list_options(listing)
+    listing.set_defaults(run=_list_runs)
+
+    show = commands.add_parser("show", help="show a run with its tasks, cases and gates")
+    show.add_argument("id", metavar="RUN", help="its id; of a test run also the beginning of it, or 'last'")
+    show.add_argument("--json", action="store_true", help="as a JSON object")
+    show.set_defaults(run=_show_run)
+
+    for command in (listing, show):
+        command.add_argument(
+            "--agent", metavar="AGENT", help="what programs reported of this agent, in the place of test runs"
+        )
+        add_target_options(command)
+    agents.declare_agent_runs(commands)
+
+
+def _list_runs(args: argparse.Namespace) -> int:
+    if _is_of_agent(args):
+        return agents.list_agent_runs(args)
+    with Store.open(config_for(args).store, readonly=True) as store:
+        runs = store.runs(args.limit)
+    print(json.dumps([run_json(run) for run in runs], indent=2) if args.json else runs_table(runs))
+    return 0
+
+
+def _show_run(args: argparse.Namespace) -> int:
+    if _is_of_agent(args):
+        return agents.show_agent_run(args)
+    with Store.open(config_for(args).store, readonly=True) as store:
+        run = store.run(args.id)
+        cases = store.cases(run.id)
+    print(json.dumps(run_json(run, cases), indent=2) if args.json else run_text(run, cases))
+    return 0
+
+
+def _is_of_agent(args: argparse.Namespace) -> bool:
+    if args.agent is None and is_remote(args):
+        raise UsageError("a server has runs of agents: name one with --agent; test runs are on this machine")
+    return args.agent is not None
+
+
+_NOT_FOUND = 127
+
+
+def declare_exec(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser.description = (
+        "Run a program in any language with ANTHROPIC_BASE_URL and OPENAI_BASE_URL pointing to a proxy on "
+        "this machine, which passes every request on as it is and stores a trace of each model call. Exits "
+        "as the program does."
+    )
+    parser.add_argument("--task", metavar="TASK", help="the task that the traces are of")
+    parser.add_argument("words", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="the program to run")
+    parser.set_defaults(run=_exec)
+
+
+def _exec(args: argparse.Namespace) -> int:
+    try:
+        from pytest_kaizen.server.recording import recorded
+    except ImportError as exc:
+        raise UsageError(
+            f"kaizen exec needs {exc.name}, which an extra brings: pip install 'pytest-kaizen[server]'"
+        ) from None
+    words = args.words[1:] if args.words[:1] == ["--"] else args.words
+    if not words:
+        raise UsageError("name the program: kaizen exec -- COMMAND")
+    config = config_for(args)
+    with Store.open(config.store) as store:
+
+        def keep(trace: Trace) -> None:
+            store.shelf.add([trace.model_copy(update={"task": args.task})])
+
+        with recorded(config, keep) as (recorder, environment):
+            status = _run_program(words, environment)
+    calls = f"{recorder.kept} call{'s' * (recorder.kept != 1)}"
+    print(f"kaizen: {calls} stored: kaizen traces list", file=sys.stderr)
+    return status
+
+
+def _run_program(words: Sequence[str], environment: Mapping[str, str]) -> int:
+    try:
+        program = subprocess.Popen(words, env=environment)
+    except OSError as exc:
+        print(f"kaizen: {words[0]}: cannot be run: {exc.strerror}", file=sys.stderr)
+        return _NOT_FOUND
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        program.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, pass_on)
+    # A terminal sends Ctrl-C to the program itself; it decides what becomes of it.
+    ignored = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        status = program.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, ignored)
+    return status if status >= 0 else 128 - status

@@ -1,34 +1,40 @@
-"""``kaizen workspaces``: the tenants of a server, and how long each keeps its traces."""
+"""``kaizen workspaces`` and ``keys``: a server's tenants, how long they keep traces, who may use them."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from pytest_kaizen.errors import StoreError, UsageError
-from pytest_kaizen.report.table import table
-from pytest_kaizen.report.text import safe_text
-from pytest_kaizen.store.central import Workspace
-from pytest_kaizen.store.workspaces import Workspaces
+from ..errors import StoreError, UsageError
+from ..report.table import table
+from ..report.text import safe_text
+from ..store.central import Workspace
+from ..store.keys import ApiKey, Scope
+from ..store.workspaces import Workspaces
+from .desks import ct_client, show
+from .options import Target, add_target_options, days, size, target_of
+from .serve import FIRST_WORKSPACE, add_store_option, open_server_store
 
-from .numbers import days, size
-from .server_store import add_store_option, open_server_store
+if TYPE_CHECKING:
+    from ..platforms.kaizen_ct.wire import KeyInfo
+
 
 _KEPT = ("name", "keep_days", "keep_bytes")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_workspaces(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     listing = commands.add_parser("list", help="list workspaces with what they keep, the newest first")
-    listing.set_defaults(run=_list)
+    listing.set_defaults(run=_list_workspaces)
 
     create = commands.add_parser("create", help="make a workspace; `kaizen keys create` opens it to people")
     create.add_argument("name", metavar="NAME", help="what people call it")
-    create.set_defaults(run=_create)
+    create.set_defaults(run=_create_workspace)
 
     change = commands.add_parser(
         "set",
@@ -53,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="delete the oldest traces above this size, 500MB or 20GB for instance; none: no bound",
     )
-    change.set_defaults(run=_set)
+    change.set_defaults(run=_set_workspace)
 
     for command in (listing, create, change):
         command.add_argument(
@@ -62,22 +68,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_store_option(command)
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list_workspaces(args: argparse.Namespace) -> int:
     with open_server_store(args) as workspaces:
         found = workspaces.central.workspaces()[::-1]
     if args.json:
         print(json.dumps([workspace.model_dump(mode="json") for workspace in found], indent=2))
     else:
-        print(_table(found) if found else "no workspaces yet; `kaizen keys create` makes the first")
+        print(
+            _workspaces_table(found) if found else "no workspaces yet; `kaizen keys create` makes the first"
+        )
     return 0
 
 
-def _create(args: argparse.Namespace) -> int:
+def _create_workspace(args: argparse.Namespace) -> int:
     with open_server_store(args) as workspaces:
         return _shown(args, workspaces.central.create_workspace(args.name))
 
 
-def _set(args: argparse.Namespace) -> int:
+def _set_workspace(args: argparse.Namespace) -> int:
     changes = {name: getattr(args, name) for name in _KEPT if hasattr(args, name)}
     if not changes:
         raise UsageError("nothing to do: give --keep-days, --max-size or --name")
@@ -99,11 +107,11 @@ def _known(workspaces: Workspaces, given: str) -> Workspace:
 
 def _shown(args: argparse.Namespace, workspace: Workspace) -> int:
     values = workspace.model_dump(mode="json")
-    print(json.dumps(values, indent=2) if args.json else _table([workspace]))
+    print(json.dumps(values, indent=2) if args.json else _workspaces_table([workspace]))
     return 0
 
 
-def _table(workspaces: list[Workspace]) -> str:
+def _workspaces_table(workspaces: list[Workspace]) -> str:
     rows = [
         (
             workspace.id,
@@ -119,3 +127,132 @@ def _table(workspaces: list[Workspace]) -> str:
 
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: None if text == "none" else parse(text)
+
+
+#: Where an option is kept, if not under its own name.
+_OPTION_NAMES = {"--scope": "scopes"}
+
+
+def declare_keys(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands of the group."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    create = commands.add_parser("create", help="make a key, which is shown this once")
+    create.add_argument(
+        "--workspace", metavar="NAME", help=f"made when it is new (default: {FIRST_WORKSPACE})"
+    )
+    create.add_argument("--label", default="", metavar="TEXT", help="what people call it")
+    create.add_argument(
+        "--scope",
+        dest="scopes",
+        action="append",
+        choices=[scope.value for scope in Scope],
+        help="what it may do; repeatable, none includes another (default: read and write)",
+    )
+    create.add_argument("--days", type=float, metavar="N", help="it expires after so many days")
+    create.add_argument("--json", action="store_true", help="as a JSON object")
+    create.set_defaults(run=_create_key)
+
+    listing = commands.add_parser(
+        "list", help="list the keys of all workspaces; of a server, those of the key's own"
+    )
+    listing.add_argument("--json", action="store_true", help="as a JSON array")
+    listing.set_defaults(run=_list_keys)
+
+    revoke = commands.add_parser("revoke", help="close a key for good")
+    revoke.add_argument("id", metavar="KEY", help="its id, as `kaizen keys list` shows it")
+    revoke.add_argument("--json", action="store_true", help="as a JSON object")
+    revoke.set_defaults(run=_revoke_key)
+
+    for command in (create, listing, revoke):
+        add_store_option(command)
+        add_target_options(command)
+
+
+def _create_key(args: argparse.Namespace) -> int:
+    target = _server_of_keys(args, "--workspace", "--scope", "--days")
+    if target is not None:
+        with ct_client(target) as client:
+            made = client.create_key(args.label)
+        return show(args, made, lambda made: made.key)
+    expires_at = None
+    if args.days is not None:
+        if not 0 < args.days <= 36_500:
+            raise UsageError(f"--days: give a number above 0 and up to 36500 (found {args.days:g})")
+        expires_at = datetime.now(UTC) + timedelta(days=args.days)
+    scopes = [Scope(scope) for scope in args.scopes or (Scope.READ, Scope.WRITE)]
+    with open_server_store(args) as workspaces:
+        central = workspaces.central
+        name = args.workspace or FIRST_WORKSPACE
+        workspace = central.workspace(name) or central.create_workspace(name)
+        key, secret = central.keys.create(
+            workspace.id, label=args.label, scopes=scopes, expires_at=expires_at
+        )
+    print(json.dumps({"key": secret, **key.model_dump(mode="json")}, indent=2) if args.json else secret)
+    return 0
+
+
+def _list_keys(args: argparse.Namespace) -> int:
+    target = _server_of_keys(args)
+    if target is not None:
+        with ct_client(target) as client:
+            found = client.list_keys()
+        return show(args, found, _keys_table_there)
+    with open_server_store(args) as workspaces:
+        names = {workspace.id: workspace.name for workspace in workspaces.central.workspaces()}
+        keys = workspaces.central.keys.list()
+    if args.json:
+        print(json.dumps([key.model_dump(mode="json") for key in keys], indent=2))
+    else:
+        print(_keys_table(keys, names))
+    return 0
+
+
+def _revoke_key(args: argparse.Namespace) -> int:
+    target = _server_of_keys(args)
+    if target is not None:
+        with ct_client(target) as client:
+            client.delete_key(args.id)
+        return _revoked(args)
+    with open_server_store(args) as workspaces:
+        if workspaces.central.keys.revoke(args.id) is None:
+            raise UsageError(f"there is no key {args.id!r}; `kaizen keys list` shows them")
+    return _revoked(args)
+
+
+def _revoked(args: argparse.Namespace) -> int:
+    if args.json:
+        print(json.dumps({"revoked": args.id}, indent=2))
+    return 0
+
+
+def _server_of_keys(args: argparse.Namespace, *not_there: str) -> Target | None:
+    """Return the server that was named; its API has no word for some options."""
+    target = target_of(args, "kaizen-ct")
+    if target is not None:
+        for option in ("--store", *not_there):
+            if getattr(args, _OPTION_NAMES.get(option, option[2:])) is not None:
+                raise UsageError(f"{option}: only where the server's store is, without --server")
+    return target
+
+
+def _keys_table_there(keys: list[KeyInfo]) -> str:
+    rows = [(key.id, key.label, f"{key.created_at:%Y-%m-%d %H:%M}") for key in keys]
+    return safe_text(table(("id", "label", "created"), rows))
+
+
+def _keys_table(keys: list[ApiKey], names: dict[str, str]) -> str:
+    now = datetime.now(UTC)
+    rows = [
+        (
+            key.id,
+            names.get(key.workspace),
+            key.label,
+            f"{key.start}…",
+            " ".join(key.scopes),
+            key.state(now).value,
+            None if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}",
+        )
+        for key in keys
+    ]
+    return safe_text(table(("id", "workspace", "label", "key", "scopes", "state", "expires"), rows))

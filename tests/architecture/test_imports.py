@@ -61,7 +61,7 @@ def test_the_probe_sees_what_is_imported() -> None:
         "store",
         "optimize",
         "cli.prompts",
-        "cli.runs",
+        "cli.traces",
     ],
 )
 def test_no_part_imports_anthropic(module: str) -> None:

@@ -21,10 +21,10 @@ def install_group(monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]) -> N
     """Put a module of one command, ``kaizen prompts go``, in the place of a group's."""
     module = types.ModuleType("pytest_kaizen.cli.prompts")
 
-    def add_arguments(parser: argparse.ArgumentParser) -> None:
+    def declare_prompts(parser: argparse.ArgumentParser) -> None:
         parser.add_subparsers(required=True).add_parser("go").set_defaults(run=run)
 
-    module.add_arguments = add_arguments  # type: ignore[attr-defined]
+    module.declare_prompts = declare_prompts  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
 

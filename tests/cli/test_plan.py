@@ -193,7 +193,10 @@ def test_no_store(command: Command) -> None:
             ("--task", "sum", "--detect", "0.1", "--power", "1"),
             "expected a number between 0 and 1 (found '1')",
         ),
-        (("--task", "sum", "--detect", "0.1", "--samples", "0"), "expected a number from 1 up (found '0')"),
+        (
+            ("--task", "sum", "--detect", "0.1", "--samples", "0"),
+            "expected a whole number, 1 or more (found '0')",
+        ),
         (("--detect", "0.1"), "--task"),
     ],
 )

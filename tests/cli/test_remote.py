@@ -24,7 +24,7 @@ KEY = "sk-ant-api03-only-for-this-test-0123456789"
 
 @pytest.fixture
 def at(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr("pytest_kaizen.cli.study._INTERVAL_S", 0.05)
+    monkeypatch.setattr("pytest_kaizen.cli.insights._INTERVAL_S", 0.05)
     return ["--server", served.url]
 
 
@@ -151,7 +151,7 @@ def test_leaving_a_job_that_goes_on(
         raise KeyboardInterrupt
 
     assert len(ids) == 2
-    monkeypatch.setattr("pytest_kaizen.cli.desk.time.sleep", leave)
+    monkeypatch.setattr("pytest_kaizen.cli.desks.time.sleep", leave)
     monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker._look", lambda *_args: None)
     status, out, err = cli("run", "--all", "--wait", "--json", *at)
     found = re.fullmatch(r"job (\S+) goes on; to wait again: (kaizen .*)\n", err)

@@ -121,4 +121,5 @@ def test_a_limit_that_is_none(command: Command, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as caught:
         command("list", f"--limit={limit}")
     assert caught.value.code == 2
-    assert f"argument --limit: expected a number from 1 up (found '{limit}')" in capsys.readouterr().err
+    expected = f"argument --limit: expected a whole number, 1 or more (found '{limit}')"
+    assert expected in capsys.readouterr().err

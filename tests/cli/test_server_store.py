@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.cli.server_store import add_hosts_option, server_config
+from pytest_kaizen.cli.serve import add_hosts_option, server_config
 from pytest_kaizen.store import secret_key
 
 from .conftest import Cli

@@ -131,7 +131,7 @@ def test_waiting_ends_with_the_job(cli: Cli, store: Store, monkeypatch: pytest.M
         if len(waits) == 3:
             jobs.fail(store, job, "no key")
 
-    monkeypatch.setattr("pytest_kaizen.cli.desk.time.sleep", wait)
+    monkeypatch.setattr("pytest_kaizen.cli.desks.time.sleep", wait)
     status, out, err = cli("status", job.id, "--wait", "--interval", "0.5", "--json")
     assert (status, json.loads(out)["error"], err, waits) == (1, "no key", "", [0.5, 0.5, 0.5])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_kaizen.cli.target import add_target_options, target_flags, target_of
+from pytest_kaizen.cli.options import add_target_options, target_flags, target_of
 from pytest_kaizen.errors import PlatformError, UsageError
 
 if TYPE_CHECKING:

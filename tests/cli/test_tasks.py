@@ -111,6 +111,6 @@ def test_deleting_asks_where_somebody_can_answer(
     here: Side, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked(here, "tasks", "create", "triage")
-    monkeypatch.setattr("pytest_kaizen.cli.tasks.agreed", lambda _: False)
+    monkeypatch.setattr("pytest_kaizen.cli.feedback.agreed", lambda _: False)
     assert cli("tasks", "delete", "triage") == (1, "", "nothing was deleted\n")
     assert cli("tasks", "delete", "triage", "--force") == (0, "deleted triage\n", "")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_kaizen.cli.progress import progress
+from pytest_kaizen.cli.terminal import progress
 
 
 class Terminal(io.StringIO):

@@ -1,4 +1,4 @@
-"""Whether a command works on the store of this machine, or on a server that was named.
+"""Options that many commands take: the server to work on, how long a list is, numbers.
 
 A server is named on the command line, never by the environment alone. A group that speaks the API of
 a platform declares the options and asks where to go::
@@ -13,21 +13,24 @@ a platform declares the options and asks where to go::
             ...
 
 ``speaking`` makes one clear line of whatever goes wrong, which ends the command with exit status 1.
-Kayba's commands have all that behind ``cli.desk.open_desk``.
+``cli.desks`` has all that behind one call for each platform.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
-from pytest_kaizen.errors import PlatformError, UsageError
+from ..errors import PlatformError, UsageError
+from .configuration import config_for
 
-from .context import config_for
+#: The most that a list has where nothing else is said.
+LIST_LIMIT = 50
 
 #: What the base URL of a platform has after the address of the server, where that is not nothing.
 _PATHS = {"kayba": "/api"}
@@ -161,3 +164,75 @@ def _url(text: str) -> str:
             f"expected http://HOST… or https://HOST… without a user or a query (found {shown!r})"
         )
     return text.rstrip("/")
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def add_list_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what every list takes."""
+    parser.add_argument(
+        "--limit", type=count, default=LIST_LIMIT, metavar="N", help=f"at most N (default: {LIST_LIMIT})"
+    )
+    parser.add_argument("--json", action="store_true", help="as a JSON array")
+
+
+def count(text: str) -> int:
+    """Parse a whole number, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        _refuse("a whole number, 1 or more", text)
+    return int(text)
+
+
+def dollars(text: str) -> float:
+    """Parse an amount of money."""
+    return _above_zero("an amount in US dollars above 0", text)
+
+
+def seconds(text: str) -> float:
+    """Parse a time."""
+    return _above_zero("seconds above 0", text)
+
+
+def days(text: str) -> float:
+    """Parse a time in days, a hundred years at most."""
+    what = "days above 0 and up to 36500"
+    value = _above_zero(what, text)
+    if value > 36_500:
+        _refuse(what, text)
+    return value
+
+
+def share(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        _refuse("a number from 0 to 1", text)
+    return value
+
+
+def size(text: str) -> int:
+    """Parse a number of bytes: ``500MB``, ``1.5 GB``, ``4096``."""
+    found = _SIZE.fullmatch(text)
+    value = int(float(found[1]) * _BYTES[found[2].lower()]) if found else 0
+    if value < 1:
+        _refuse("a size, 500MB or 20GB for instance", text)
+    return value
+
+
+def _above_zero(what: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        _refuse(what, text)
+    return value
+
+
+def _refuse(expected: str, found: str) -> NoReturn:
+    raise argparse.ArgumentTypeError(f"expected {expected} (found {found!r})")

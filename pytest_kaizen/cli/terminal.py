@@ -1,4 +1,4 @@
-"""How far long work is: on the error output, and on a terminal only."""
+"""Who watches a command: asked before what costs or cannot be taken back, shown how far long work is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.text import safe_text
+from ..report.plain import plain
+from ..report.text import safe_text
+
+
+def agreed(question: str) -> bool:
+    """Ask, where there is somebody who can answer; elsewhere what was typed has to do.
+
+    An end of the input is no consent.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
 
 Say = Callable[[str], None]
 

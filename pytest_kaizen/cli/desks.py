@@ -1,4 +1,7 @@
-"""Where the commands that speak a platform's API find it: the store of the project, or a server."""
+"""Where commands find what they work on: the store of the project, or a server that was named.
+
+Each platform's part is opened by a call of its own, and both places answer the same calls.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,101 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from .context import config_for
-from .progress import progress
-from .target import Target, target_of
+from ..errors import PlatformError
+from ..models.job import FINAL
+from ..report.text import safe_text
+from .configuration import config_for
+from .options import Target, target_of
+from .terminal import progress
 
 if TYPE_CHECKING:
-    from pytest_kaizen.pipeline.desks.kaizen_ct import LocalCT
-    from pytest_kaizen.pipeline.desks.kalmia import LocalKalmia
-    from pytest_kaizen.pipeline.desks.kalmia_server import ServerKalmia
-    from pytest_kaizen.pipeline.desks.kate import LocalKate
-    from pytest_kaizen.platforms.kaizen_ct.client import CTClient
-    from pytest_kaizen.platforms.kate.client import KateClient
+    from ..pipeline.desks.kaizen_ct import LocalCT
+    from ..pipeline.desks.kalmia import LocalKalmia
+    from ..pipeline.desks.kalmia_server import ServerKalmia
+    from ..pipeline.desks.kate import LocalKate
+    from ..pipeline.desks.kayba import LocalDesk
+    from ..pipeline.desks.kayba_server import ServerDesk
+    from ..platforms.kaizen_ct.client import CTClient
+    from ..platforms.kate.client import KateClient
+
+
+#: A call may be long, as files are uploaded by slow lines too; a server that is silent is not waited for.
+_KAYBA_TIMEOUTS_S = {"connect": 5.0, "read": 60.0, "total": 600.0}
+
+#: Both have the same calls, but for how a job is done.
+Desk: TypeAlias = "LocalDesk | ServerDesk"
+
+
+@contextmanager
+def open_desk(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[Desk]:
+    """Open the store of the project that a command works on, or speak to the server that was named.
+
+    Args:
+        args: The parsed arguments, with those of ``add_target_options``.
+        readonly: Only read; a store that is not there is an error then.
+
+    Raises:
+        KaizenError: A setting is wrong, the store cannot be opened, or a call to the server failed.
+    """
+    target = target_of(args, "kayba")
+    if target is not None:
+        with open_server_desk(target) as desk:
+            yield desk
+        return
+    # Not what `kaizen prompts list` and `kaizen traces list` should wait for.
+    from pytest_kaizen.capture import Redactor
+    from pytest_kaizen.pipeline.desks.kayba import LocalDesk
+    from pytest_kaizen.store import Store
+
+    config = config_for(args)
+    with Store.open(config.store, readonly=readonly) as store:
+        yield LocalDesk(config, store, Redactor(os.environ, config.redact))
+
+
+@contextmanager
+def open_server_desk(target: Target) -> Iterator[ServerDesk]:
+    """Speak Kayba's API to a server.
+
+    Raises:
+        PlatformError: A call in the block failed.
+    """
+    from pytest_kaizen.pipeline.desks.kayba_server import ServerDesk
+    from pytest_kaizen.platforms.base.timeouts import Timeouts
+    from pytest_kaizen.platforms.kayba.client import KaybaClient
+
+    with target.speaking(), KaybaClient(target.key, target.url, Timeouts(**_KAYBA_TIMEOUTS_S)) as client:
+        yield ServerDesk(client)
+
+
+def wait_for_job(desk: Desk, job_id: str, interval_s: float, again: str) -> dict[str, Any]:
+    """Wait until a job that others do has come to an end, and return how it stands.
+
+    Args:
+        desk: Where the job is.
+        job_id: The job.
+        interval_s: Seconds between two looks at it.
+        again: The command that waits again, for whoever has enough of waiting.
+
+    Raises:
+        KaizenError: There is no such job, or the server does not say.
+    """
+    job = desk.get_job(job_id)
+    try:
+        with progress(f"job {job_id}") as say:
+            while job["status"] not in FINAL:
+                say(": ".join(filter(None, (job["status"], job.get("step")))))
+                time.sleep(interval_s)
+                job = desk.get_job(job["jobId"])
+    except (KeyboardInterrupt, PlatformError):
+        print(safe_text(f"job {job['jobId']} goes on; to wait again: {again}"), file=sys.stderr)
+        raise
+    return job
+
 
 Kalmia: TypeAlias = "LocalKalmia | ServerKalmia"
 CT: TypeAlias = "LocalCT | CTClient"
@@ -28,7 +111,7 @@ Kate: TypeAlias = "LocalKate | KateClient"
 
 T = TypeVar("T")
 #: Seconds for a call: some have a model read many traces, for which a server of ours waits 600 seconds.
-_TIMEOUT_S = 660.0
+_KALMIA_TIMEOUT_S = 660.0
 
 
 @contextmanager
@@ -49,7 +132,7 @@ def open_kalmia(
     if target is not None:
         from pytest_kaizen.pipeline.desks.kalmia_server import ServerKalmia
 
-        with target.speaking(), ServerKalmia(target.key, target.url, _TIMEOUT_S) as server:
+        with target.speaking(), ServerKalmia(target.key, target.url, _KALMIA_TIMEOUT_S) as server:
             yield server
         return
     from pytest_kaizen.capture import Redactor

@@ -1,24 +1,34 @@
-"""``kaizen plan``: how many cases and samples a gate needs, and what they cost."""
+"""``kaizen plan`` and ``judge``: what verdicts rest on, enough samples and a judge that people agree with."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from pytest_kaizen.errors import UsageError
-from pytest_kaizen.gate.power import LIMIT, Spread, bar_draws, paired_cases, spread
-from pytest_kaizen.models import BUDGET_METRICS
-from pytest_kaizen.pipeline.stored_scores import StoredScores, stored_scores
-from pytest_kaizen.report.plain import plain
-from pytest_kaizen.store import Store
+from ..capture import Redactor
+from ..errors import UsageError
+from ..gate.power import LIMIT, Spread, bar_draws, paired_cases, spread
+from ..llm import AnthropicLLM
+from ..models import BUDGET_METRICS
+from ..pipeline import StoredAnswers
+from ..pipeline.calibrate import calibrate
+from ..pipeline.stored_scores import StoredScores, stored_scores
+from ..prices import load_prices
+from ..report.calibration import calibration_text, calibrations_table
+from ..report.plain import plain
+from ..score import Judge, load_rubric, read_labels
+from ..store import Store
+from .configuration import config_for
+from .options import count
 
-from .context import config_for
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_plan(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
     parser.add_argument("--task", required=True, metavar="TASK", help="the task whose stored scores to go by")
     parser.add_argument(
@@ -35,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="the share of runs that must tell it (default: 0.8)",
     )
-    parser.add_argument("--samples", type=_count, default=1, metavar="N", help="samples a case (default: 1)")
+    parser.add_argument("--samples", type=count, default=1, metavar="N", help="samples a case (default: 1)")
     parser.add_argument("--json", action="store_true", help="as a JSON object")
     parser.set_defaults(run=_plan)
 
@@ -72,7 +82,7 @@ def _plan(args: argparse.Namespace) -> int:
         "bar": _need(found, None if draws is None else math.ceil(draws / args.samples), args.samples),
         "baseline": _need(found, paired, args.samples),
     }
-    print(json.dumps(facts, indent=2) if args.json else plain("\n".join(_lines(facts, found, parts))))
+    print(json.dumps(facts, indent=2) if args.json else plain("\n".join(_plan_lines(facts, found, parts))))
     return 0
 
 
@@ -90,7 +100,7 @@ def _need(found: StoredScores, cases: int | None, samples: int) -> dict[str, Any
     }
 
 
-def _lines(facts: dict[str, Any], found: StoredScores, parts: Spread) -> list[str]:
+def _plan_lines(facts: dict[str, Any], found: StoredScores, parts: Spread) -> list[str]:
     within = "not known (no case has two samples)" if parts.within is None else f"{parts.within:.4f}"
     prompts = f" of prompt {', '.join(f'v{number}' for number in found.prompts)}" if found.prompts else ""
     lines = [
@@ -143,7 +153,56 @@ def _between(low: float) -> Callable[[str], float]:
 _share = _between(0)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 up (found {text!r})")
-    return int(text)
+def declare_judge(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands of the group."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    command = commands.add_parser(
+        "calibrate",
+        help="measure how far the judge agrees with people, and store it",
+        description="Ask the judge about outputs that people have labelled, print how far the two agree, and "
+        "store it. The CSV file has the columns input, output, perhaps reference, and one for each judged "
+        "criterion (yes or no, or a value of its scale), or instead of these one named score (0 to 1).",
+    )
+    command.add_argument("labels", metavar="LABELS.CSV", type=Path)
+    command.add_argument("--rubric", metavar="RUBRIC", type=Path, required=True, help="the rubric's file")
+    command.add_argument("--model", metavar="MODEL", help="the judge's model (default: kaizen.yaml's)")
+    command.add_argument("--json", action="store_true", help="as a JSON object")
+    command.set_defaults(run=_calibrate)
+
+    listing = commands.add_parser("list", help="list calibrations, the newest first")
+    listing.add_argument("--json", action="store_true", help="as a JSON array")
+    listing.set_defaults(run=_list_calibrations)
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    config = config_for(args)
+    settings = config.judge
+    rubric = load_rubric(args.rubric if args.rubric.exists() else config.root / args.rubric)
+    labelled = read_labels(args.labels, rubric)
+    llm = AnthropicLLM(prices=load_prices(config.prices), timeout_s=settings.timeout_s)
+    with Store.open(config.store) as store:
+        try:
+            judge = Judge(
+                llm,
+                args.model or settings.model,
+                settings.max_tokens,
+                votes=settings.votes,
+                cache=StoredAnswers(store, Redactor(os.environ)) if config.judge_cache else None,
+            )
+            calibration = calibrate(rubric, labelled, judge, args.labels)
+        finally:
+            llm.close()
+        store.save_calibration(calibration)
+    print(calibration.model_dump_json(indent=2) if args.json else calibration_text(calibration))
+    print(f"{llm.calls} calls, ${llm.spent_usd:.4f}; stored in {config.store}", file=sys.stderr)
+    return 0
+
+
+def _list_calibrations(args: argparse.Namespace) -> int:
+    with Store.open(config_for(args).store, readonly=True) as store:
+        found = store.calibrations()
+    if args.json:
+        print(json.dumps([json.loads(calibration.model_dump_json()) for calibration in found], indent=2))
+    else:
+        print(calibrations_table(found))
+    return 0

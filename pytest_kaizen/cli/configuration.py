@@ -1,16 +1,38 @@
-"""The ``kaizen_…`` keys of pytest's configuration file, found as pytest finds them."""
+"""The configuration of the project that a command works on.
+
+It is resolved as ``pytest --kaizen`` does it, with the ``kaizen_…`` keys of pytest's configuration
+file, which is found as pytest finds it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import configparser
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_kaizen.errors import ConfigError
+from ..config import Config, load_config
+from ..errors import ConfigError
 
-_PREFIX = "kaizen_"
+
+def config_for(args: argparse.Namespace) -> Config:
+    """Resolve the configuration of the project that a command works on.
+
+    The environment, pytest's configuration file and ``kaizen.yaml`` count as they do for
+    ``pytest --kaizen``, so that a command finds the store that the plugin wrote.
+
+    Args:
+        args: The parsed arguments; ``root`` is the project's folder.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    return load_config(args.root, ini=read_ini(args.root))
+
+
+_INI_PREFIX = "kaizen_"
 
 
 def read_ini(root: Path) -> dict[str, str]:
@@ -27,9 +49,9 @@ def read_ini(root: Path) -> dict[str, str]:
         ConfigError: The file cannot be read.
     """
     return {
-        key.removeprefix(_PREFIX): "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+        key.removeprefix(_INI_PREFIX): "\n".join(map(str, value)) if isinstance(value, list) else str(value)
         for key, value in _values(root).items()
-        if key.startswith(_PREFIX)
+        if key.startswith(_INI_PREFIX)
     }
 
 

@@ -1,4 +1,4 @@
-"""``kaizen batch``: sort many trace files into batches of similar ones."""
+"""``kaizen upload`` and ``batch``: files become traces, many of them in batches of similar ones."""
 
 from __future__ import annotations
 
@@ -6,27 +6,61 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pytest_kaizen.errors import UsageError
-from pytest_kaizen.pipeline import batches
-from pytest_kaizen.pipeline.trace_facts import trace_facts
-from pytest_kaizen.pipeline.trace_files import NewFile
-from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.table import table
-from pytest_kaizen.wholefile import replace_text
+from ..errors import UsageError
+from ..pipeline import batches
+from ..pipeline.trace_facts import trace_facts
+from ..pipeline.trace_files import FILE_TYPES, FileType, NewFile, file_type_of
+from ..report.insights import files_table
+from ..report.plain import plain
+from ..report.table import table
+from ..wholefile import replace_text
+from .desks import open_desk
+from .options import add_target_options, count
 
-from .desk import open_desk
-from .numbers import count
-from .target import add_target_options
-from .trace_inputs import Input, read_inputs
+UPLOAD_HELP = "put files in as traces"
+UPLOAD_DESCRIPTION = (
+    "Put files in as traces: files, folders with all that is in them, or '-' for standard input, which is "
+    "read too where no path is given. The kind of a file is told by its ending, else it is txt."
+)
+#: Characters from which a file is called long.
+_LONG = 350_000
+
+
+def declare_upload(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="a file, a folder, or '-'")
+    parser.add_argument("--type", choices=FILE_TYPES, help="of all the files")
+    parser.add_argument("--task", metavar="TASK", help="the task that they are traces of")
+    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(parser)
+    parser.set_defaults(run=_upload)
+
+
+def _upload(args: argparse.Namespace) -> int:
+    files = [found.file for found in _read_inputs(args.paths or ["-"], args.type)]
+    if not files:
+        raise UsageError("no files there")
+    for file in files:
+        if len(file.content) > _LONG:
+            size = f"{len(file.content):,} characters"
+            print(plain(f"kaizen: warning: {file.filename} is long: {size}"), file=sys.stderr)
+    with open_desk(args) as desk:
+        done = desk.upload_traces(files, args.task)
+    if args.json:
+        print(json.dumps(done, indent=2))
+    else:
+        print(files_table(done["traces"]))
+    return 0
+
 
 _PLAN = Path("batches.json")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def declare_batch(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
     parser.description = (
         "Sort trace files into batches. Without --apply: write an empty plan, and print a prompt that asks a "
@@ -71,13 +105,13 @@ def _batch(args: argparse.Namespace) -> int:
         raise UsageError("--prompt and --apply exclude each other")
     if "-" in args.paths:
         raise UsageError("standard input is a single trace; name files or folders")
-    files = _named(list(read_inputs(args.paths)))
+    files = _named(list(_read_inputs(args.paths)))
     if not files:
         raise UsageError("no files there")
-    return _prepare(args, files, bounds) if args.apply is None else _apply(args, files, bounds)
+    return _prepare_plan(args, files, bounds) if args.apply is None else _apply_plan(args, files, bounds)
 
 
-def _named(inputs: Sequence[Input]) -> dict[str, NewFile]:
+def _named(inputs: Sequence[_Input]) -> dict[str, NewFile]:
     """Name each file as shortly as tells it from the others: base name, path in the folder, path."""
     once = {found.path.resolve(): found for found in inputs}.values()
     bases = Counter(found.path.name for found in once)
@@ -85,13 +119,13 @@ def _named(inputs: Sequence[Input]) -> dict[str, NewFile]:
     return {_name(found, bases, within): found.file for found in once}
 
 
-def _name(found: Input, bases: Mapping[str, int], within: Mapping[str, int]) -> str:
+def _name(found: _Input, bases: Mapping[str, int], within: Mapping[str, int]) -> str:
     if bases[found.path.name] == 1:
         return found.path.name
     return found.within if within[found.within] == 1 else found.path.as_posix()
 
 
-def _prepare(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batches.Bounds) -> int:
+def _prepare_plan(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batches.Bounds) -> int:
     output = args.output or _PLAN
     if output.exists() and _batches_of(_read_json(output)):
         raise UsageError(
@@ -112,7 +146,7 @@ def _prepare(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: bat
     return 0
 
 
-def _apply(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batches.Bounds) -> int:
+def _apply_plan(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batches.Bounds) -> int:
     plan = _read_json(args.apply)
     wrong = batches.violations(plan, files, bounds)
     if wrong:
@@ -125,7 +159,7 @@ def _apply(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batch
     if args.output is not None:
         replace_text(args.output, json.dumps(batches.counted(plan), indent=2) + "\n")
     if args.upload:
-        done["uploaded"] = _upload(args, done["batches"], files)
+        done["uploaded"] = _upload_plan(args, done["batches"], files)
     if args.json:
         print(json.dumps(done, indent=2))
         return 0
@@ -136,7 +170,7 @@ def _apply(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batch
     return 0
 
 
-def _upload(
+def _upload_plan(
     args: argparse.Namespace, plan: Mapping[str, Any], files: Mapping[str, NewFile]
 ) -> dict[str, list[str]]:
     uploaded = {}
@@ -169,3 +203,58 @@ def _read(path: Path) -> str:
 
 def _say(line: str) -> None:
     print(plain(line), file=sys.stderr)
+
+
+class _Input(NamedTuple):
+    """A file that was named, or lies in a folder that was.
+
+    Attributes:
+        path: Where it is; ``-`` for standard input.
+        within: Its path within that folder, with ``/``; its base name where it was named itself.
+        file: What is in it.
+    """
+
+    path: Path
+    within: str
+    file: NewFile
+
+
+def _read_inputs(paths: Sequence[str], kind: FileType | None = None) -> Iterator[_Input]:
+    """Read files, folders with all that is in them, and ``-`` for standard input.
+
+    What is hidden in a folder is passed over; what cannot be read there is left out, with a warning.
+
+    Args:
+        paths: What was named.
+        kind: Of all the files; None: by their endings.
+
+    Raises:
+        UsageError: A file that was named cannot be read.
+    """
+    for given in paths:
+        path = Path(given)
+        if given == "-":
+            # Bytes that are no text must not break off what else is read.
+            text = sys.stdin.buffer.read().decode("utf-8", "replace")
+            yield _Input(path, "stdin.txt", NewFile("stdin.txt", text, kind or "txt"))
+        elif path.is_dir():
+            for inside in sorted(found for found in path.rglob("*") if _is_visible(found, path)):
+                try:
+                    yield _Input(inside, inside.relative_to(path).as_posix(), _read_input(inside, kind))
+                except UsageError as exc:
+                    print(plain(f"kaizen: left out: {exc}"), file=sys.stderr)
+        else:
+            yield _Input(path, path.name, _read_input(path, kind))
+
+
+def _is_visible(path: Path, folder: Path) -> bool:
+    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _read_input(path: Path, kind: FileType | None) -> NewFile:
+    try:
+        # Not read_text, which changes the ends of lines.
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"cannot be read: {exc}", path=path) from None
+    return NewFile(path.name, text, kind or file_type_of(path.name))

@@ -1,4 +1,4 @@
-"""``kaizen prompts generate`` and ``pull``: prompts made of insights."""
+"""``kaizen materialize``, ``prompts generate`` and ``prompts pull``: what becomes of insights."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_kaizen.errors import PromptError
-from pytest_kaizen.report.plain import plain
-from pytest_kaizen.report.table import table
-
-from .desk import open_desk, open_server_desk
-from .target import Target, add_target_options
+from ..errors import PromptError
+from ..report.plain import plain
+from ..report.table import table
+from .desks import open_desk, open_server_desk
+from .options import Target, add_target_options
 
 if TYPE_CHECKING:
     # The name of what argparse returns is private.
     from argparse import _SubParsersAction
 
 
-def add_commands(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare_skillbook_prompts(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the commands in the group ``prompts``."""
     generate = commands.add_parser(
         "generate",
@@ -55,7 +54,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write it to a file instead")
 
 
-def list_there(args: argparse.Namespace, target: Target) -> int:
+def list_prompts_there(args: argparse.Namespace, target: Target) -> int:
     """List the prompts of a server."""
     with open_server_desk(target) as desk:
         prompts = desk.list_prompts(args.task)
@@ -71,18 +70,18 @@ def _generate(args: argparse.Namespace) -> int:
     with open_desk(args) as desk:
         answer, notes = desk.generate_prompt(args.insights, args.label, args.task)
     print(plain("\n".join(notes)), file=sys.stderr)
-    _show(json.dumps(answer, indent=2) if args.json else answer["content"]["text"], args.output)
+    _show_text(json.dumps(answer, indent=2) if args.json else answer["content"]["text"], args.output)
     return 0
 
 
 def _pull(args: argparse.Namespace) -> int:
     with open_desk(args) as desk:
         prompt = desk.get_prompt(args.id, args.task)
-    _show(json.dumps(prompt, indent=2) if args.pretty else prompt["content"]["text"], args.output)
+    _show_text(json.dumps(prompt, indent=2) if args.pretty else prompt["content"]["text"], args.output)
     return 0
 
 
-def _show(text: str, output: Path | None) -> None:
+def _show_text(text: str, output: Path | None) -> None:
     """Print a text, or write it; a terminal gets no escapes, a file or another program all as it is."""
     if output is None:
         print(plain(text) if sys.stdout.isatty() else text)
@@ -91,3 +90,20 @@ def _show(text: str, output: Path | None) -> None:
         output.write_text(f"{text}\n", encoding="utf-8")
     except OSError as exc:
         raise PromptError(f"cannot be written: {exc}", path=output) from None
+
+
+def declare_materialize(parser: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    parser.add_argument("job", metavar="JOB", help="its id, the beginning of it, or 'last'")
+    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    add_target_options(parser)
+    parser.set_defaults(run=_materialize)
+
+
+def _materialize(args: argparse.Namespace) -> int:
+    with open_desk(args) as desk:
+        done = desk.materialize_job(args.job)
+    count = done["skillsGenerated"]
+    text = f"job {done['jobId']}: {count} insight{'s' * (count != 1)} in the skillbook"
+    print(json.dumps(done, indent=2) if args.json else text)
+    return 0

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.cli.context import config_for
-from pytest_kaizen.cli.ini import read_ini
+from pytest_kaizen.cli.configuration import config_for, read_ini
 from pytest_kaizen.errors import ConfigError
 
 INI = "[pytest]\nkaizen_store = from-{}\n"
