@@ -1,38 +1,47 @@
-"""The server as one ASGI application."""
+"""The server: one ASGI application, and how it runs until it is told to stop."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
+import socket
+import sys
+import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..capture import Redactor
 from ..config import Config
+from ..errors import UsageError
 from ..models import Trace
 from ..prices import load_prices
 from ..store.workspaces import OpenWorkspace, Workspaces
-from .dispatch import Dispatch
-from .grant import Grants
-from .limits import Load, RateLimit
-from .metrics import Metrics
+from .dispatch import Dispatch, Outermost
 from .operation import Operation
-from .outermost import Outermost
 from .problem import Refusal, problem_response
 from .routes import OPERATIONS
-from .state import State
-from .table import Table
+from .state import Grants, Load, Metrics, RateLimit, State
+from .table import Table, openapi
 from .ui import PAGES
 from .ui.site import Site, is_page, refused_page
-from .work.worker import Worker
+from .worker import Worker
 
 if TYPE_CHECKING:
-    from .proxy.proxy import Proxy
+    from .proxy.forward import Proxy
 
 #: The longest bodies that may be taken in at one time.
 _MOST_UNDER_WAY = 8
+#: What is under way when the server is told to stop may take so long.
+_STOP_S = 30
+_BACKLOG = 2048
+_SWITCH_S = 0.0005
 
 
 class App:
@@ -52,7 +61,7 @@ class App:
         self._programs = Dispatch(table, state)
         self._people = Site(PAGES, state)
         self._http = Outermost(self._answer, state.metrics, _refused)
-        state.describe = lambda: _described(table)
+        state.describe = lambda: json.dumps(openapi(table.operations)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
@@ -78,13 +87,6 @@ def _refused(refusal: Refusal, scope: Scope) -> ASGIApp:
     return refused_page(refusal) if is_page(scope) else problem_response(refusal, scope)
 
 
-def _described(table: Table) -> bytes:
-    # A server that nobody asks for it starts without.
-    from .openapi import openapi
-
-    return json.dumps(openapi(table.operations)).encode()
-
-
 def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Operation] = OPERATIONS) -> App:
     """Make a server.
 
@@ -102,9 +104,8 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
 
     def open_proxy() -> Proxy:
         # The HTTP clients that it needs take a third of the time that a server takes to start.
-        from .proxy.keeper import Keeper
-        from .proxy.proxy import Proxy
-        from .proxy.record import Recording
+        from .proxy.forward import Proxy
+        from .proxy.keeper import Keeper, Recording
 
         return Proxy(Keeper(Recording(redactor, price), keep, metrics))
 
@@ -121,3 +122,77 @@ def create_app(config: Config, workspaces: Workspaces, operations: Iterable[Oper
         worker=Worker(config, workspaces),
     )
     return App(state, operations)
+
+
+class _Stopped(Exception):  # noqa: N818 - it is no error
+    """The server was told to stop, and has."""
+
+
+class _Server(uvicorn.Server):
+    """Says at once that it was told to stop: it then waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port, so that what follows cannot fail for want of it.
+
+    Args:
+        host: A name or address.
+        port: 0 for any that is free.
+
+    Raises:
+        UsageError: It is not to be had.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as exc:
+        raise UsageError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from None
+
+
+def run(app: App, listener: socket.socket) -> None:
+    """Serve until Ctrl-C or SIGTERM; what was accepted by then is finished.
+
+    Args:
+        app: The server.
+        listener: A socket that listens; closed in the end.
+    """
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in ("uvicorn", "pytest_kaizen"):
+        logging.getLogger(name).addHandler(log)
+    config = uvicorn.Config(
+        app,
+        # Requests are counted; a line for each would cost more than most of them do.
+        access_log=False,
+        http="httptools",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_S,
+        ws="none",
+    )
+    # The loop shares the interpreter with threads that make traces of what has passed; by default they
+    # would let it wait 5 ms each time.
+    sys.setswitchinterval(_SWITCH_S)
+    # uvicorn sends itself the signal once more when it has stopped, for whoever handled it before.
+    signal.signal(signal.SIGTERM, _stop)
+    with suppress(_Stopped, KeyboardInterrupt):
+        _Server(config, app.state.stopping).run(sockets=[listener])
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Stopped
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return where a server can be reached."""
+    address: Any = listener.getsockname()
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"http://{host}:{address[1]}"

@@ -27,9 +27,8 @@ from ..store import Store
 from ..store.idempotency import Answered, KeyReused
 from ..store.keys import Scope as KeyScope
 from ..store.workspaces import OpenWorkspace
-from .grant import Grant
 from .problem import Refusal
-from .state import State
+from .state import Grant, State
 
 T = TypeVar("T")
 Handler = Callable[..., Any]

@@ -145,8 +145,7 @@ def serving(folder: Path) -> Iterator[Served]:
     """Serve in a thread, with a worker that does the jobs."""
     import uvicorn
 
-    from pytest_kaizen.server.app import create_app
-    from pytest_kaizen.server.run import listen, url_of
+    from pytest_kaizen.server.app import create_app, listen, url_of
     from pytest_kaizen.store.keys import Scope
 
     workspaces = Workspaces.open(folder)

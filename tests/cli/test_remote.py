@@ -135,7 +135,7 @@ def test_whose_key_asks_the_model(
         keys.append(key)
         return JobStarted(job_id="j")
 
-    monkeypatch.setattr("pytest_kaizen.server.routes.kayba.insights._start", begin)
+    monkeypatch.setattr("pytest_kaizen.server.routes.kayba._start_study", begin)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "from the environment")
     hosted = ["--base-url", f"{served.url}/api", "--api-key", served.key]
     for where in (at, hosted, [*at, "--anthropic-key", KEY], [*hosted, "--anthropic-key", KEY]):
@@ -152,7 +152,7 @@ def test_leaving_a_job_that_goes_on(
 
     assert len(ids) == 2
     monkeypatch.setattr("pytest_kaizen.cli.desks.time.sleep", leave)
-    monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker._look", lambda *_args: None)
+    monkeypatch.setattr("pytest_kaizen.server.worker.Worker._look", lambda *_args: None)
     status, out, err = cli("run", "--all", "--wait", "--json", *at)
     found = re.fullmatch(r"job (\S+) goes on; to wait again: (kaizen .*)\n", err)
     assert found is not None

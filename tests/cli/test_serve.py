@@ -139,7 +139,7 @@ def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_without_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pytest_kaizen.server.run", None)
+    monkeypatch.setitem(sys.modules, "pytest_kaizen.server.app", None)
     assert main(["--root", str(tmp_path), "serve"]) == 2
     assert "which an extra brings: pip install 'pytest-kaizen[server]'" in capsys.readouterr().err
 

@@ -194,7 +194,7 @@ def test_nothing_chosen_and_giving_up(
 def test_whoever_has_enough_of_waiting_is_told_how_to_wait_again(
     cli: Cli, served: Served, start: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_kaizen.server.work.worker.Worker._look", lambda *_args: None)
+    monkeypatch.setattr("pytest_kaizen.server.worker.Worker._look", lambda *_args: None)
     at = ["--server", served.url]
     cli("upload", "logs", *at)
     terminal = start("run", "--all", "--wait", *at)

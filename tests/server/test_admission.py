@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
-from pytest_kaizen.server.admission import given_key, is_local
+from pytest_kaizen.server.dispatch import given_key, is_local
 from pytest_kaizen.server.operation import KeyHeader, Operation
 from pytest_kaizen.server.routes import OPERATIONS
 

@@ -32,7 +32,7 @@ def test_a_server_starts_without_the_http_clients_of_its_proxy(tmp_path: Path) -
         [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True
     )
     before, after, paths = done.stdout.splitlines()
-    late = {"aiohttp", "httpx", "pytest_kaizen.server.openapi", "pytest_kaizen.server.proxy.proxy"}
+    late = {"aiohttp", "httpx", "pytest_kaizen.server.proxy.forward"}
     assert (late | {"cryptography", "jinja2"}).isdisjoint(before.split())
     assert late <= set(after.split())
     assert int(paths) > 40

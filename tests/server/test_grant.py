@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_kaizen.server.grant import Grants, KeyRefusedError
+from pytest_kaizen.server.state import Grants, KeyRefusedError
 
 from .conftest import Book
 

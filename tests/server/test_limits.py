@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_kaizen.server import limits
-from pytest_kaizen.server.limits import ClientGoneError, RateLimit, read_body
+from pytest_kaizen.server import state
+from pytest_kaizen.server.dispatch import ClientGoneError, read_body
 from pytest_kaizen.server.problem import Refusal
+from pytest_kaizen.server.state import RateLimit
 
 
 class Clock:
@@ -49,7 +50,7 @@ def test_when_the_next_is_taken() -> None:
 
 
 def test_keys_that_rest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_MOST_KEYS", 3)
+    monkeypatch.setattr(state, "_MOST_ALLOWANCES", 3)
     clock = Clock()
     rate = RateLimit(1, clock)
     for key in "abc":

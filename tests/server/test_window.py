@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_kaizen.server.problem import Refusal
-from pytest_kaizen.server.window import Window
+from pytest_kaizen.server.state import Window
 
 
 def test_so_many_in_any_stretch_of_time() -> None:
@@ -27,7 +27,7 @@ def test_so_many_in_any_stretch_of_time() -> None:
 
 
 def test_what_was_not_done_for_a_while_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_kaizen.server.window._MOST_KEYS", 2)
+    monkeypatch.setattr("pytest_kaizen.server.state._MOST_COUNTED", 2)
     now = 0.0
     window = Window(1, 60.0, clock=lambda: now)
     window.take("old")

@@ -1,20 +1,27 @@
-"""Keeps the traces of what passed the proxy, while nobody waits for it."""
+"""Makes traces of what passed the proxy and keeps them, while nobody waits for it."""
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
+import httpx
 from starlette.concurrency import run_in_threadpool
 
+from ...capture import Redactor
+from ...capture.build import Facts, Price, build_span
+from ...capture.credentials import credentials_in
+from ...capture.wire import Exchange
 from ...errors import StoreError
-from ...models import Trace
+from ...models import SpanKind, Trace, new_span_id, new_trace_id
+from ...pipeline.live import content_of
 from ...store.workspaces import OpenWorkspace
-from ..metrics import Metrics
-from .passage import Passage
-from .record import Recording
+from ..state import Metrics
+from . import Passage, RawHeaders
 
 _log = logging.getLogger("pytest_kaizen.server")
 _BATCH = 64
@@ -24,8 +31,66 @@ _MOST_BYTES = 64 * 1024 * 1024
 _LONGEST_WAIT_S = 5.0
 _TRIES = 5
 _PAUSE_S = 1.0
-
 Keep = Callable[[OpenWorkspace, Sequence[Trace]], Awaitable[None]]
+
+
+class Recording:
+    """Makes traces of passages.
+
+    Args:
+        redactor: Takes out secrets; what it learns from one passage it does not keep for others.
+        price: What a call costs.
+    """
+
+    def __init__(self, redactor: Redactor, price: Price) -> None:
+        self._redactor = redactor
+        self._price = price
+
+    def trace(self, passage: Passage) -> Trace:
+        """Return the trace of a passage, without the credentials that it had."""
+        exchange = _exchange(passage)
+        facts = Facts(new_span_id(), None, SpanKind.LLM, passage.endpoint, passage.url, passage.content)
+        span = build_span(facts, [exchange], self._price)
+        if passage.client_gone:
+            span.metadata["note"] = "the client went away"
+        content = content_of([span])
+        trace = Trace(
+            id=new_trace_id(),
+            name=span.name,
+            created_at=passage.started_at,
+            input=content.input,
+            output=content.output,
+            error=span.error,
+            metadata={"source": "proxy"},
+            spans=[span],
+        )
+        redactor = self._redactor.apart()
+        redactor.learn(*credentials_in(passage.headers))
+        return redactor.trace(trace)
+
+
+class _Headers(NamedTuple):
+    raw: RawHeaders
+
+
+class _Answer(NamedTuple):
+    """An answer as the clients' own have it; to make one of theirs would take longer than all else here."""
+
+    status_code: int
+    headers: _Headers
+    reason_phrase: str
+
+
+def _exchange(passage: Passage) -> Exchange:
+    exchange = Exchange(passage.started_at, passage.clock, library=httpx)
+    if passage.status is not None:
+        reason = http.client.responses.get(passage.status, "")
+        exchange.answered(_Answer(passage.status, _Headers(passage.answer_headers), reason))
+    exchange.chunks = passage.chunks
+    exchange.times = passage.times
+    exchange.ended = passage.ended
+    exchange.error = passage.error
+    return exchange
 
 
 class Keeper:

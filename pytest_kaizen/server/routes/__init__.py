@@ -3,37 +3,9 @@
 from __future__ import annotations
 
 from ..operation import Operation
-from . import (
-    about,
-    behaviors,
-    experiments,
-    integrations,
-    kaizen_ct,
-    kalmia,
-    kate,
-    kayba,
-    observing,
-    otlp,
-    proxy,
-    runs,
-    traces,
-)
+from . import integrations, kaizen, kaizen_ct, kalmia, kate, kayba, otlp
 
-_PARTS = (
-    about,
-    proxy,
-    otlp,
-    kaizen_ct,
-    kalmia,
-    experiments,
-    behaviors,
-    observing,
-    kayba,
-    integrations,
-    kate,
-    runs,
-    traces,
-)
+_PARTS = (kaizen, otlp, kaizen_ct, kalmia, kayba, integrations, kate)
 OPERATIONS: tuple[Operation, ...] = tuple(row for part in _PARTS for row in part.OPERATIONS)
 
 __all__ = ["OPERATIONS"]

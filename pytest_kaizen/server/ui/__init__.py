@@ -11,10 +11,10 @@ one, and awaits ``call.write``.
 
 from __future__ import annotations
 
-from . import insights, integrations, jobs, keys, observing, page, prompts, runs, session
+from . import jobs, observing, page, prompts, runs, site, workspace
 from .page import Page
 
-_PARTS = (page, session, runs, prompts, insights, jobs, observing, integrations, keys)
+_PARTS = (page, site, runs, prompts, jobs, observing, workspace)
 PAGES: tuple[Page, ...] = tuple(row for part in _PARTS for row in part.PAGES)
 
 __all__ = ["PAGES"]

@@ -18,7 +18,7 @@ from ..operation import Access, Call
 from ..problem import Refusal
 from . import shown
 from .page import HEADERS, ROOT, Page, Redirect, View, harmless, url
-from .session import grant_of
+from .site import grant_of
 
 _SHOWN = 100
 #: How often a page is told what has changed, and that the line is still there.

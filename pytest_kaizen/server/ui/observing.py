@@ -23,11 +23,9 @@ from ...platforms.kalmia.wire import (
 from ...platforms.kalmia.wire import Experiment as MadeExperiment
 from ..operation import Access, Call
 from ..problem import Refusal
-from ..routes import behaviors as routes
-from ..routes.experiments import create
-from ..routes.kate.known import agent_of
-from ..routes.kate.runs import as_it_stands
-from ..routes.observing import begin_analysis, begin_detection
+from ..routes import kalmia
+from ..routes.kate import as_it_stands
+from ..routes.known import agent_of
 from .page import ROOT, Page, Redirect, View, url
 
 _SHOWN = 200
@@ -110,7 +108,7 @@ async def create_experiment(call: Call, body: NewExperiment) -> Redirect | ASGIA
     if not ids:
         raise Refusal(422, "an experiment needs traces: choose runs, or give correlation ids")
     wanted = ExperimentCreate(name=body.name, correlation_ids=list(dict.fromkeys(ids)))
-    made = await create(call, wanted)
+    made = await kalmia.create_experiment(call, wanted)
     return Redirect(url("experiments", made.id)) if isinstance(made, MadeExperiment) else made
 
 
@@ -131,7 +129,7 @@ def compare(call: Call, query: Compared) -> View:
 
 async def analyze(call: Call, body: Question, experiment_id: str) -> Redirect:
     """Have a model read an experiment's traces."""
-    job = await begin_analysis(call, AnalysisRequest(question=body.question), experiment_id)
+    job = await kalmia.begin_analysis(call, AnalysisRequest(question=body.question), experiment_id)
     return Redirect(url("jobs", job.id))
 
 
@@ -157,7 +155,7 @@ def show_behavior(call: Call, label: str) -> View:
 
 async def create_behavior(call: Call, body: NewBehavior) -> Redirect:
     """Define a behaviour."""
-    await routes.create_behavior(call, BehaviorCreate(label=body.label, description=body.description))
+    await kalmia.create_behavior(call, BehaviorCreate(label=body.label, description=body.description))
     return Redirect(url("behaviors"))
 
 
@@ -166,13 +164,13 @@ async def annotate(call: Call, body: NewAnnotation, trace_id: str) -> Redirect:
     given = AnnotationCreate(
         trace_id=trace_id, label=body.label, confidence=body.confidence, notes=body.notes
     )
-    await routes.create_annotation(call, given)
+    await kalmia.create_annotation(call, given)
     return Redirect(url("traces", trace_id, mark="annotations"))
 
 
 async def detect_in(call: Call, trace_id: str) -> Redirect:
     """Have a model say which behaviours a trace shows."""
-    job = await begin_detection(call, DetectRequest(trace_ids=[trace_id]))
+    job = await kalmia.begin_detection(call, DetectRequest(trace_ids=[trace_id]))
     return Redirect(url("jobs", job.id))
 
 
@@ -181,7 +179,7 @@ async def detect(call: Call, body: Newest) -> Redirect:
     ids = call.store.shelf.ids()[: body.count]
     if not ids:
         raise Refusal(422, "there are no traces yet")
-    job = await begin_detection(call, DetectRequest(trace_ids=ids))
+    job = await kalmia.begin_detection(call, DetectRequest(trace_ids=ids))
     return Redirect(url("jobs", job.id))
 
 

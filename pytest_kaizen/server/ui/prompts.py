@@ -1,24 +1,35 @@
-"""Prompt versions: texts, what changed, scores, and which is active; and the search for better ones."""
+"""Prompts: their versions, the search for better ones, the insights that they are made of, proposals.
+
+A version has a text, what changed in it, scores, and is active or not. People accept insights or reject
+them, and see a proposal with its evidence.
+"""
 
 from __future__ import annotations
 
 import difflib
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from ...models import PromptVersion
+from ...errors import UsageError
+from ...models import Insight, InsightStatus, PromptVersion
+from ...models.insight import DEFAULT_BUDGET_USD
+from ...pipeline.stored_prompts import write_stored_prompt
 from ...platforms.kaizen_ct.wire import OptimizeResult
+from ...platforms.kayba.wire import GenerateInsights, JobStarted
 from ...store import Store
 from ...store.activations import Status
 from ..operation import Access, Call
 from ..problem import Refusal
 from ..routes.kaizen_ct import jobs
-from ..routes.kaizen_ct.ids import job_of, task_of
+from ..routes.kayba import desk_of, generate_insights, require_insights
+from ..routes.known import job_of, task_of
 from .page import ROOT, Page, Redirect, View, url
+
+_INSIGHTS_SHOWN = 100
 
 
 class Against(BaseModel):
@@ -127,6 +138,113 @@ def _diff(before: PromptVersion, after: PromptVersion) -> list[str]:
     return list(difflib.unified_diff(before.text.split("\n"), after.text.split("\n"), *names, lineterm=""))
 
 
+class InsightsQuery(BaseModel):
+    """Which insights are listed."""
+
+    status: InsightStatus = InsightStatus.PENDING
+    task: str | None = None
+    #: The one that was decided about just now.
+    done: str | None = None
+
+
+class WantedInsights(BaseModel):
+    """What insights are drawn from: the traces that are named, those of a task, or all."""
+
+    trace: tuple[str, ...] = ()
+    task: Annotated[str, Field(max_length=200)] | None = None
+    model: Annotated[str, Field(max_length=200)] | None = None
+
+
+class Decision(BaseModel):
+    """What a person thinks of an insight, and which list to go on with."""
+
+    decision: Literal["accept", "reject", "note"]
+    note: str | None = None
+    status: InsightStatus = InsightStatus.PENDING
+    task: str | None = None
+    next: str | None = None
+
+
+def list_insights(call: Call, query: InsightsQuery) -> View:
+    """List insights, the newest first, to be accepted or rejected."""
+    every = call.store.insights(query.task)
+    found = [insight for insight in every if insight.status is query.status]
+    values = {
+        "insights": found[:_INSIGHTS_SHOWN],
+        "total": len(found),
+        "status": query.status.value,
+        "task": query.task,
+        "counts": [(status.value, sum(one.status is status for one in every)) for status in InsightStatus],
+        "accepted": sorted({one.task for one in every if one.status is InsightStatus.ACCEPTED}),
+        "done": next((insight for insight in every if insight.id == query.done), None),
+        "texts": {insight.id: insight.text for insight in every},
+        "model": call.state.config.judge.model,
+        "budget": DEFAULT_BUDGET_USD,
+    }
+    return View("insights.list", values)
+
+
+async def draw_insights(call: Call, body: WantedInsights) -> Redirect | ASGIApp:
+    """Have a model draw insights from traces."""
+    ids: list[str] | None = [*body.trace] or None
+    if ids is None and body.task is not None:
+        ids = await run_in_threadpool(call.store.shelf.ids, body.task)
+        if not ids:
+            raise Refusal(404, f"there is no trace of the task {body.task!r}")
+    started = await generate_insights(call, GenerateInsights(trace_ids=ids, model=body.model))
+    return Redirect(url("jobs", started.job_id)) if isinstance(started, JobStarted) else started
+
+
+async def decide_on_insight(call: Call, body: Decision, insight_id: str) -> Redirect:
+    """Accept or reject an insight, or write a note on it."""
+    await call.write(partial(_decide, call, insight_id, body))
+    mark = insight_id if body.decision == "note" else body.next or ""
+    asked = {"status": body.status.value, "task": body.task, "done": insight_id}
+    return Redirect(url("insights", mark=f"i-{mark}" if mark else "", **asked))
+
+
+async def write_prompt(call: Call, task: str) -> Redirect:
+    """Make the next version of a prompt, with the accepted insights as rules."""
+    version = await call.write(partial(_write_prompt, task))
+    return Redirect(url("prompts", task, version.version))
+
+
+def list_proposals(call: Call) -> View:
+    """List proposals, the newest first."""
+    return View("insights.proposals", {"proposals": call.store.proposals()})
+
+
+def show_proposal(call: Call, proposal_id: str) -> View:
+    """Show a proposal with its evidence."""
+    found = next((known for known in call.store.proposals() if known.id == proposal_id), None)
+    if found is None:
+        raise Refusal(404, f"there is no proposal {proposal_id!r}")
+    versions = [known for known in call.store.prompts(found.task) if known.sha256 == found.sha256]
+    values = {"proposal": found, "verdict": found.acceptance, "version": versions[0] if versions else None}
+    return View("insights.proposal", values)
+
+
+def _decide(call: Call, insight_id: str, body: Decision, store: Store) -> None:
+    require_insights(store, [insight_id])
+    if body.decision == "note":
+        noted = (_noted(insight, body.note) for insight in store.insights() if insight.id == insight_id)
+        store.save_insights(noted)
+        return
+    accept, reject = ([insight_id], []) if body.decision == "accept" else ([], [insight_id])
+    desk_of(call, store).triage_insights(accept, reject, note=body.note)
+
+
+def _noted(insight: Insight, note: str | None) -> Insight:
+    return insight.model_copy(update={"note": note})
+
+
+def _write_prompt(task: str, store: Store) -> PromptVersion:
+    try:
+        return write_stored_prompt(store, task=task)
+    except UsageError as exc:
+        raise Refusal(422, str(exc)) from None
+
+
 PAGES = (
     Page("GET", f"{ROOT}/prompts", Access.READ, list_prompts),
     Page("GET", f"{ROOT}/prompts/{{task}}", Access.READ, show_prompt, errors=(404,)),
@@ -134,4 +252,10 @@ PAGES = (
     Page("POST", f"{ROOT}/prompts/{{task}}/optimize", Access.WRITE, optimize, errors=(400, 404, 409)),
     Page("GET", f"{ROOT}/prompts/{{task}}/{{number}}", Access.READ, show_version, errors=(404,)),
     Page("POST", f"{ROOT}/prompts/{{task}}/{{number}}/activate", Access.WRITE, activate, errors=(404,)),
+    Page("GET", f"{ROOT}/insights", Access.READ, list_insights),
+    Page("POST", f"{ROOT}/insights", Access.WRITE, draw_insights, errors=(404, 409)),
+    Page("POST", f"{ROOT}/insights/{{insight_id}}", Access.WRITE, decide_on_insight, errors=(404,)),
+    Page("POST", f"{ROOT}/prompts/{{task}}/from-insights", Access.WRITE, write_prompt, errors=(422,)),
+    Page("GET", f"{ROOT}/proposals", Access.READ, list_proposals),
+    Page("GET", f"{ROOT}/proposals/{{proposal_id}}", Access.READ, show_proposal, errors=(404,)),
 )

@@ -11,11 +11,10 @@ from pytest_kaizen.capture import Redactor
 from pytest_kaizen.config import Endpoint
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.models import Trace
-from pytest_kaizen.server.metrics import Metrics
+from pytest_kaizen.server.proxy import Passage
 from pytest_kaizen.server.proxy import keeper as module
-from pytest_kaizen.server.proxy.keeper import Keeper
-from pytest_kaizen.server.proxy.passage import Passage
-from pytest_kaizen.server.proxy.record import Recording
+from pytest_kaizen.server.proxy.keeper import Keeper, Recording
+from pytest_kaizen.server.state import Metrics
 from pytest_kaizen.store.workspaces import OpenWorkspace
 
 pytestmark = pytest.mark.asyncio

@@ -19,8 +19,8 @@ from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.kaizen_ct.wire import Job
 from pytest_kaizen.prompts.text import sha256_of
 from pytest_kaizen.scripted import Request, ScriptedLLM
-from pytest_kaizen.server.routes.kaizen_ct.versions import add_first
-from pytest_kaizen.server.work.kinds import Assignment, optimize
+from pytest_kaizen.server.routes.kaizen_ct.tasks import add_first_version
+from pytest_kaizen.server.worker import Assignment, optimize
 from tests.server.conftest import Book, Site
 
 NOBODY = "11111111-1111-4111-8111-111111111111"
@@ -87,7 +87,7 @@ def give_prompt(client: CTClient, book: Book, name: str = "triage") -> None:
     store = book.store("ours")
     task = store.tasks.find(name)
     assert task is not None
-    add_first(store, task, "Sort the ticket.", datetime.now(UTC))
+    add_first_version(store, task, "Sort the ticket.", datetime.now(UTC))
 
 
 def status_of(client: CTClient, task: str) -> int | None:
@@ -242,7 +242,7 @@ def test_what_fails_in_starting_a_search_never_fails_the_feedback(
     def fails(*_given: object) -> NoReturn:
         raise StoreError("no room for a job")
 
-    monkeypatch.setattr("pytest_kaizen.server.routes.kaizen_ct.threshold.due_job", fails)
+    monkeypatch.setattr("pytest_kaizen.server.routes.kaizen_ct.jobs.due_job", fails)
     assert client.log_feedback("triage", {"ticket": "x"}).inputs == {"ticket": "x"}
     assert "no search for a better prompt of 'triage': no room for a job" in caplog.text
     monkeypatch.undo()

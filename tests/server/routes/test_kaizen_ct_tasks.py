@@ -10,7 +10,7 @@ import pytest
 
 from pytest_kaizen import CTClient
 from pytest_kaizen.models import Task
-from pytest_kaizen.server.routes.kaizen_ct import seed
+from pytest_kaizen.server.routes.kaizen_ct import feedback
 from tests.server.conftest import Book, Site
 from tests.server.routes.test_kaizen_ct_jobs import NOBODY, give_prompt
 
@@ -172,8 +172,8 @@ async def test_seed_files(client: CTClient, site: Site, book: Book) -> None:
 async def test_seeds_are_limited_and_sent_twice_are_stored_once(
     client: CTClient, site: Site, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seed, "SEED_LIMIT", 3)
-    monkeypatch.setattr(seed, "_MOST_ERRORS", 2)
+    monkeypatch.setattr(feedback, "SEED_LIMIT", 3)
+    monkeypatch.setattr(feedback, "_MOST_ERRORS", 2)
     client.create_task("t", feedback_retention_limit=50)
     content = lines(*({"inputs": {"q": number}} for number in range(2)))
     headers = {"Idempotency-Key": "k1"}
@@ -194,7 +194,7 @@ async def test_what_is_no_seed_file(
     client: CTClient, site: Site, make_site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.create_task("t")
-    monkeypatch.setattr(seed, "_MOST_LINES", 4)
+    monkeypatch.setattr(feedback, "_MOST_LINES", 4)
     deep = b"--b\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 5000
     odd = b"--b\r\nContent-Disposition: form-data; filename*=\0''x\r\n\r\nx\r\n--b--"
     boundary = {"Content-Type": "multipart/form-data; boundary=b"}

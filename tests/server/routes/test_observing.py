@@ -13,7 +13,7 @@ from pytest_kaizen import KalmiaClient
 from pytest_kaizen.errors import KalmiaError
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
-from pytest_kaizen.server.routes import observing
+from pytest_kaizen.server.routes import kalmia
 from tests.server.conftest import Book, MakeSite, Site
 from tests.server.routes.conftest import ONE_VARIANT, Clients
 
@@ -203,10 +203,10 @@ def test_a_job_that_takes_long_is_waited_for_again(
 
     model.reply(slow)
     analysis = both(client)[0]
-    monkeypatch.setattr(observing, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(kalmia, "_PATIENCE_S", 0.0)
     status, text = refusal(analysis)
     assert (status, "ask the same again to wait for it" in text) == (504, True)
-    monkeypatch.setattr(observing, "_PATIENCE_S", 600.0)
+    monkeypatch.setattr(kalmia, "_PATIENCE_S", 600.0)
     # Nor does a server wait for it that is told to stop.
     site.state.stopping.set()
     assert refusal(analysis) == (status, text)

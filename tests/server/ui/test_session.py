@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.server.ui import session
+from pytest_kaizen.server.ui import site
 from tests.server.conftest import Site
 
 from .conftest import Browser, Html
@@ -59,7 +59,7 @@ async def test_a_key_that_opens_nothing(browser: Browser) -> None:
         answer = await browser.sign_in(key)
         assert answer.status_code == 403
         assert why in Html(answer.text).text
-        assert session._SESSION not in browser.client.cookies
+        assert site._SESSION not in browser.client.cookies
         assert browser.site.book.keys.get(key, key) not in answer.text
 
 
@@ -116,7 +116,7 @@ async def test_revoking_the_key_ends_the_session(browser: Browser) -> None:
 
 
 async def test_a_session_ends_by_itself(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "LASTS", timedelta(seconds=-1))
+    monkeypatch.setattr(site, "LASTS", timedelta(seconds=-1))
     await browser.sign_in("reads")
     assert (await browser.get("/ui/runs")).status_code == 303
 

@@ -12,7 +12,7 @@ import uvicorn
 
 from pytest_kaizen.models import Insight, InsightStatus, JobStatus, PromptVersion, Spend
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.server.run import _Server
+from pytest_kaizen.server.app import _Server
 from pytest_kaizen.server.ui import jobs as ui_jobs
 from pytest_kaizen.store import Store
 from tests.server.conftest import Site

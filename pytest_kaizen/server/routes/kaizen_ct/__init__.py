@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...operation import Operation
-from . import feedback, jobs, keys, prompts, seed, tasks, traces
+from . import feedback, jobs, keys, tasks, traces
 
-_PARTS = (tasks, seed, feedback, prompts, jobs, traces, keys)
+_PARTS = (tasks, feedback, jobs, traces, keys)
 OPERATIONS: tuple[Operation, ...] = tuple(row for part in _PARTS for row in part.OPERATIONS)
 
 __all__ = ["OPERATIONS"]

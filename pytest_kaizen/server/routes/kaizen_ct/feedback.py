@@ -1,12 +1,20 @@
-"""Kaizen CT's feedback."""
+"""Kaizen CT's feedback: what is logged, and the seed upload of a new task.
+
+That is a file of examples, which the task's first search learns from.
+"""
 
 from __future__ import annotations
 
+import email
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.message import Message
 from functools import partial
-from typing import Annotated
+from itertools import islice
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from .... import models
@@ -14,14 +22,23 @@ from ....capture import Redactor
 from ....errors import UsageError
 from ....models import FeedbackEntry
 from ....pipeline.feedback.intake import log_feedback
-from ....platforms.kaizen_ct.wire import FeedbackCreate, FeedbackList, FeedbackResult
+from ....platforms.base.failure import validation_text
+from ....platforms.kaizen_ct.wire import FeedbackCreate, FeedbackList, FeedbackResult, SeedLine, SeedResult
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
-from .ids import task_of
-from .tasks import checked, keep_token
-from .threshold import is_reached, search_if_due
-from .versions import add_first
+from ..known import task_of
+from .jobs import is_threshold_reached, search_if_due
+from .tasks import add_first_version, checked_task, keep_token
+
+#: Seeds that a task may have.
+SEED_LIMIT = 1000
+_MOST_ERRORS = 100
+#: Lines of a file that are looked at: each takes memory, and those that are wrong the most.
+_MOST_LINES = 10_000
+#: Parts of a form, each of which takes time; no line of the file begins as they do.
+_MOST_PARTS = 100
+_FORM = "multipart/form-data"
 
 
 class FeedbackQuery(BaseModel, defer_build=True):
@@ -32,11 +49,11 @@ class FeedbackQuery(BaseModel, defer_build=True):
     offset: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
-async def log(call: Call, body: FeedbackCreate) -> FeedbackResult | ASGIApp:
+async def log_entry(call: Call, body: FeedbackCreate) -> FeedbackResult | ASGIApp:
     """Log feedback; a task name that is not known yet makes the task."""
     reached: list[models.Task] = []
     redactor = call.state.redactor.apart()
-    answer = await call.once(partial(_log, body, redactor, datetime.now(UTC), reached))
+    answer = await call.once(partial(_log_entry, body, redactor, datetime.now(UTC), reached))
     if reached:
         await search_if_due(call, reached[-1])
     return answer
@@ -49,7 +66,7 @@ def list_feedback(call: Call, query: FeedbackQuery) -> FeedbackList:
     return FeedbackList([FeedbackResult.of(entry) for entry in entries])
 
 
-def _log(
+def _log_entry(
     body: FeedbackCreate, redactor: Redactor, now: datetime, reached: list[models.Task], store: Store
 ) -> FeedbackResult:
     task = _task(body, now, store)
@@ -58,7 +75,7 @@ def _log(
         log_feedback(store, task, entry, redactor)
     except UsageError as exc:
         raise Refusal(422, str(exc), code="INVALID") from None
-    if is_reached(store, task):
+    if is_threshold_reached(store, task):
         reached.append(task)
     kept: FeedbackEntry = store.feedback.newest(task.id, limit=1)[0]
     return FeedbackResult.of(kept)
@@ -70,15 +87,125 @@ def _task(body: FeedbackCreate, now: datetime, store: Store) -> models.Task:
     known = store.tasks.find(body.task_name or "")
     if known is not None:
         return known
-    task = checked(partial(body.to_task, now))
+    task = checked_task(partial(body.to_task, now))
     store.tasks.add(task)
     keep_token(store, task, body.git_token_raw)
     if body.existing_prompt_text:
-        add_first(store, task, body.existing_prompt_text, now)
+        add_first_version(store, task, body.existing_prompt_text, now)
     return task
 
 
+class _SeedLine(NamedTuple):
+    """A line of the file: what it says, or what is wrong with it."""
+
+    number: int
+    seed: SeedLine | None
+    error: str = ""
+
+
+async def upload_seeds(call: Call, body: bytes, task_id: str) -> SeedResult | ASGIApp:
+    """Store the examples of a JSONL file: a form with it, or the file itself."""
+    lines = await run_in_threadpool(_read_seeds, call.headers.get("content-type", ""), body)
+    return await call.once(
+        partial(_add_seeds, task_id, lines, call.state.redactor.apart(), datetime.now(UTC))
+    )
+
+
+def _read_seeds(kind: str, body: bytes) -> list[_SeedLine]:
+    content = _file_of(kind, body) if kind.lower().startswith(_FORM) else body
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise Refusal(
+            422, f"the file is no UTF-8: {exc.reason} at byte {exc.start}", code="INVALID"
+        ) from None
+    lines = list(islice(_seed_lines(text), _MOST_LINES + 1))
+    if len(lines) > _MOST_LINES:
+        problem = f"the file has more than {_MOST_LINES} lines; a task has {SEED_LIMIT} seeds at most"
+        raise Refusal(422, problem, code="INVALID")
+    if not lines:
+        raise Refusal(422, "the file is empty; it has a JSON object on each line", code="INVALID")
+    return lines
+
+
+def _file_of(kind: str, body: bytes) -> bytes:
+    """Return the file in a form: the field ``file``, else the only one that is a file.
+
+    Raises:
+        Refusal: There is none, or the form cannot be read (422).
+    """
+    try:
+        found = _files(kind, body)
+    except (RecursionError, ValueError):
+        # Thousands of parts, parts within parts without end, or a name in a form that no browser sends.
+        raise Refusal(422, "the form cannot be read; give the file itself", code="INVALID") from None
+    if len(found) != 1 or not isinstance(content := found[0].get_payload(decode=True), bytes):
+        raise Refusal(422, "the form has no file; give one in the field 'file'", code="INVALID")
+    return content
+
+
+def _files(kind: str, body: bytes) -> list[Message]:
+    if body.count(b"\n--") > _MOST_PARTS:
+        raise ValueError(f"more than {_MOST_PARTS} parts")
+    form = email.message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
+    parts = [part for part in form.walk() if not part.is_multipart() and part is not form]
+    named = [part for part in parts if part.get_param("name", header="content-disposition") == "file"]
+    return named or [part for part in parts if part.get_filename() is not None]
+
+
+def _seed_lines(text: str) -> Iterator[_SeedLine]:
+    # Not splitlines: a JSON text may hold other characters that end lines for it.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield _SeedLine(number, SeedLine.model_validate_json(line.strip(), strict=True))
+        except ValidationError as exc:
+            yield _SeedLine(number, None, validation_text(exc))
+
+
+def _add_seeds(
+    task_id: str, lines: list[_SeedLine], redactor: Redactor, now: datetime, store: Store
+) -> SeedResult:
+    task = task_of(store, task_id)
+    there = store.feedback.count(task.id).seeds
+    accepted = 0
+    errors: list[str] = []
+    for line in lines:
+        error = line.error
+        if line.seed is not None:
+            if there + accepted >= SEED_LIMIT:
+                error = f"the task has {SEED_LIMIT} seeds, as many as it may"
+            else:
+                entry = line.seed.to_entry(task.id, now)
+                try:
+                    log_feedback(store, task, entry, redactor)
+                except UsageError as exc:
+                    error = str(exc)
+        if error:
+            errors.append(f"line {line.number}: {error}")
+        else:
+            accepted += 1
+    more = len(errors) - _MOST_ERRORS
+    shown = errors[:_MOST_ERRORS] + ([f"and {more} more lines"] if more > 0 else [])
+    return SeedResult(
+        accepted=accepted,
+        rejected=len(errors),
+        errors=shown,
+        total_seeds=there + accepted,
+        seed_limit=SEED_LIMIT,
+    )
+
+
 OPERATIONS = (
-    Operation("POST", "/api/v1/feedback", Access.WRITE, log, status=201, errors=(404, 503)),
+    Operation("POST", "/api/v1/feedback", Access.WRITE, log_entry, status=201, errors=(404, 503)),
     Operation("GET", "/api/v1/feedback", Access.READ, list_feedback, errors=(404,)),
+    Operation(
+        "POST",
+        "/api/v1/tasks/{task_id}/seed",
+        Access.WRITE,
+        upload_seeds,
+        errors=(404, 422),
+        reads=(_FORM, "application/x-ndjson", "application/jsonl", "text/plain"),
+    ),
 )

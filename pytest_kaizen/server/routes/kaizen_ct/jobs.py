@@ -1,7 +1,9 @@
-"""Kaizen CT's optimisations."""
+"""Kaizen CT's optimisations: those that are asked for, and those that enough feedback starts by itself."""
 
 from __future__ import annotations
 
+import logging
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -14,15 +16,16 @@ from ....errors import JobError, KaizenError, ProposalError, StoreError
 from ....models import JobStatus
 from ....pipeline import jobs
 from ....pipeline.feedback.forecast import Forecast, forecast
+from ....pipeline.feedback.intake import due_job
 from ....pipeline.pulls import PREVIEW, RESULT
 from ....pipeline.search import Search
-from ....pipeline.stored_prompts import prompt_to_improve
+from ....pipeline.stored_prompts import active_text, prompt_to_improve
 from ....platforms.kaizen_ct.wire import CostEstimate, Job, JobList, OptimizeResult
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
-from .ids import job_of, made_id, task_id_of, task_of
-from .versions import id_of
+from ..known import job_of, made_id, task_id_of, task_of
+from .tasks import version_id_of
 
 _STATUS = {
     JobStatus.QUEUED: "PENDING",
@@ -41,6 +44,9 @@ _BY_STEP = {
 _TRIGGERS = {"api": "api_on_demand", "threshold": "auto_threshold"}
 #: Of what came of a job, what its metadata shows.
 _SHOWN = ("sentence", "decision", "diff", PREVIEW)
+_log = logging.getLogger("pytest_kaizen.server")
+#: After a search that failed, as it does without a model's key, feedback starts none for so long.
+_AFTER_FAILURE = timedelta(minutes=10)
 
 
 class JobQuery(BaseModel, defer_build=True):
@@ -196,7 +202,7 @@ def _shown(store: Store, job: models.Job) -> Job:
     return Job(
         id=made_id("job", job.id),
         task_id=task_id_of(store, job.task),
-        prompt_version_id=None if task is None or made is None else id_of(task, made),
+        prompt_version_id=None if task is None or made is None else version_id_of(task, made),
         status=_status(job),
         triggered_by=_TRIGGERS.get(job.triggered_by, job.triggered_by),
         pr_url=pull.get("url"),
@@ -218,3 +224,33 @@ OPERATIONS = (
     Operation("POST", "/api/v1/jobs/{job_id}/retry-pr", Access.WRITE, retry_pr, errors=(400, 404, 409)),
     Operation("POST", "/api/v1/jobs/{job_id}/create-pr", Access.WRITE, create_pr, errors=(400, 404, 409)),
 )
+
+
+def is_threshold_reached(store: Store, task: models.Task) -> bool:
+    """Say whether a task has as much new feedback as a search takes."""
+    return store.feedback.count(task.id).fresh >= task.feedback_threshold
+
+
+async def search_if_due(call: Call, task: models.Task) -> None:
+    """Start a search if none is active; what fails in that is logged, the feedback is stored all the same."""
+    search = search_of(call, task, "threshold")
+    try:
+        job = await call.write(partial(_start_if_due, task, search))
+    except KaizenError as exc:
+        _log.warning("no search for a better prompt of '%s': %s", task.name, exc)
+        return
+    if job is not None:
+        call.state.worker.begin(call.workspace.id)
+
+
+def _start_if_due(task: models.Task, search: Search, store: Store) -> models.Job | None:
+    if not active_text(store, task.name):
+        return None
+    known = store.jobs.newest(task.name, kind=jobs.OPTIMIZE)
+    if known and known[0].status is JobStatus.FAILED and _is_recent(known[0].finished_at):
+        return None
+    return due_job(store, task, search)
+
+
+def _is_recent(moment: datetime | None) -> bool:
+    return moment is not None and datetime.now(UTC) - moment < _AFTER_FAILURE

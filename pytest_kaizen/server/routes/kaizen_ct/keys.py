@@ -11,7 +11,7 @@ from ....platforms.kaizen_ct.wire import KeyCreate, KeyCreated, KeyInfo, KeyList
 from ....store.keys import ApiKey, KeyState, Scope
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
-from .ids import as_uuid, made_id
+from ..known import as_uuid, made_id
 
 _FIRST_WORKSPACE = "default"
 

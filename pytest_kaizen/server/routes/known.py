@@ -1,12 +1,12 @@
-"""Kaizen CT's ids, which are UUIDs, and what they stand for here."""
+"""What the ids in a request stand for here; Kaizen CT's and Kate's are UUIDs."""
 
 from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from ....models import Job, Task, Trace
-from ....store import Store
-from ...problem import Refusal
+from ...models import Agent, AgentRun, Job, Task, Trace
+from ...store import Store
+from ..problem import Refusal
 
 _NAMESPACE = UUID("5b0c7a52-4d0c-4c2e-9a52-6b8f0f1f2f4e")
 
@@ -69,3 +69,28 @@ def task_id_of(store: Store, name: str | None) -> UUID:
     """Return the id of a task by its name; a made one for a task that only its traces name."""
     found = None if name is None else store.tasks.find(name)
     return made_id("task", name or "") if found is None else UUID(found.id)
+
+
+def agent_of(store: Store, agent_id: str) -> Agent:
+    """Return an agent.
+
+    Raises:
+        Refusal: There is none (404).
+    """
+    agent = store.agents.one(agent_id)
+    if agent is None:
+        raise Refusal(404, f"there is no agent {agent_id!r}")
+    return agent
+
+
+def run_of(store: Store, agent_id: str, run_id: str) -> AgentRun:
+    """Return a run of an agent, by its UUID in whatever form.
+
+    Raises:
+        Refusal: There is no such agent, or it has no such run (404).
+    """
+    agent_of(store, agent_id)
+    run = store.agents.run(agent_id, str(as_uuid(run_id)))
+    if run is None:
+        raise Refusal(404, f"agent {agent_id!r} has no run {run_id!r}")
+    return run

@@ -23,9 +23,8 @@ from pytest_kaizen.models import Job, JobStatus, Trace
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.insights import Study
 from pytest_kaizen.scripted import Request, ScriptedLLM
-from pytest_kaizen.server.work import worker as worker_module
-from pytest_kaizen.server.work.kinds import KINDS, Assignment
-from pytest_kaizen.server.work.worker import Worker
+from pytest_kaizen.server import worker as worker_module
+from pytest_kaizen.server.worker import KINDS, Assignment, Worker
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.workspaces import OpenWorkspace
 from tests.server.conftest import Book

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_kaizen.config import Config
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.server.work import worker
+from pytest_kaizen.server import worker
 from pytest_kaizen.store.workspaces import Workspaces
 
 if __name__ == "__main__":

@@ -15,26 +15,15 @@ from pathlib import Path
 from time import monotonic
 from typing import IO
 
-from ...capture import Redactor
-from ...config import AgentConfig, Config
-from ...errors import KaizenError, StoreError
-from ...models import (
-    Agent,
-    AgentRun,
-    AgentRunStatus,
-    Job,
-    Message,
-    Part,
-    Span,
-    SpanKind,
-    Trace,
-    new_span_id,
-)
-from ...pipeline import jobs
-from ...pipeline.evaluations import start_evaluation
-from ...report.plain import plain
-from ...store import Store
-from ..recording import recorded
+from ..capture import Redactor
+from ..config import AgentConfig, Config
+from ..errors import KaizenError, StoreError
+from ..models import Agent, AgentRun, AgentRunStatus, Job, Message, Part, Span, SpanKind, Trace, new_span_id
+from ..pipeline import jobs
+from ..pipeline.evaluations import start_evaluation
+from ..report.plain import plain
+from ..store import Store
+from .proxy.recorder import recorded
 
 #: How often to look whether the server stops, and whether the job was stopped, in seconds.
 _LOOK_S, _ASK_S = 0.1, 2.0

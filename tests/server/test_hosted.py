@@ -18,8 +18,8 @@ from pytest_kaizen.config import AgentConfig, Config
 from pytest_kaizen.errors import KaizenError
 from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus, Job, JobStatus, Span, SpanKind, Trace
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.server.work import hosted
-from pytest_kaizen.server.work.hosted import host
+from pytest_kaizen.server import hosted
+from pytest_kaizen.server.hosted import host
 from pytest_kaizen.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -1,4 +1,8 @@
-"""Whole runs, which no platform's page has: what ``pytest --kaizen`` made on another machine."""
+"""Our own operations.
+
+They are about the server itself; the two paths of Kalmia's page that pass requests on to model providers;
+and whole runs, which no platform's page has: what ``pytest --kaizen`` made on another machine.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,66 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import ASGIApp
 
+from ...config import Endpoint
 from ...models import Case, Run
 from ...platforms.base.failure import validation_text
+from ...platforms.base.wire import Health
 from ...platforms.kaizen.wire import CasesBody, RunBody, RunKept
 from ...store import Store
-from ..operation import Access, Call, Operation
+from ..operation import Access, Call, KeyHeader, Operation
 from ..problem import Refusal
-from ..state import State
+from ..state import FIGURES_TYPE, State
 
+_ANTHROPIC = Endpoint(api="anthropic.messages", path="/v1/messages")
+_OPENAI = Endpoint(api="openai.chat", path="/chat/completions")
+_PROXY_ERRORS = (502, 504)
+_PROXY_WRITES = ("application/json", "text/event-stream")
 M = TypeVar("M", Run, Case)
+
+
+async def health(call: Call) -> Health:
+    """Say that the server answers."""
+    return Health()
+
+
+def ready(call: Call) -> Health:
+    """Say that the server can read its store; 503 while it cannot."""
+    call.state.workspaces.central.workspaces()
+    return Health(status="ready")
+
+
+async def figures(call: Call) -> Response:
+    """Return the server's figures for Prometheus."""
+    return Response(call.state.metrics.text(), media_type=FIGURES_TYPE)
+
+
+def document(call: Call) -> Response:
+    """Return this document."""
+    return Response(call.state.openapi, media_type="application/json")
+
+
+async def messages(call: Call, body: bytes) -> ASGIApp:
+    """Pass a request on to Anthropic's Messages API and its answer back, and keep a trace."""
+    return await _forward(call, body, _ANTHROPIC, call.state.config.server.anthropic_url)
+
+
+async def chat_completions(call: Call, body: bytes) -> ASGIApp:
+    """Pass a request on to OpenAI's Chat Completions API and its answer back, and keep a trace."""
+    return await _forward(call, body, _OPENAI, call.state.config.server.openai_url)
+
+
+async def _forward(call: Call, body: bytes, endpoint: Endpoint, base: str) -> ASGIApp:
+    return await call.state.proxy.forward(
+        call.workspace,
+        endpoint,
+        base.rstrip("/") + endpoint.path,
+        query=call.scope["query_string"].decode("latin-1"),
+        headers=call.headers,
+        content=body,
+    )
 
 
 async def put_run(call: Call, run_id: str, body: RunBody) -> RunKept:
@@ -78,6 +132,28 @@ def _put_cases(run_id: str, cases: list[Case], store: Store) -> RunKept:
 
 
 OPERATIONS = (
+    Operation("GET", "/health", Access.PUBLIC, health),
+    Operation("GET", "/ready", Access.PUBLIC, ready, errors=(503,)),
+    Operation("GET", "/metrics", Access.LOCAL, figures, writes=("text/plain",)),
+    Operation("GET", "/openapi.json", Access.PUBLIC, document),
+    Operation(
+        "POST",
+        "/api/v1/messages",
+        Access.WRITE,
+        messages,
+        key=KeyHeader.OWN,
+        errors=_PROXY_ERRORS,
+        writes=_PROXY_WRITES,
+    ),
+    Operation(
+        "POST",
+        "/api/v1/chat/completions",
+        Access.WRITE,
+        chat_completions,
+        key=KeyHeader.OWN,
+        errors=_PROXY_ERRORS,
+        writes=_PROXY_WRITES,
+    ),
     Operation("PUT", "/api/runs/{run_id}", Access.WRITE, put_run),
     Operation("PUT", "/api/runs/{run_id}/cases", Access.WRITE, put_cases, errors=(404,)),
 )

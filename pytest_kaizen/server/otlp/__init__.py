@@ -1,1 +1,0 @@
-"""OpenTelemetry's protocol: spans of any instrumentation become traces."""
