@@ -139,6 +139,10 @@ def postgres_databases(postgres_server: Callable[[str], str]) -> Iterator[Callab
         except psycopg.errors.FeatureNotSupported:
             connection.execute("CREATE DATABASE prepared")
         Store.open(postgres_server("prepared")).close()
+        # It is copied only once nobody is connected to it; the store's last connection may still be ending.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = 'prepared'"
+        )
         numbers = itertools.count()
 
         def make() -> str:

@@ -68,13 +68,19 @@ def _place(connection: Connection, run: int, case: Case) -> Place:
 
 
 def _put(connection: Connection, place: Place, sample: Sample) -> None:
-    """Store a sample. A trace that came on another way keeps the scores that only it has."""
+    """Store a sample. A trace that came on another way keeps the scores and metadata that only it has."""
     number = traces.number_of(connection, sample.trace.id)
     if number is None:
         traces.add_sample(connection, place, sample)
         return
+    known = traces.one(connection, number)
     ours = {score.name for score in sample.trace.scores}
-    others = [score for score in traces.one(connection, number).scores if score.name not in ours]
-    whole = sample.trace.model_copy(update={"scores": [*sample.trace.scores, *others]})
+    others = [score for score in known.scores if score.name not in ours]
+    whole = sample.trace.model_copy(
+        update={
+            "scores": [*sample.trace.scores, *others],
+            "metadata": known.metadata | sample.trace.metadata,
+        }
+    )
     traces.replace(connection, number, whole)
     traces.make_sample(connection, number, place, sample)

@@ -189,7 +189,9 @@ def test_a_slow_drip_ends_at_the_total_limit(
 
 def test_silence_ends_at_the_read_limit(loopback: Loopback, stopwatch: Callable[[], Stopwatch]) -> None:
     loopback.silence()
-    loopback.answer(200, NO_TASKS)
+    # On a busy machine an answer or two come later than the limit, too.
+    for _ in range(3):
+        loopback.answer(200, NO_TASKS)
     watch = stopwatch()
     client = CTClient(KEY, loopback.url, timeout=Timeouts(connect=20.0, read=0.5, total=30.0))
     assert client.list_tasks() == []
@@ -199,8 +201,8 @@ def test_silence_ends_at_the_read_limit(loopback: Loopback, stopwatch: Callable[
 def test_the_last_failure_is_told_with_the_limit(loopback: Loopback) -> None:
     loopback.answer(503, '{"detail": "back soon"}')
     loopback.silence()
-    with pytest.raises(CTError, match=r"no whole answer within 1\.5 s \(before that: .*503: back soon\)"):
-        CTClient(KEY, loopback.url, timeout=1.5).list_tasks()
+    with pytest.raises(CTError, match=r"no whole answer within 5 s \(before that: .*503: back soon\)"):
+        CTClient(KEY, loopback.url, timeout=5.0).list_tasks()
 
 
 @pytest.mark.asyncio

@@ -69,7 +69,7 @@ def test_a_page_in_place_of_json(loopback: Loopback, client: KaybaClient) -> Non
 def test_codes_without_an_answer(loopback: Loopback) -> None:
     loopback.silence()
     with pytest.raises(KaybaAPIError) as error:
-        KaybaClient(KEY, loopback.url, timeout=0.6).generate_prompt()
+        KaybaClient(KEY, loopback.url, timeout=3.0).generate_prompt()
     assert (error.value.code, error.value.transient) == ("TIMEOUT", True)
     loopback.send(b"")
     with pytest.raises(KaybaAPIError) as error:

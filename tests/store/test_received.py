@@ -60,11 +60,21 @@ def test_a_trace_that_came_on_another_way_is_the_sample_s(store: Store, make: Ma
     case = whole(make, 1)
     trace = case.samples[0].trace
     human = Score(name="kind", value=0.5, source=ScoreSource.HUMAN)
-    early = trace.model_copy(update={"run_id": None, "case_id": None, "task": "", "scores": [human]})
+    trace.metadata = {"seed": 1}
+    # Its correlation id is what an experiment finds it by.
+    theirs = {"correlationId": "experiment-1", "seed": 2}
+    early = trace.model_copy(
+        update={"run_id": None, "case_id": None, "task": "", "scores": [human], "metadata": theirs}
+    )
     store.intake.put([early])
-    store.received.put_cases(run.id, [case])
+    for _ in range(2):
+        store.received.put_cases(run.id, [case])
     (kept,) = store.cases(run.id)[0].samples
-    assert kept.trace == trace.model_copy(update={"scores": [*trace.scores, human]})
+    whole_trace = trace.model_copy(
+        update={"scores": [*trace.scores, human], "metadata": {**theirs, "seed": 1}}
+    )
+    assert kept.trace == whole_trace
+    assert store.experiments.traces(["experiment-1"]) == [whole_trace]
     assert (kept.passed, kept.metrics) == (case.samples[0].passed, case.samples[0].metrics)
     assert store.received.has_run(run.id)
 

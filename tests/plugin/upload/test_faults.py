@@ -210,9 +210,9 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ending]:
 def test_the_process_ends(endings: dict[str, Ending], row: str) -> None:
     found = endings[row]
     print(f"{row}: {found.delay_s:.2f} s after the last test, {found.control_s:.2f} s without a backend")
-    limit = SHORT_S + 2.0 if row in USING_THE_TIMEOUT else 2.0
-    # What a machine takes to end a process without a backend varies with its load, by more than itself.
-    assert found.delay_s < limit + 3 * found.control_s
+    limit = SHORT_S + 5.0 if row in USING_THE_TIMEOUT else 5.0
+    # Without a backend there is no HTTP client to load, and a process has ended before the load is another.
+    assert found.delay_s < limit + 10 * found.control_s
     assert found.code == 0
     assert "1 passed" in found.output
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
 import uvicorn
 
-from pytest_kaizen.models import Insight, InsightStatus, JobStatus, PromptVersion, Spend
+from pytest_kaizen.models import Insight, InsightStatus, Job, JobStatus, PromptVersion, Spend
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.server.app import _Server
 from pytest_kaizen.server.ui import jobs as ui_jobs
@@ -160,20 +161,40 @@ async def test_a_job_is_stopped(browser: Browser, store: Store) -> None:
     assert (await browser.send("/ui/jobs/2/stop", page.token)).status_code == 404
 
 
+def watched_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Awaitable[None]]:
+    """Return what waits until the line that tells of jobs has looked so many times more."""
+    done = 0
+    recent = jobs.recent
+
+    def counted(store: Store, limit: int) -> list[Job]:
+        nonlocal done
+        found = recent(store, limit)
+        done += 1
+        return found
+
+    async def looks(more: int) -> None:
+        goal = done + more
+        while done < goal:  # noqa: ASYNC110 - a thread counts
+            await asyncio.sleep(0.005)
+
+    monkeypatch.setattr(jobs, "recent", counted)
+    return looks
+
+
 async def test_a_page_is_told_what_becomes_of_jobs(
     browser: Browser, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ui_jobs, "_LOOK_S", 0.01)
     job = jobs.start(store, "insights", "sum", {})
     await browser.sign_in("reads")
-    told: list[str] = []
+    looks = watched_looks(monkeypatch)
 
     async def work() -> None:
-        await asyncio.sleep(0.1)
+        await looks(3)
         jobs.progress(store, job, "chunk 1 of 2\x1b", Spend(calls=3, usd=0.25))
-        await asyncio.sleep(0.1)
+        await looks(3)
         jobs.finish(store, job)
-        await asyncio.sleep(0.1)
+        await looks(3)
         browser.site.state.stopping.set()
 
     working = asyncio.create_task(work())
@@ -190,9 +211,10 @@ async def test_a_page_is_told_what_becomes_of_jobs(
 
 async def test_events_end_with_the_session(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ui_jobs, "_LOOK_S", 0.01)
+    looks = watched_looks(monkeypatch)
     await browser.sign_in("reads")
     asked = asyncio.create_task(browser.get("/ui/jobs/events"))
-    await asyncio.sleep(0.1)
+    await looks(3)
     assert not asked.done()
     keys = browser.site.book.workspaces.central.keys
     (key,) = (known for known in keys.list() if known.label == "reads")

@@ -38,7 +38,7 @@ def execute(url: str, *statements: str) -> None:
 
 def test_values_come_back_as_from_sqlite(postgres_url: str, tmp_path: Path) -> None:
     def values(where: Path | str) -> list[Any]:
-        database = open_database(where, migrations.STORE, readonly=False, timeout=5)
+        database = open_database(where, migrations.STORE, readonly=False, timeout=60)
         with database.write() as connection:
             connection.execute("CREATE TABLE v (t TEXT, i INTEGER, r REAL, b BLOB)")
             connection.execute("INSERT INTO v VALUES (?, ?, ?, ?)", (Colour.RED, True, float("nan"), b"\0x"))
@@ -100,7 +100,7 @@ def test_a_database_without_unicode(postgres_server: Callable[[str], str], postg
 
 
 def test_another_writer_that_does_not_end(postgres_url: str, make: Any) -> None:
-    with Store.open(postgres_url) as holder, Store.open(postgres_url, timeout=0.05) as store:
+    with Store.open(postgres_url) as holder, Store.open(postgres_url, timeout=3) as store:
         with holder._database.write():
             with pytest.raises(StoreError, match="another process has been writing for too long"):
                 store.start_run(make.run())
@@ -113,10 +113,12 @@ def test_a_server_that_was_started_anew(postgres_url: str, make: Any) -> None:
     with Store.open(postgres_url) as store:
         store.start_run(make.run())
         with Store.open(postgres_url) as other, other._database.write() as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            # With the milliseconds that it waits for their ends.
+            ended = connection.execute(
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            ).fetchall()
+            assert set(ended) == {(True,)}
         assert [run.id for run in store.runs()] == ["run-1"]
 
 
@@ -168,7 +170,7 @@ def test_without_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("count", [1, 63, 64, 200])
 def test_rows_that_are_put_off_are_there_for_whoever_looks(postgres_url: str, count: int) -> None:
-    database = open_database(postgres_url, migrations.STORE, readonly=False, timeout=5)
+    database = open_database(postgres_url, migrations.STORE, readonly=False, timeout=60)
     rows = [(number, f"row {number}") for number in range(count)]
     insert = "INSERT INTO v (n, t) VALUES (?, ?)"
     with database.write() as connection:

@@ -118,12 +118,13 @@ def test_while_another_process_sends_this_one_does_not(told: Told, owing: Store)
 
 def test_a_lookup_of_a_name_keeps_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The threads of the usual executor are waited for when the process ends."""
-    hanging = threading.Event()
+    hanging, asked = threading.Event(), threading.Event()
     seen: list[threading.Thread] = []
 
     def lookup(*_: object, **__: object) -> list[object]:
         seen.append(threading.current_thread())
-        hanging.wait(30)
+        asked.set()
+        hanging.wait(60)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
@@ -135,6 +136,7 @@ def test_a_lookup_of_a_name_keeps_no_process(monkeypatch: pytest.MonkeyPatch) ->
                     await asyncio.get_running_loop().getaddrinfo("a.test", 80)
 
         runner.run(ask())
+    assert asked.wait(30)
     assert seen[0].daemon
     assert seen[0].is_alive()
     hanging.set()
