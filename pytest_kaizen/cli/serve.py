@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 
 from ..config import Config
 from ..errors import UsageError
-from ..store import secret_key
-from ..store.keys import KeyState, Scope
-from ..store.tending import Tending
-from ..store.workspaces import Workspaces
+from ..store import sealed
+from ..store.central import KeyState, Scope
+from ..store.workspaces import Tending, Workspaces
 from .configuration import config_for
 
 FIRST_WORKSPACE = "default"
@@ -150,7 +149,7 @@ def server_config(args: argparse.Namespace) -> Config:
     Raises:
         ConfigError: A setting is wrong, or the key for secrets in the environment is.
     """
-    secret_key.keys_of(os.environ)
+    sealed.keys_of(os.environ)
     config = config_for(args)
     if not args.allow_private_hosts:
         return config

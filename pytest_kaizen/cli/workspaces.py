@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StoreError, UsageError
 from ..report.table import table
 from ..report.text import safe_text
-from ..store.central import Workspace
-from ..store.keys import ApiKey, Scope
+from ..store.central import ApiKey, Scope, Workspace
 from ..store.workspaces import Workspaces
 from .desks import ct_client, show
 from .options import Target, add_target_options, days, size, target_of

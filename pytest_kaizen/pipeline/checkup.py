@@ -11,8 +11,7 @@ from typing import Any
 from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError
-from ..store import Store
-from ..store.sqlite import version as sqlite
+from ..store import Store, sqlite
 from .upload.lines import Upload
 
 _NAME = "pytest-kaizen"

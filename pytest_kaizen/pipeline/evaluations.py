@@ -15,7 +15,7 @@ from ..platforms.kate.wire import EvalSummary
 from ..report.plain import plain
 from ..score import Judge, Rubric, load_rubric, score_rubric
 from ..store import Store
-from ..store.agents import RunCounts
+from ..store.observing import RunCounts
 from . import jobs
 from .calibrations import Calibrations
 from .feedback.scorer import parsed_rubric

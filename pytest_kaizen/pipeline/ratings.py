@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..models import Score, ScoreSource, Task, Trace
 from ..store import Store
-from ..store.ratings import Rating
+from ..store.feedback import Rating
 from .feedback.traced import entry_of_trace
 
 #: The score that a rating is.

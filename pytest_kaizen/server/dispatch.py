@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import StoreError
-from ..store.keys import Scope as KeyScope
+from ..store.central import Scope as KeyScope
 from .operation import JSON, Access, Call, KeyHeader, Operation
 from .problem import Refusal, problem_response
 from .proxy import BrokenAnswerError

@@ -24,8 +24,8 @@ from starlette.types import ASGIApp, Scope
 from ..errors import ConfigError
 from ..platforms.base.wire import WireList, WireModel
 from ..store import Store
-from ..store.idempotency import Answered, KeyReused
-from ..store.keys import Scope as KeyScope
+from ..store.central import Scope as KeyScope
+from ..store.intake import Answered, KeyReused
 from ..store.workspaces import OpenWorkspace
 from .problem import Refusal
 from .state import Grant, State

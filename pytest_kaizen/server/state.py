@@ -20,7 +20,7 @@ from ..capture import Redactor
 from ..capture.build import Price
 from ..config import Config
 from ..errors import StoreError
-from ..store.keys import ApiKey, KeyState, Scope
+from ..store.central import ApiKey, KeyState, Scope
 from ..store.workspaces import OpenWorkspace, Workspaces
 from .problem import Refusal
 from .worker import Worker

@@ -1,10 +1,15 @@
-"""Runs and their cases by whole ids, as pages show them: nothing is an error that is not there."""
+"""What is there already, as people handle it: runs are read, traces listed, put in, found and taken out."""
 
 from __future__ import annotations
 
-from ..models import Case, Run
-from . import cases, runs
-from .database import Database
+from collections.abc import Iterable
+from datetime import datetime
+
+from ..models import Case, Run, Trace
+from . import runs, traces
+from .database import Connection, Database
+from .search import Hits, scan
+from .table import find_number, key, utc_text
 
 
 class Archive:
@@ -33,10 +38,126 @@ class Archive:
         """
         with self._database.read() as connection:
             number = runs.number_of(connection, run_id)
-            return [] if number is None else cases.outlines(connection, number, run_id, task)
+            return [] if number is None else runs.case_outlines(connection, number, run_id, task)
 
     def case(self, run_id: str, case_id: str) -> Case | None:
         """Return a case of a run with all that its last attempt did; None when there is none."""
         with self._database.read() as connection:
             number = runs.number_of(connection, run_id)
-            return None if number is None else cases.one(connection, number, run_id, case_id)
+            return None if number is None else runs.one_case(connection, number, run_id, case_id)
+
+
+class Shelf:
+    """Traces that no test made, and taking out any.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, items: Iterable[Trace]) -> list[str]:
+        """Store traces that belong to no run, all or none; one that is there already stays.
+
+        Returns:
+            The ids of those that were not there.
+        """
+        with self._database.write() as connection:
+            return [trace.id for trace in items if traces.add(connection, trace)]
+
+    def delete(self, trace_id: str) -> str:
+        """Delete a trace with its spans and scores; a run that it was of has a sample less then.
+
+        Args:
+            trace_id: Its id or an unambiguous beginning of it.
+
+        Returns:
+            The whole id.
+
+        Raises:
+            StoreError: None or several are meant.
+        """
+        with self._database.write() as connection:
+            return traces.delete(connection, find_number(connection, self._database.path, "traces", trace_id))
+
+    def ids(self, task: str | None = None) -> list[str]:
+        """Return the ids of all traces, the newest first; of one task only, where given."""
+        where, values = ("", ()) if task is None else (" AND task = ?", (key(task),))
+        query = (
+            f"SELECT id FROM traces WHERE {traces.NOT_OF_JOB}{where} ORDER BY created_at DESC, number DESC"
+        )
+        with self._database.read() as connection:
+            return [row[0] for row in connection.execute(query, values).fetchall()]
+
+    def search(self, text: str, *, limit: int = 50) -> Hits:
+        """Find traces as ``OpenWorkspace.search`` does, in a store that keeps no index.
+
+        Args:
+            text: What a person types: words, ``"phrases"`` and ``-words``.
+            limit: At most so many hits.
+        """
+        with self._database.read() as connection:
+            return scan(connection, text, limit)
+
+
+#: By table, the column with the number of the trace that a row is of.
+_OF_TRACE = (("scores", "trace"), ("spans", "trace"), ("annotations", "trace"), ("traces", "number"))
+
+
+class Retention:
+    """Deletes from one workspace, a little at a time, so that nobody waits long.
+
+    All methods raise ``StoreError`` when the database cannot be read or written.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count(self) -> int:
+        """Return how many traces there are."""
+        with self._database.read() as connection:
+            number: int = connection.execute("SELECT count(*) FROM traces").fetchone()[0]
+        return number
+
+    def delete_traces(self, limit: int, *, before: datetime | None = None) -> int:
+        """Delete the oldest traces with their spans and scores; return how many.
+
+        Args:
+            limit: At most so many.
+            before: Only those created before.
+        """
+        where, params = ("", ()) if before is None else ("WHERE created_at < ? ", (utc_text(before),))
+        query = f"SELECT number FROM traces {where}ORDER BY created_at, number LIMIT ?"
+        with self._database.write() as connection:
+            numbers = [row[0] for row in connection.execute(query, (*params, limit)).fetchall()]
+            for table, column in _OF_TRACE:
+                _delete_rows(connection, table, column, numbers)
+        return len(numbers)
+
+    def delete_runs(self, limit: int, *, before: datetime) -> int:
+        """Delete the oldest runs that have no traces any more, with their cases and gates.
+
+        Args:
+            limit: At most so many; return how many there were.
+            before: Only those begun before.
+        """
+        query = (
+            "SELECT number FROM runs WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM traces JOIN cases ON "
+            "cases.number = case_number WHERE cases.run = runs.number) ORDER BY created_at LIMIT ?"
+        )
+        with self._database.write() as connection:
+            numbers = [row[0] for row in connection.execute(query, (utc_text(before), limit)).fetchall()]
+            for number in numbers:
+                cases = "SELECT number FROM cases WHERE run = ?"
+                connection.execute(f"DELETE FROM gates WHERE case_number IN ({cases})", (number,))
+            for table, column in (("gates", "run"), ("task_summaries", "run"), ("cases", "run")):
+                _delete_rows(connection, table, column, numbers)
+            _delete_rows(connection, "runs", "number", numbers)
+        return len(numbers)
+
+
+def _delete_rows(connection: Connection, table: str, column: str, numbers: list[int]) -> None:
+    if numbers:
+        marks = ", ".join("?" * len(numbers))
+        connection.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", numbers)

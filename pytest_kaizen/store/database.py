@@ -1,4 +1,4 @@
-"""What the store needs of a database, so that its SQL runs on SQLite and on PostgreSQL alike.
+"""What the store needs of a database and its schema, so that its SQL runs on SQLite and on PostgreSQL alike.
 
 The SQL of the store's modules is what both understand: ``?`` (or ``?1``) for a parameter, ``ON
 CONFLICT … DO …``, ``RETURNING`` instead of the last row's number, JSON as TEXT that only Python
@@ -11,10 +11,10 @@ apart on PostgreSQL only, and NULL comes first on SQLite and last on PostgreSQL.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Cursor(Protocol):
@@ -127,3 +127,23 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Let go of it. Closing twice is harmless."""
+
+
+Migration = Callable[[Connection], None]
+
+
+class Schema(NamedTuple):
+    """The tables of a database.
+
+    Attributes:
+        mark: Tells a database of this schema from any other: SQLite's ``application_id``.
+        steps: What makes the tables, in order; only ever added to.
+    """
+
+    mark: int
+    steps: tuple[Migration, ...]
+
+    def take_steps(self, connection: Connection, taken: int) -> None:
+        """Take the steps that a database has not taken yet."""
+        for step in self.steps[taken:]:
+            step(connection)

@@ -11,22 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .activations import Activations
-    from .agents import Agents
-    from .annotations import Annotations
+    from .archive import Retention, Shelf
     from .database import Database
-    from .experiments import Experiments
-    from .feedback import FeedbackLog
-    from .idempotency import Idempotency
-    from .intake import Intake
-    from .integrations import Integrations
+    from .feedback import FeedbackLog, Ratings, Tasks
+    from .intake import Idempotency, Intake, ReceivedRuns
     from .jobs import Jobs
-    from .ratings import Ratings
-    from .received import ReceivedRuns
-    from .retention import Retention
-    from .sealed import Sealed
-    from .shelf import Shelf
-    from .tasks import Tasks
+    from .observing import Agents, Annotations, Experiments
+    from .prompts import Activations
+    from .sealed import Integrations, Sealed
 
 
 def _group(place: str) -> Any:
@@ -61,20 +53,20 @@ class Groups:
     """
 
     feedback: FeedbackLog = _group("feedback.FeedbackLog")
-    tasks: Tasks = _group("tasks.Tasks")
+    tasks: Tasks = _group("feedback.Tasks")
     jobs: Jobs = _group("jobs.Jobs")
-    shelf: Shelf = _group("shelf.Shelf")
-    idempotency: Idempotency = _group("idempotency.Idempotency")
-    retention: Retention = _group("retention.Retention")
+    shelf: Shelf = _group("archive.Shelf")
+    idempotency: Idempotency = _group("intake.Idempotency")
+    retention: Retention = _group("archive.Retention")
     intake: Intake = _group("intake.Intake")
-    ratings: Ratings = _group("ratings.Ratings")
-    received: ReceivedRuns = _group("received.ReceivedRuns")
-    activations: Activations = _group("activations.Activations")
-    agents: Agents = _group("agents.Agents")
-    experiments: Experiments = _group("experiments.Experiments")
-    annotations: Annotations = _group("annotations.Annotations")
+    ratings: Ratings = _group("feedback.Ratings")
+    received: ReceivedRuns = _group("intake.ReceivedRuns")
+    activations: Activations = _group("prompts.Activations")
+    agents: Agents = _group("observing.Agents")
+    experiments: Experiments = _group("observing.Experiments")
+    annotations: Annotations = _group("observing.Annotations")
     sealed: Sealed = _group("sealed.Sealed")
-    integrations: Integrations = _group("integrations.Integrations")
+    integrations: Integrations = _group("sealed.Integrations")
 
     def __init__(self, database: Database) -> None:
         self._database = database

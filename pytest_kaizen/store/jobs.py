@@ -8,8 +8,7 @@ from datetime import datetime
 from ..errors import JobError
 from ..models import Job, JobStatus
 from .database import Connection, Database
-from .lookup import find
-from .table import Table, key, utc_text
+from .table import Table, find_number, key, utc_text
 
 _JOBS = Table(
     "jobs",
@@ -175,7 +174,7 @@ class Jobs:
         return [job for job in active[::-1] if job.is_waiting(now, silent_since)]
 
     def _one(self, connection: Connection, job_id: str) -> Job:
-        number = find(connection, self._database.path, "jobs", job_id)
+        number = find_number(connection, self._database.path, "jobs", job_id)
         row = connection.execute(f"SELECT {_JOBS.fields} FROM jobs WHERE number = ?", (number,)).fetchone()
         return _JOBS.read(row)
 

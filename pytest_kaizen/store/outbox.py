@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..models import BackendState, Case, OutboxRow, OutboxState, ParcelKind, Remote, Run
-from . import cases, runs, traces
+from . import runs, traces
 from .table import key as storable
 from .table import storable_json, utc_text
 
@@ -218,9 +218,9 @@ def _case(connection: Connection, run: int, row: OutboxRow) -> Case | None:
     if row.case_id is None:
         return None
     if row.trace_id is None:
-        return cases.one(connection, run, row.run_id, row.case_id)
+        return runs.one_case(connection, run, row.run_id, row.case_id)
     sample = traces.sample(connection, _text(row.trace_id) or "")
-    found = sample and cases.one(connection, run, row.run_id, row.case_id, whole=False)
+    found = sample and runs.one_case(connection, run, row.run_id, row.case_id, whole=False)
     return found.model_copy(update={"samples": [sample]}) if found else None
 
 

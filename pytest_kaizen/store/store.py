@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import StoreError
 from ..models import ParcelKind
-from . import cases, migrations, runs, traces
+from . import migrations, runs, traces
 from .database import Connection, Database
 from .groups import Groups, LateModule
-from .lookup import find
 from .opening import open_database
 from .outbox import Outbox
-from .table import key
+from .table import find_number, key
 from .traces import Place
 
 if TYPE_CHECKING:
@@ -32,10 +31,9 @@ if TYPE_CHECKING:
         Scored,
         Trace,
     )
-    from . import answers, calibrations, ledger, optimisation, prompts
+    from . import ledger, prompts
 else:
-    answers, calibrations, ledger = map(LateModule, ("answers", "calibrations", "ledger"))
-    optimisation, prompts = map(LateModule, ("optimisation", "prompts"))
+    ledger, prompts = map(LateModule, ("ledger", "prompts"))
 
 #: Seconds to wait for another process that writes; a transaction takes well under a millisecond.
 LOCK_TIMEOUT_S = 30.0
@@ -157,7 +155,7 @@ class Store(Groups):
                 place = self._start(connection, case)
             else:
                 place = self._place(connection, case)
-                cases.finish(connection, place.case, case)
+                runs.finish_case(connection, place.case, case)
             if sample is not None:
                 self._add_sample(connection, place, case, sample)
             self.outbox.owe(
@@ -197,7 +195,7 @@ class Store(Groups):
             StoreError: None or several are meant; says which there are.
         """
         with self._database.read() as connection:
-            return runs.one(connection, find(connection, self._database.path, "runs", run_id))
+            return runs.one(connection, find_number(connection, self._database.path, "runs", run_id))
 
     def last_whole_run(self, task: str, branch: str | None = None) -> Run | None:
         """Return the newest run that completed all cases of a task; None when there is none.
@@ -215,8 +213,8 @@ class Store(Groups):
         Each has its gates and the samples of its last attempt, in the order of their numbers.
         """
         with self._database.read() as connection:
-            number = find(connection, self._database.path, "runs", run_id)
-            return cases.of_run(connection, number, runs.one(connection, number).id)
+            number = find_number(connection, self._database.path, "runs", run_id)
+            return runs.cases_of(connection, number, runs.one(connection, number).id)
 
     def traces(
         self,
@@ -246,7 +244,7 @@ class Store(Groups):
             StoreError: None or several are meant; says which there are.
         """
         with self._database.read() as connection:
-            return traces.one(connection, find(connection, self._database.path, "traces", trace_id))
+            return traces.one(connection, find_number(connection, self._database.path, "traces", trace_id))
 
     def add_rollout(self, job_id: str, trace: Trace) -> None:
         """Store what a case did under a candidate prompt.
@@ -264,27 +262,29 @@ class Store(Groups):
             StoreError: There is no such trace.
         """
         with self._database.write() as connection:
-            traces.add_score(connection, find(connection, self._database.path, "traces", trace_id), score)
+            traces.add_score(
+                connection, find_number(connection, self._database.path, "traces", trace_id), score
+            )
 
     def save_answer(self, key: AnswerKey, answer: Any) -> None:
         """Keep a judge's answer, as JSON; one that is there already stays."""
         with self._database.write() as connection:
-            answers.add(connection, key, answer)
+            ledger.add_answer(connection, key, answer)
 
     def answer(self, key: AnswerKey) -> Any:
         """Return a judge's answer; None when there is none."""
         with self._database.read() as connection:
-            return answers.one(connection, key)
+            return ledger.answer(connection, key)
 
     def save_calibration(self, calibration: Calibration) -> None:
         """Store a calibration; earlier ones stay."""
         with self._database.write() as connection:
-            calibrations.add(connection, calibration)
+            ledger.add_calibration(connection, calibration)
 
     def calibrations(self, rubric: str | None = None) -> list[Calibration]:
         """Return the calibrations for rubrics of a name or for all, the newest first."""
         with self._database.read() as connection:
-            return calibrations.newest(connection, rubric)
+            return ledger.newest_calibrations(connection, rubric)
 
     def rollout(self, key: RolloutKey) -> Scored | None:
         """Return a rollout of an optimisation; None when there is none."""
@@ -318,12 +318,12 @@ class Store(Groups):
         """Store insights, or what they have become, by their ids."""
         with self._database.write() as connection:
             for insight in insights:
-                optimisation.save(connection, optimisation.INSIGHTS, insight, insight.id)
+                ledger.save(connection, ledger.INSIGHTS, insight, insight.id)
 
     def insights(self, task: str | None = None, status: str | None = None) -> list[Insight]:
         """Return insights, the newest first; of one task or status only, where given."""
         with self._database.read() as connection:
-            return optimisation.newest(connection, optimisation.INSIGHTS, task, status)
+            return ledger.newest(connection, ledger.INSIGHTS, task, status)
 
     def save_proposal(self, proposal: Proposal) -> None:
         """Store a proposal, or what it has become.
@@ -333,7 +333,7 @@ class Store(Groups):
         """
         with self._database.write() as connection:
             try:
-                optimisation.save(connection, optimisation.PROPOSALS, proposal, proposal.id)
+                ledger.save(connection, ledger.PROPOSALS, proposal, proposal.id)
             except connection.IntegrityError:
                 raise self._error(
                     f"'{proposal.task}' has an open proposal for this prompt already; activate or dismiss it"
@@ -342,19 +342,19 @@ class Store(Groups):
     def proposals(self, task: str | None = None, status: str | None = None) -> list[Proposal]:
         """Return proposals, the newest first; of one task or status only, where given."""
         with self._database.read() as connection:
-            return optimisation.newest(connection, optimisation.PROPOSALS, task, status)
+            return ledger.newest(connection, ledger.PROPOSALS, task, status)
 
     def _start(self, connection: Connection, case: Case) -> Place:
         if (number := runs.number_of(connection, case.run_id)) is None:
             raise self._error(f"run {case.run_id!r} was never started")
-        return cases.start(connection, number, case)
+        return runs.start_case(connection, number, case)
 
     def _add_sample(self, connection: Connection, place: Place, case: Case, sample: Sample) -> None:
         traces.add_sample(connection, place, sample)
         self.outbox.owe(connection, ParcelKind.SAMPLE, case.run_id, case_id=case.id, trace_id=sample.trace.id)
 
     def _place(self, connection: Connection, case: Case) -> Place:
-        if (place := cases.place(connection, case)) is None:
+        if (place := runs.place_of(connection, case)) is None:
             raise self._error(f"case {case.id!r} of run {case.run_id!r} was never started")
         return place
 

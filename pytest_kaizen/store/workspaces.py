@@ -1,14 +1,17 @@
-"""The workspaces of a server: which there are, and each of them opened."""
+"""The workspaces of a server: which there are, each of them opened, and what each needs from time to time."""
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import threading
 import weakref
 from collections import OrderedDict
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Self
 
 from ..errors import StoreError
@@ -16,8 +19,8 @@ from . import migrations, search
 from .archive import Archive
 from .central import CENTRAL, NAME, Central, Workspace
 from .database import Database
-from .group import GroupWriter
-from .home import Home, open_home
+from .group_commit import GroupWriter
+from .opening import Home, open_home
 from .search import Hits, Search
 from .store import LOCK_TIMEOUT_S, Store
 
@@ -201,3 +204,56 @@ class Workspaces:
 def _close(writer: GroupWriter, database: Database) -> None:
     writer.close()
     database.close()
+
+
+_LOG = logging.getLogger(__name__)
+_INDEX_EVERY_S = 0.2
+#: How often to look for what other processes wrote and did not index before they died.
+_INDEX_ALL_EVERY_S = 30.0
+_RETAIN_EVERY_S = 3600.0
+
+
+class Tending:
+    """A thread that looks after all workspaces while it is entered.
+
+    Args:
+        workspaces: Those of the server.
+    """
+
+    def __init__(self, workspaces: Workspaces) -> None:
+        self._workspaces = workspaces
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kaizen-tending", daemon=True)
+
+    def __enter__(self) -> Tending:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        indexed_all = retained = monotonic()
+        while not self._stop.wait(_INDEX_EVERY_S):
+            anyway = monotonic() - indexed_all > _INDEX_ALL_EVERY_S
+            if anyway:
+                indexed_all = monotonic()
+            for workspace in self._workspaces.opened():
+                try:
+                    workspace.index(anyway=anyway)
+                except StoreError as exc:
+                    _LOG.warning("search: not indexed: %s", exc)
+            if monotonic() - retained > _RETAIN_EVERY_S:
+                retained = monotonic()
+                self._retain()
+
+    def _retain(self) -> None:
+        with suppress(StoreError):
+            for policy in self._workspaces.central.workspaces():
+                if policy.keep_days is None and policy.keep_bytes is None:
+                    continue
+                try:
+                    self._workspaces.get(policy.id).retain(policy, datetime.now(UTC))
+                except StoreError as exc:
+                    _LOG.warning("retention of %s: %s", policy.name, exc)

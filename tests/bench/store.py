@@ -29,8 +29,7 @@ from typing import NamedTuple
 
 from pytest_kaizen.models import Message, Part, Span, SpanKind, Trace, Usage, new_span_id, new_trace_id
 from pytest_kaizen.store import Store
-from pytest_kaizen.store.tending import Tending
-from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
+from pytest_kaizen.store.workspaces import OpenWorkspace, Tending, Workspaces
 
 WORDS = ("parcel", "late", "refund", "order", "ticket", "customer", "invoice", "Monday", "letter", "answer")
 RARE = "needle"

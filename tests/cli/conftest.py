@@ -24,8 +24,7 @@ from pytest_kaizen.platforms.kalmia.client import KalmiaClient
 from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.store import Store
-from pytest_kaizen.store.tending import Tending
-from pytest_kaizen.store.workspaces import Workspaces
+from pytest_kaizen.store.workspaces import Tending, Workspaces
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -146,7 +145,7 @@ def serving(folder: Path) -> Iterator[Served]:
     import uvicorn
 
     from pytest_kaizen.server.app import create_app, listen, url_of
-    from pytest_kaizen.store.keys import Scope
+    from pytest_kaizen.store.central import Scope
 
     workspaces = Workspaces.open(folder)
     place = workspaces.central.create_workspace("team")

@@ -10,8 +10,7 @@ import pytest
 from pytest_kaizen import __version__
 from pytest_kaizen.models import ParcelKind, Run
 from pytest_kaizen.pipeline import checkup
-from pytest_kaizen.store import Store
-from pytest_kaizen.store.sqlite import version as sqlite
+from pytest_kaizen.store import Store, sqlite
 
 Cli = Callable[..., tuple[int, str, str]]
 SECRET = "kz-9f8e7d6c5b4a39281706f5e4d3c2b1a0"

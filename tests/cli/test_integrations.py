@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.store import Store, secret_key
+from pytest_kaizen.store import Store, sealed
 from tests.pipeline.integrations.place import SECRET
 from tests.pipeline.integrations.places import LangsmithPlace, MlflowPlace
 
@@ -19,7 +19,7 @@ from .conftest import Cli
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
     monkeypatch.setenv("OUR_TOKEN", SECRET)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kaizen.platforms.kayba.client import KaybaClient
-from pytest_kaizen.store import secret_key
+from pytest_kaizen.store import sealed
 from tests.pipeline.integrations.place import SECRET as TOKEN
 from tests.pipeline.integrations.places import MlflowPlace
 
@@ -131,7 +131,7 @@ def test_no_connection(cli: Cli, stored: dict[str, dict[str, Any]]) -> None:
 
 @pytest.fixture
 def mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowPlace]:
-    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
     with MlflowPlace() as place:
         place.authorization = f"Bearer {TOKEN}"
         yield place

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.models import PromptVersion, Task
-from pytest_kaizen.store.keys import Scope
+from pytest_kaizen.store.central import Scope
 from pytest_kaizen.store.workspaces import Workspaces
 from tests.cli.conftest import Cli, Served, Side
 

@@ -62,10 +62,11 @@ ASIDE = (
     "pytest_kaizen.prompts.authoring",
     "pytest_kaizen.score",
     "pytest_kaizen.scripted",
-    "pytest_kaizen.store.agents",
     "pytest_kaizen.store.feedback",
     "pytest_kaizen.store.jobs",
-    "pytest_kaizen.store.optimisation",
+    "pytest_kaizen.store.ledger",
+    "pytest_kaizen.store.observing",
+    "pytest_kaizen.store.search",
     "yaml",
 )
 HEAVY = ("pydantic", "pydantic_core", "httpx", "httpx2", "anthropic", "yaml", "tabulate", "sqlite3", "anyio")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 COUNTING = """
     from contextlib import contextmanager
-    from pytest_kaizen.store.sqlite.database import SQLiteDatabase as Database
+    from pytest_kaizen.store.sqlite import SQLiteDatabase as Database
 
     transactions = []
 

@@ -21,8 +21,8 @@ from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.server.app import create_app
 from pytest_kaizen.server.operation import Operation
 from pytest_kaizen.server.routes import OPERATIONS
-from pytest_kaizen.store import Store, secret_key
-from pytest_kaizen.store.keys import Scope
+from pytest_kaizen.store import Store, sealed
+from pytest_kaizen.store.central import Scope
 from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
 
 HERE = "127.0.0.1"
@@ -141,7 +141,7 @@ def place(home: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path | s
 @pytest.fixture
 def book(place: Path | str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
     if isinstance(place, str):
-        monkeypatch.setenv(secret_key.VARIABLE, base64.b64encode(bytes(32)).decode())
+        monkeypatch.setenv(sealed.KEY_VARIABLE, base64.b64encode(bytes(32)).decode())
     workspaces = Workspaces.open(place)
     made = Book(workspaces, monkeypatch)
     made.add("reads", "ours", "read")

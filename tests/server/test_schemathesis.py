@@ -24,7 +24,7 @@ from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
 from pytest_kaizen.server.dispatch import OPERATION
 from pytest_kaizen.server.operation import Access, Operation
 from pytest_kaizen.server.routes import OPERATIONS
-from pytest_kaizen.store import secret_key
+from pytest_kaizen.store import sealed
 from tests.pipeline.integrations.places import BraintrustPlace
 from tests.server.conftest import Book, Live, MakeSite
 from tests.server.filled import IDS, WORDS, fill
@@ -167,7 +167,7 @@ def here_alone(host: str, port: int) -> list[str]:
 
 @pytest.fixture
 def world(make_site: MakeSite, book: Book, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
     monkeypatch.setattr(outgoing, "resolved", here_alone)
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 
 from pytest_kaizen.models import Span, Trace, new_span_id
 from pytest_kaizen.store import Store
-from pytest_kaizen.store.tending import Tending
-from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
+from pytest_kaizen.store.workspaces import OpenWorkspace, Tending, Workspaces
 
 NOW = datetime.now(UTC)
 

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_kaizen.errors import StoreError
-from pytest_kaizen.store.central import Central
-from pytest_kaizen.store.keys import ApiKey, KeyState, Scope
+from pytest_kaizen.store.central import ApiKey, Central, KeyState, Scope
 from pytest_kaizen.store.workspaces import Workspaces
 
 NOW = datetime.now(UTC)

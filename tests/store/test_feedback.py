@@ -11,7 +11,7 @@ import pytest
 
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.models import FeedbackEntry, Job, Task
-from pytest_kaizen.store import Store, feedback, tasks
+from pytest_kaizen.store import Store, feedback
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -116,14 +116,22 @@ def test_one_entry_about_a_trace(store: Store, task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [tasks.BY_ID, tasks.BY_NAME, tasks.NEWEST, feedback.NEWEST, feedback.COUNT, feedback.LAST]
+    "query",
+    [
+        feedback.TASK_BY_ID,
+        feedback.TASK_BY_NAME,
+        feedback.NEWEST_TASKS,
+        feedback.NEWEST,
+        feedback.COUNT,
+        feedback.LAST,
+    ],
 )
 @pytest.mark.parametrize("home", ["sqlite"])
 def test_queries_use_indexes(raw: sqlite3.Connection, query: str) -> None:
     steps = raw.execute(f"EXPLAIN QUERY PLAN {query}", [1] * query.count("?")).fetchall()
     plan = [row[3] for row in steps]
     scans = [step for step in plan if step.startswith("SCAN")]
-    assert scans == (["SCAN tasks"] if query == tasks.NEWEST else [])
+    assert scans == (["SCAN tasks"] if query == feedback.NEWEST_TASKS else [])
     assert [step for step in plan if "TEMP B-TREE" in step] == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.store import Store
-from pytest_kaizen.store.idempotency import Answered, KeyReused
+from pytest_kaizen.store.intake import Answered, KeyReused
 from pytest_kaizen.store.workspaces import OpenWorkspace
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

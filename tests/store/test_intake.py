@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from pytest_kaizen.models import Sample, Score, ScoreSource, Span, Trace
 from pytest_kaizen.store import Store
-from pytest_kaizen.store.ratings import Rating
+from pytest_kaizen.store.feedback import Rating
 from tests.store.conftest import Make
 
 NOW = datetime(2026, 3, 30, tzinfo=UTC)

@@ -11,9 +11,8 @@ import pytest
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.models import Run, TaskSummary
 from pytest_kaizen.store import Store, migrations
-from pytest_kaizen.store.database import Connection
-from pytest_kaizen.store.observed import observed
-from pytest_kaizen.store.schema import Migration, Schema
+from pytest_kaizen.store.database import Connection, Migration, Schema
+from pytest_kaizen.store.migrations import observed
 
 
 def add_table(connection: Connection) -> None:

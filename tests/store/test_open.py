@@ -16,7 +16,7 @@ import pytest
 
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.store import Store, migrations
-from pytest_kaizen.store.sqlite.filelock import FileLock
+from pytest_kaizen.store.sqlite.access import FileLock
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.store import Store
-from pytest_kaizen.store.sqlite import database
+from pytest_kaizen.store import Store, sqlite
 from pytest_kaizen.store.workspaces import Workspaces
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -120,7 +119,7 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
 
 def test_writers_that_checkpoint_all_the_time(path: Path, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two connections that each fold the log into the database at nearly every commit."""
-    monkeypatch.setattr(database, "_CHECKPOINT_PAGES", 1)
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_PAGES", 1)
     process = writer(path, "other", 500, checkpoint=1)
     with Store.open(path) as store:
         store.start_run(make.run())
@@ -135,7 +134,7 @@ def test_writers_that_checkpoint_all_the_time(path: Path, make: Any, monkeypatch
 
 
 def test_the_log_does_not_grow_without_end(path: Path, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_CHECKPOINT_PAGES", 100)
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_PAGES", 100)
     log = path.with_name("kaizen.db-wal")
     with Store.open(path) as store:
         store.start_run(make.run())

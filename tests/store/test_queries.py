@@ -8,21 +8,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_kaizen.store import (
-    agents,
-    answers,
-    calibrations,
-    cases,
-    gates,
-    jobs,
-    lookup,
-    outbox,
-    prompts,
-    runs,
-    traces,
-)
-from pytest_kaizen.store.annotations import newest_query as newest_annotations
-from pytest_kaizen.store.experiments import means_query
+from pytest_kaizen.store import jobs, ledger, observing, outbox, prompts, runs, table, traces
+from pytest_kaizen.store.observing import annotations_query as newest_annotations
+from pytest_kaizen.store.observing import means_query
 
 
 @pytest.fixture
@@ -57,14 +45,14 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         runs.NEWEST,
         runs.ONE,
         runs.SUMMARIES_OF_RUN,
-        cases.PLACE,
-        cases.ONE,
+        runs.PLACE,
+        runs.ONE_CASE,
         outbox.OLDEST,
         outbox.OF_RUN,
         outbox.REASONS,
-        agents.RUN,
-        agents.NEWEST_RUNS,
-        agents.SCORES,
+        observing.AGENT_RUN,
+        observing.NEWEST_AGENT_RUNS,
+        observing.SCORES_OF_AGENT,
         newest_annotations({"trace_id": "t"}),
         newest_annotations({"label": "l"}),
         newest_annotations({"trace_id": "t", "label": "l"}),
@@ -74,17 +62,17 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         traces.ONE,
         traces.SPANS_OF_TRACE,
         traces.SCORES_OF_TRACE,
-        gates.OF_CASE,
-        gates.OF_SUMMARY,
-        answers.ONE,
-        calibrations.OF_RUBRIC,
+        runs.GATES_OF_CASE,
+        runs.GATES_OF_SUMMARY,
+        ledger.ANSWER,
+        ledger.CALIBRATIONS_OF_RUBRIC,
         prompts.ALL,
         prompts.OF_TASK,
         jobs.select_query({"task": 1, "kind": 1}, limited=True),
         jobs.select_query({"task": 1, "kind": 1, "status": 1}, limited=True),
-        lookup.newest_query("traces"),
-        lookup.newest_query("runs"),
-        lookup.beginning_query("traces"),
+        table.newest_query("traces"),
+        table.newest_query("runs"),
+        table.beginning_query("traces"),
     ],
 )
 def test_other_queries(raw: sqlite3.Connection, query: str) -> None:
@@ -101,7 +89,7 @@ def test_the_last_whole_run_is_found_from_the_newest_on(raw: sqlite3.Connection)
     ]
 
 
-@pytest.mark.parametrize("query", [cases.OF_RUN, cases.OF_TASK])
+@pytest.mark.parametrize("query", [runs.CASES_OF_RUN, runs.CASES_OF_TASK])
 def test_the_cases_of_a_run_are_found_and_then_sorted(raw: sqlite3.Connection, query: str) -> None:
     assert plan(raw, query) == [
         "SEARCH cases USING INDEX sqlite_autoindex_cases_1 (run=?)",

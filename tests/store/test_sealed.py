@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_kaizen.errors import ConfigError, StoreError
-from pytest_kaizen.store import Store, secret_key
+from pytest_kaizen.store import Store, sealed
 from pytest_kaizen.store.sealed import is_masked, masked
 from pytest_kaizen.store.workspaces import Workspaces
 
@@ -25,9 +25,9 @@ def a_key(byte: int = 1) -> str:
 @pytest.fixture(autouse=True)
 def environment(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file holds the key, save on PostgreSQL, where no file can."""
-    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
     if home == "postgresql":
-        monkeypatch.setenv(secret_key.VARIABLE, a_key())
+        monkeypatch.setenv(sealed.KEY_VARIABLE, a_key())
 
 
 def opened(store: Store, name: str = "apiKey", owner: str = "langsmith") -> str | None:
@@ -120,14 +120,14 @@ def test_keys_of_the_environment_are_replaced_one_by_one(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = a_key(2), base64.urlsafe_b64encode(b"\xff" * 32).decode()
-    monkeypatch.setenv(secret_key.VARIABLE, old)
+    monkeypatch.setenv(sealed.KEY_VARIABLE, old)
     store.sealed.seal("integration", "mlflow", "token", SECRET)
-    monkeypatch.setenv(secret_key.VARIABLE, f"{new}, {old}")
+    monkeypatch.setenv(sealed.KEY_VARIABLE, f"{new}, {old}")
     assert opened(store, "token", "mlflow") == SECRET
     store.sealed.seal("integration", "mlflow", "token", SECRET)
-    monkeypatch.setenv(secret_key.VARIABLE, new)
+    monkeypatch.setenv(sealed.KEY_VARIABLE, new)
     assert opened(store, "token", "mlflow") == SECRET
-    monkeypatch.setenv(secret_key.VARIABLE, old)
+    monkeypatch.setenv(sealed.KEY_VARIABLE, old)
     with pytest.raises(StoreError, match="another key: bring back the key") as caught:
         opened(store, "token", "mlflow")
     assert SECRET not in str(caught.value)
@@ -146,7 +146,7 @@ def test_keys_of_the_environment_are_replaced_one_by_one(
 def test_a_malformed_key_is_refused(
     store: Store, monkeypatch: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
-    monkeypatch.setenv(secret_key.VARIABLE, value)
+    monkeypatch.setenv(sealed.KEY_VARIABLE, value)
     with pytest.raises(ConfigError) as caught:
         store.sealed.seal("integration", "mlflow", "token", SECRET)
     assert said in str(caught.value)
@@ -157,7 +157,7 @@ def test_a_malformed_key_is_refused(
 def test_postgresql_without_a_key_says_what_to_do(
     home: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
     if home == "sqlite":
         store.sealed.seal("integration", "mlflow", "token", SECRET)
         return
@@ -173,7 +173,7 @@ class TestFile:
         return "sqlite"
 
     def test_it_is_made_when_it_is_first_needed(self, store: Store, path: Path) -> None:
-        file = path.parent / secret_key.FILE_NAME
+        file = path.parent / sealed.KEY_FILE_NAME
         assert opened(store) is None
         assert not file.exists()
         store.sealed.seal("integration", "langsmith", "apiKey", SECRET)
@@ -190,7 +190,7 @@ class TestFile:
     def test_all_that_make_it_at_once_use_one(self, tmp_path: Path) -> None:
         place = tmp_path / "a.db"
         with ThreadPoolExecutor(8) as pool:
-            ciphers = list(pool.map(lambda _: secret_key.cipher(place, make=True), range(8)))
+            ciphers = list(pool.map(lambda _: sealed.cipher_for(place, make=True), range(8)))
         token = ciphers[0].encrypt(b"x")
         assert [cipher.decrypt(token) for cipher in ciphers] == [b"x"] * 8
 
@@ -199,35 +199,35 @@ class TestFile:
             store = workspaces.get(workspaces.central.create_workspace(name).id).store
             store.sealed.seal("integration", "mlflow", "token", name)
             assert opened(store, "token", "mlflow") == name
-        assert [file.name for file in (tmp_path / "server").glob("*.key")] == [secret_key.FILE_NAME]
+        assert [file.name for file in (tmp_path / "server").glob("*.key")] == [sealed.KEY_FILE_NAME]
 
     def test_what_it_sealed_opens_after_the_variable_is_set(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store.sealed.seal("integration", "langsmith", "apiKey", SECRET)
-        monkeypatch.setenv(secret_key.VARIABLE, a_key())
+        monkeypatch.setenv(sealed.KEY_VARIABLE, a_key())
         assert opened(store) == SECRET
 
     def test_one_that_is_gone(self, store: Store, path: Path) -> None:
         store.sealed.seal("integration", "langsmith", "apiKey", SECRET)
-        (path.parent / secret_key.FILE_NAME).unlink()
+        (path.parent / sealed.KEY_FILE_NAME).unlink()
         with pytest.raises(
             StoreError, match=r"kaizen-secret\.key is gone; put it back, or set KAIZEN_SECRET_KEY"
         ):
             opened(store)
-        assert not (path.parent / secret_key.FILE_NAME).exists()
+        assert not (path.parent / sealed.KEY_FILE_NAME).exists()
 
     @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
     def test_one_that_others_may_read(self, store: Store, path: Path) -> None:
         store.sealed.seal("integration", "langsmith", "apiKey", SECRET)
-        (path.parent / secret_key.FILE_NAME).chmod(0o640)
+        (path.parent / sealed.KEY_FILE_NAME).chmod(0o640)
         with pytest.raises(
             StoreError, match=r"others may read the key for secrets \(mode 640\); `chmod 600` it"
         ):
             opened(store)
 
     def test_one_that_holds_something_else(self, store: Store, path: Path) -> None:
-        file = path.parent / secret_key.FILE_NAME
+        file = path.parent / sealed.KEY_FILE_NAME
         file.write_text("hunter2\n", encoding="utf-8")
         file.chmod(0o600)
         with pytest.raises(StoreError, match="is to hold a key, 32 bytes in base64, and does not") as caught:

@@ -9,9 +9,8 @@ import pytest
 from pytest_kaizen.models import Message, Part
 from pytest_kaizen.store import search
 from pytest_kaizen.store.database import Connection
-from pytest_kaizen.store.tending import Tending
-from pytest_kaizen.store.words import MOST_CHARACTERS, Query, finder, parse_query, snippet, words
-from pytest_kaizen.store.workspaces import OpenWorkspace, Workspaces
+from pytest_kaizen.store.search import MOST_CHARACTERS, Query, finder, parse_query, snippet, words
+from pytest_kaizen.store.workspaces import OpenWorkspace, Tending, Workspaces
 
 
 def stored(workspace: OpenWorkspace, make: Any, **fields: Any) -> str:

@@ -9,13 +9,12 @@ import sys
 from datetime import UTC, datetime
 
 from pytest_kaizen.models import Case, Run, Sample, Score, ScoreSource, Span, Trace, new_span_id
-from pytest_kaizen.store import Store
-from pytest_kaizen.store.sqlite import database
+from pytest_kaizen.store import Store, sqlite
 
 
 def main() -> None:
     where, run_id, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    vars(database)["_CHECKPOINT_PAGES"] = int(sys.argv[4])
+    vars(sqlite)["_CHECKPOINT_PAGES"] = int(sys.argv[4])
     now = datetime.now(UTC)
     with Store.open(where) as store:
         store.start_run(Run(id=run_id, created_at=now))

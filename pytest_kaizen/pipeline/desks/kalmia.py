@@ -22,7 +22,7 @@ from ...prices import load_prices
 from ...report.insights import step_line
 from ...report.trace_json import trace_json
 from ...store import Store
-from ...store.ratings import Rating
+from ...store.feedback import Rating
 from ...store.search import MOST_COUNTED
 from .. import jobs
 from ..figures import figures_of

@@ -53,7 +53,7 @@ from ...platforms.kalmia.wire import (
     SearchResults,
 )
 from ...store import Store
-from ...store.ratings import Rating
+from ...store.feedback import Rating
 from ...store.search import MOST_COUNTED
 from ..operation import Access, Call, Operation
 from ..problem import Refusal

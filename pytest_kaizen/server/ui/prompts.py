@@ -21,7 +21,7 @@ from ...pipeline.stored_prompts import write_stored_prompt
 from ...platforms.kaizen_ct.wire import OptimizeResult
 from ...platforms.kayba.wire import GenerateInsights, JobStarted
 from ...store import Store
-from ...store.activations import Status
+from ...store.prompts import Status
 from ..operation import Access, Call
 from ..problem import Refusal
 from ..routes.kaizen_ct import jobs

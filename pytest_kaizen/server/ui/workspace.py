@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ...pipeline.integrations import settings
 from ...platforms.kayba.wire import ImportRequest, IntegrationTest, JobStarted
-from ...store.keys import Scope
+from ...store.central import Scope
 from ..operation import Access, Call
 from ..problem import Refusal
 from ..routes import integrations as routes

@@ -9,13 +9,13 @@ import pytest
 
 from pytest_kaizen.models import Usage
 from pytest_kaizen.pipeline.integrations.source import Connection
-from pytest_kaizen.store import Store, secret_key
+from pytest_kaizen.store import Store, sealed
 from tests.pipeline.integrations.place import SECRET
 
 
 @pytest.fixture(autouse=True)
 def own_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
 
 
 @pytest.fixture

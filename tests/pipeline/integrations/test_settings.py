@@ -10,7 +10,7 @@ import pytest
 from pytest_kaizen.errors import ConfigError, UsageError
 from pytest_kaizen.pipeline.integrations import settings
 from pytest_kaizen.platforms.base.wire import RequestModel
-from pytest_kaizen.store import Store, secret_key
+from pytest_kaizen.store import Store, sealed
 from tests.pipeline.integrations.conftest import price
 from tests.pipeline.integrations.place import SECRET, Said
 from tests.pipeline.integrations.places import PLACES, MlflowPlace
@@ -88,11 +88,11 @@ def test_a_secret_that_cannot_be_sealed_leaves_the_address_as_it_was(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(store, "mlflow", trackingUri=TRACKING, token=SECRET)
-    monkeypatch.setenv(secret_key.VARIABLE, "malformed")
+    monkeypatch.setenv(sealed.KEY_VARIABLE, "malformed")
     with pytest.raises(ConfigError, match="KAIZEN_SECRET_KEY"):
         change(store, "mlflow", trackingUri="http://evil.example", token="another-token")
     assert store.integrations.one("mlflow") == {"tracking_uri": TRACKING}
-    monkeypatch.delenv(secret_key.VARIABLE)
+    monkeypatch.delenv(sealed.KEY_VARIABLE)
     assert secret(store) == SECRET
 
 

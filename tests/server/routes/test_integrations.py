@@ -12,7 +12,7 @@ from pytest_kaizen import KalmiaClient, KaybaClient
 from pytest_kaizen.errors import KalmiaError, KaybaAPIError
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.base.background import BACKGROUND
-from pytest_kaizen.store import secret_key
+from pytest_kaizen.store import sealed
 from tests.pipeline.integrations.place import SECRET, Said
 from tests.pipeline.integrations.places import BraintrustPlace, LangsmithPlace, MlflowPlace, uuid
 from tests.server.conftest import Book, MakeSite, Site
@@ -29,9 +29,9 @@ def home(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def own_key(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
-    monkeypatch.delenv(secret_key.VARIABLE, raising=False)
+    monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
     if home == "postgresql":
-        monkeypatch.setenv(secret_key.VARIABLE, "A" * 43 + "=")
+        monkeypatch.setenv(sealed.KEY_VARIABLE, "A" * 43 + "=")
 
 
 @pytest.fixture
@@ -363,7 +363,7 @@ class TestWithoutKey:
     ) -> None:
         client.update_integration("mlflow", {"trackingUri": "http://127.0.0.1:5000", "token": SECRET})
         ask("PUT", "/api/integrations/braintrust", {"apiKey": SECRET, "projectName": "p"})
-        monkeypatch.delenv(secret_key.VARIABLE)
+        monkeypatch.delenv(sealed.KEY_VARIABLE)
         for answer in (
             ask("PUT", "/api/integrations/langsmith", {"apiKey": SECRET}),
             ask("GET", "/api/integrations/mlflow/projects"),

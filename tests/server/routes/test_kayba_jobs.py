@@ -15,7 +15,7 @@ from pytest_kaizen.errors import JobError, KaybaAPIError
 from pytest_kaizen.models import Insight, InsightStatus, JobStatus, Spend
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.scripted import Request, ScriptedLLM
-from pytest_kaizen.store import secret_key
+from pytest_kaizen.store import sealed
 from tests.server.conftest import Book, Site
 from tests.server.routes.conftest import Clients
 
@@ -221,7 +221,7 @@ def test_a_key_that_cannot_be_kept_encrypted_is_refused(
 ) -> None:
     if home == "sqlite":
         pytest.skip("beside a file there is room for a key")
-    monkeypatch.delenv(secret_key.VARIABLE)
+    monkeypatch.delenv(sealed.KEY_VARIABLE)
     upload(client, "one.md")
     message, status = refusal(lambda: client.generate_insights(anthropic_key=OWN_KEY))
     assert status == 503

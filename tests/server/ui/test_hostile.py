@@ -31,7 +31,7 @@ from pytest_kaizen.server.table import Table
 from pytest_kaizen.server.ui import PAGES
 from pytest_kaizen.server.ui.page import url
 from pytest_kaizen.store import Store
-from pytest_kaizen.store.ratings import Rating
+from pytest_kaizen.store.feedback import Rating
 from tests.hostile import AT, ATTACK, HOSTILE, HUGE, SCRIPT, hostile_run
 from tests.server.conftest import Site
 

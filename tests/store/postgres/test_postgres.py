@@ -14,8 +14,8 @@ import pytest
 
 from pytest_kaizen.errors import StoreError
 from pytest_kaizen.store import Store, migrations
+from pytest_kaizen.store.database import Schema
 from pytest_kaizen.store.opening import open_database
-from pytest_kaizen.store.schema import Schema
 
 
 class Colour(StrEnum):

@@ -8,7 +8,7 @@ from uuid import UUID
 from starlette.concurrency import run_in_threadpool
 
 from ....platforms.kaizen_ct.wire import KeyCreate, KeyCreated, KeyInfo, KeyList, KeyStatus
-from ....store.keys import ApiKey, KeyState, Scope
+from ....store.central import ApiKey, KeyState, Scope
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
 from ..known import as_uuid, made_id

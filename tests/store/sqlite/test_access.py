@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.store.sqlite.filelock import FileLock, LockTimeout
+from pytest_kaizen.store.sqlite.access import FileLock, LockTimeout
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_stopped_clock_does_not_make_it_wait_for_ever(
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from pytest_kaizen.store.sqlite.filelock import FileLock\n"
+        "from pytest_kaizen.store.sqlite.access import FileLock\n"
         "FileLock(Path(sys.argv[1]), 0).acquire() or print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(

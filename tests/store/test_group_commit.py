@@ -13,9 +13,9 @@ import pytest
 
 from pytest_kaizen.errors import StoreBusy, StoreError
 from pytest_kaizen.models import PromptVersion, Score, ScoreSource, Trace
-from pytest_kaizen.store import Store, group
+from pytest_kaizen.store import Store, group_commit
 from pytest_kaizen.store.database import Connection
-from pytest_kaizen.store.group import GroupWriter
+from pytest_kaizen.store.group_commit import GroupWriter
 from pytest_kaizen.store.workspaces import OpenWorkspace
 
 SCORE = Score(name="kind", value=1.0, source=ScoreSource.HUMAN)
@@ -257,7 +257,7 @@ def test_what_was_cancelled_before_its_turn_is_not_done(workspace: OpenWorkspace
 
 
 def test_too_much_at_once_is_refused(workspace: OpenWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group, "_WAITING", 1)
+    monkeypatch.setattr(group_commit, "_WAITING", 1)
     let_go = hold(workspace)
     waiting = workspace.writer.enqueue(lambda _: "done")
     assert workspace.writer.waiting == 1
@@ -281,7 +281,7 @@ def test_closing_finishes_what_was_accepted(workspace: OpenWorkspace, make: Any)
 def test_an_idle_thread_ends_and_another_takes_over(
     workspace: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "_IDLE_S", 0.01)
+    monkeypatch.setattr(group_commit, "_IDLE_S", 0.01)
     writer = GroupWriter(workspace._database)
     assert writer.enqueue(lambda _: 1).result() == 1
     thread = writer._thread

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_kaizen.store.postgres.dialect import translated
+from pytest_kaizen.store.postgres.connection import translated
 
 
 @pytest.mark.parametrize(
