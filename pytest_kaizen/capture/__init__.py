@@ -13,9 +13,17 @@ from ..late import Late
 if TYPE_CHECKING:
     from .hooks import Capture
     from .observed import ObservedCall, arguments_of, plain, texts_of
-    from .recorder import Recorder, SpanHandle, current_place, current_recorder, recording, spans_are
+    from .recorder import (
+        Recorder,
+        SpanHandle,
+        Watch,
+        current_place,
+        current_recorder,
+        recording,
+        spans_are,
+        watching,
+    )
     from .redact import Redactor, named_secrets
-    from .watch import Watch, watching
 else:
     __getattr__ = Late(
         __name__,
@@ -25,7 +33,7 @@ else:
             "Recorder": "recorder",
             "Redactor": "redact",
             "SpanHandle": "recorder",
-            "Watch": "watch",
+            "Watch": "recorder",
             "arguments_of": "observed",
             "current_place": "recorder",
             "current_recorder": "recorder",
@@ -34,7 +42,7 @@ else:
             "recording": "recorder",
             "spans_are": "recorder",
             "texts_of": "observed",
-            "watching": "watch",
+            "watching": "recorder",
         },
     )
 

@@ -9,11 +9,9 @@ from pydantic import ValidationError
 
 from ..config import Endpoint
 from ..models import Span, SpanKind, Usage
-from . import sse
-from .describe import one_line
 from .parsers import PARSERS, Parser, Reply, Request
-from .parsers.parts import error_text, loads, mapping
-from .wire import Exchange
+from .parsers.base import error_text, loads, mapping
+from .wire import Exchange, events_of, is_event_stream, one_line
 
 Price = Callable[[str, Usage], float | None]
 
@@ -158,7 +156,7 @@ def _reply(
     if exchange.status >= 400:
         return Reply(error=exchange.error or _status_error(exchange, body))
     try:
-        if sse.is_stream(exchange.content_type, body):
+        if is_event_stream(exchange.content_type, body):
             reply = _streamed(parser, exchange, body, ends, metadata)
         else:
             reply = _whole(parser, exchange, body, metadata)
@@ -178,7 +176,7 @@ def _streamed(
     first: float | None = None
     waiting = True
     end = 0
-    for event in sse.events(body):
+    for event in events_of(body):
         if not stream.complete:
             end = event.end
         if stream.add(event.name, event.data) and waiting:

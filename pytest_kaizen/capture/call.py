@@ -14,13 +14,11 @@ from typing import Any
 from ..config import Endpoint
 from ..models import Span, new_span_id
 from .build import Facts, Price, build_span
-from .cassettes import Record, answer
+from .cassettes import Record
 from .credentials import credentials_of
-from .describe import describe
-from .recorder import Place, Recorder, current_kind
-from .tee import tee
-from .watch import call_seen
-from .wire import Exchange
+from .recorder import Place, Recorder, call_seen, current_kind
+from .streams import answer, tee
+from .wire import Exchange, describe
 
 _RETRY_COUNT = "x-stainless-retry-count"
 

@@ -1,11 +1,20 @@
-"""The hooks in httpx and httpx2 through which calls are seen."""
+"""The hooks in httpx and httpx2 through which calls are seen, whenever those are imported.
+
+Threads inherit the context they were started in: Python below 3.14 starts every thread in an empty
+one, so that what a thread of a sample calls would belong to no one.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from functools import wraps
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
@@ -13,11 +22,114 @@ from ..config import Endpoint
 from ..models import Usage
 from .build import Price
 from .call import Attempt, Call, failed_call
-from .endpoints import Endpoints, is_in_process
-from .imports import ImportWatch
-from .patches import Patches
 from .recorder import current_place
-from .threads import carry_context
+from .wire import Endpoints, is_in_process
+
+_INHERITED = object()
+
+
+class Patches:
+    """Replaces attributes of classes, and puts them back."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[type[Any], str, Any, Any]] = []
+
+    def replace(self, owner: type[Any], name: str, replacement: Callable[..., Any]) -> None:
+        """Replace an attribute of a class."""
+        before = vars(owner).get(name, _INHERITED)
+        setattr(owner, name, replacement)
+        self._done.append((owner, name, replacement, before))
+
+    def undo(self) -> None:
+        """Put everything back, last first; what somebody else has replaced since stays theirs."""
+        while self._done:
+            owner, name, replacement, before = self._done.pop()
+            if vars(owner).get(name) is not replacement:
+                continue
+            if before is _INHERITED:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+
+
+class ImportWatch(MetaPathFinder):
+    """Calls back for modules as soon as they have been imported; imports none itself.
+
+    Args:
+        names: The modules' names.
+        on_import: What is called with each, once it has run.
+    """
+
+    def __init__(self, names: Collection[str], on_import: Callable[[ModuleType], None]) -> None:
+        self._names = frozenset(names)
+        self._on_import = on_import
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Let the other finders find a watched module, and have its loader tell us."""
+        if fullname not in self._names:
+            return None
+        for finder in [finder for finder in sys.meta_path if finder is not self]:
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                self._watch(spec)
+                return spec
+        return None
+
+    def _watch(self, spec: ModuleSpec) -> None:
+        loader = spec.loader
+        execute = getattr(loader, "exec_module", None)
+        if loader is None or execute is None:
+            return
+
+        def exec_module(module: ModuleType) -> None:
+            # The loader is as before from here on; some are shared between modules.
+            vars(loader).pop("exec_module", None)
+            execute(module)
+            self._on_import(module)
+
+        vars(loader)["exec_module"] = exec_module
+
+
+def carry_context(patches: Patches) -> None:
+    """Patch ``Thread.start`` and ``ThreadPoolExecutor.submit`` to run in the caller's context."""
+    patches.replace(Thread, "start", _start_in_context(Thread.start))
+    patches.replace(ThreadPoolExecutor, "submit", _submit_in_context(ThreadPoolExecutor.submit))
+
+
+def _start_in_context(original: Callable[[Thread], None]) -> Callable[[Thread], None]:
+    @wraps(original)
+    def start(self: Thread) -> None:
+        if current_place() is None:
+            original(self)
+            return
+        context = copy_context()
+        run = self.run
+
+        def run_in_context() -> None:
+            # The thread refers to this function and it to the thread: let go.
+            vars(self).pop("run", None)
+            context.run(run)
+
+        vars(self)["run"] = run_in_context
+        try:
+            original(self)
+        except BaseException:
+            vars(self).pop("run", None)
+            raise
+
+    return start
+
+
+def _submit_in_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        # Also where nothing is recorded: a worker's own context is that of whoever submitted first.
+        return original(self, copy_context().run, fn, *args, **kwargs)
+
+    return submit
+
 
 _LIBRARIES = ("httpx", "httpx2")
 _MARK = "_kaizen_capture"

@@ -15,13 +15,12 @@ from pydantic import ValidationError
 
 from ..models import Span, new_span_id
 from .build import cost_of
-from .describe import describe
 from .hooks import current_price
 from .parsers import PARSERS, Reply, Request
-from .parsers.parts import compact, mapping
-from .recorder import Place, current_kind, messages_of
+from .parsers.base import compact, mapping
+from .recorder import Place, Watch, call_seen, current_kind, messages_of
 from .redact import named_secrets
-from .watch import Watch, call_seen
+from .wire import describe
 
 _DEEPEST = 20
 _OWN_FIELDS = frozenset({"self", "cls", "args"})

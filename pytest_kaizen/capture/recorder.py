@@ -1,4 +1,4 @@
-"""The recorder of one sample, and which recorder is current in a context."""
+"""The recorder of one sample, which is current in a context, and who waits there to see a call."""
 
 from __future__ import annotations
 
@@ -14,10 +14,56 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ..models import Message, Part, Span, SpanKind, new_span_id
-from .describe import describe
+from .wire import describe
 
 if TYPE_CHECKING:
     from .cassettes import Tape
+
+
+class Watch:
+    """Waits for a call that starts below.
+
+    Attributes:
+        seen: A call that has a span of its own started in this watch's context.
+    """
+
+    def __init__(self) -> None:
+        self.seen = False
+
+
+_listeners: list[Callable[[], None]] = []
+_watches: ContextVar[tuple[Watch, ...]] = ContextVar("kaizen_watches", default=())
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[None]:
+    """Watch what starts in this context, and in the threads and tasks started in it."""
+    token = _watches.set((*_watches.get(), watch))
+    try:
+        yield
+    finally:
+        _watches.reset(token)
+
+
+def listen(listener: Callable[[], None]) -> None:
+    """Have something called, in the context of each call, when that has a span of its own."""
+    _listeners.append(listener)
+
+
+def forget_listener(listener: Callable[[], None]) -> None:
+    """Undo ``listen``; a second time does nothing."""
+    with suppress(ValueError):
+        _listeners.remove(listener)
+
+
+def call_seen() -> None:
+    """Tell all watches of this context, and all listeners, that a call has a span of its own."""
+    for watch in _watches.get():
+        watch.seen = True
+    for listener in tuple(_listeners):
+        with suppress(Exception):
+            listener()
+
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 
 from ..errors import ConfigError
 from ..models import ScoreSource, SpanKind, Trace
-from .secret_rules import FAMILIES, SECRET_FIELDS, SECRET_VARIABLE, is_plausible
+from .credentials import FAMILIES, SECRET_FIELDS, SECRET_VARIABLE, is_plausible
 
 _PLAIN_TYPES = frozenset({int, float, bool, type(None), datetime, SpanKind, ScoreSource})
 _SHORTEST_SECRET = 8

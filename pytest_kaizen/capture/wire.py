@@ -1,16 +1,132 @@
-"""What went over the wire: one request and as much of its answer as came."""
+"""An LLM call on the wire: how its request is known, and as much of its answer as came."""
 
 from __future__ import annotations
 
+import codecs
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..config import Endpoint
 
 if TYPE_CHECKING:
     from .cassettes import Record
+
+
+_MAX_CHARS = 500
+
+
+def one_line(text: str) -> str:
+    """Fold white space and cut what is too long for a line of a report."""
+    # Cut first: an error page may be megabytes.
+    line = " ".join(text[: 4 * _MAX_CHARS].split())
+    return line if len(line) <= _MAX_CHARS else line[: _MAX_CHARS - 1] + "…"
+
+
+def describe(exc: BaseException) -> str:
+    """Describe an exception as ``Type: message``; one whose ``str`` fails by its type alone."""
+    kind = type(exc).__name__
+    try:
+        message = one_line(str(exc))
+    except Exception:
+        message = ""
+    return f"{kind}: {message}" if message else kind
+
+
+class Endpoints:
+    """Recognises LLM calls by method, host and the end of the path.
+
+    Args:
+        endpoints: In order of precedence; the first that fits says how a call is read.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._known = [
+            (endpoint.path.rstrip("/").encode(), endpoint.host.lower(), endpoint) for endpoint in endpoints
+        ]
+
+    def match(self, request: Any) -> Endpoint | None:
+        """Return the endpoint that a request of httpx or httpx2 goes to; None where it is no LLM call."""
+        if request.method != "POST":
+            return None
+        url = request.url
+        path = url.raw_path.partition(b"?")[0].rstrip(b"/")
+        for suffix, host, endpoint in self._known:
+            if path.endswith(suffix) and (host == "*" or fnmatchcase(url.host, host)):
+                return endpoint
+        return None
+
+
+def is_in_process(client: Any, url: Any) -> bool:
+    """Say whether a client hands a request to an application in this very process.
+
+    The ASGI and WSGI transports and the test clients built on them hold that application as
+    ``app``. What it calls in turn is seen by itself; to count the outer call too would be twice.
+    The transport has no public name; a client without it is taken to use the network.
+    """
+    find = getattr(client, "_transport_for_url", None)
+    return find is not None and hasattr(find(url), "app")
+
+
+class Event(NamedTuple):
+    """One event.
+
+    Attributes:
+        name: Its ``event`` field.
+        data: Its ``data`` lines, joined by line feeds.
+        end: The offset just behind it in the body, in bytes.
+    """
+
+    name: str | None
+    data: str
+    end: int
+
+
+def is_event_stream(content_type: str, body: bytes) -> bool:
+    """Say whether a body is a stream of events, by its media type and its beginning."""
+    if content_type == "text/event-stream":
+        return True
+    # Some compatible servers stream under another name.
+    return content_type != "application/json" and body.lstrip()[:6].startswith((b"data:", b"event:"))
+
+
+def events_of(body: bytes) -> Iterator[Event]:
+    """Yield the events that have data.
+
+    Bytes are split before they are decoded, so that no character is cut apart. An event that the
+    end of the body cut short is yielded too: what came of it may still be readable.
+
+    Args:
+        body: The decompressed body, from its start.
+    """
+    name: str | None = None
+    data: list[bytes] = []
+    end = 0
+    for raw in body.splitlines(keepends=True):
+        end += len(raw)
+        line = raw.rstrip(b"\r\n")
+        if end == len(raw):
+            line = line.removeprefix(codecs.BOM_UTF8)
+        if line.startswith(b"data:"):
+            data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif line.startswith(b"event:"):
+            name = line[6:].removeprefix(b" ").decode("utf-8", "replace")
+        elif line == b"data":
+            data.append(b"")
+        elif not line:
+            if data:
+                yield Event(name, _text(data), end)
+            name, data = None, []
+    if data:
+        yield Event(name, _text(data), end)
+
+
+def _text(lines: list[bytes]) -> str:
+    return b"\n".join(lines).decode("utf-8", "replace")
 
 
 @dataclass(slots=True)

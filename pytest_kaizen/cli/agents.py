@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # The name of what argparse returns is private.
     from argparse import _SubParsersAction
 
-    from ..platforms.kate.wire import NewSpan, Run
+    from ..platforms.kate import NewSpan, Run
 
 
 def declare_agents(parser: argparse.ArgumentParser) -> None:
@@ -232,8 +232,8 @@ def _row(run: Run) -> str:
 
 
 def _read_spans(path: Path) -> list[NewSpan]:
-    from pytest_kaizen.platforms.base.failure import validation_text
-    from pytest_kaizen.platforms.kate.wire import SpanUpload
+    from pytest_kaizen.platforms import validation_text
+    from pytest_kaizen.platforms.kate import SpanUpload
 
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")

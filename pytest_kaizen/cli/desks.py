@@ -73,7 +73,7 @@ def open_server_desk(target: Target) -> Iterator[ServerDesk]:
         PlatformError: A call in the block failed.
     """
     from pytest_kaizen.pipeline.desks.kayba_server import ServerDesk
-    from pytest_kaizen.platforms.base.timeouts import Timeouts
+    from pytest_kaizen.platforms import Timeouts
     from pytest_kaizen.platforms.kayba.client import KaybaClient
 
     with target.speaking(), KaybaClient(target.key, target.url, Timeouts(**_KAYBA_TIMEOUTS_S)) as client:
@@ -149,7 +149,7 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
     """Open the place of agents and their runs; its calls are run by ``ask``. Raises as ``open_kalmia``."""
     target = target_of(args, "kate")
     if target is not None:
-        from pytest_kaizen.platforms.base.background import BACKGROUND
+        from pytest_kaizen.platforms.connections import BACKGROUND
         from pytest_kaizen.platforms.kate.client import KateClient
 
         with target.speaking():
@@ -209,7 +209,7 @@ def reading(args: argparse.Namespace) -> Iterator[Kalmia]:
 
 def ask(call: Coroutine[Any, Any, T]) -> T:
     """Wait for a call of Kate's and return its answer."""
-    from pytest_kaizen.platforms.base.background import BACKGROUND
+    from pytest_kaizen.platforms.connections import BACKGROUND
 
     return BACKGROUND.run(call)
 

@@ -19,7 +19,7 @@ from ..models import Job
 from ..pipeline.integrations import importing, settings
 from ..pipeline.integrations.source import understood
 from ..pipeline.open_store import open_store
-from ..platforms.base.failure import validation_text
+from ..platforms import validation_text
 from ..prices import load_prices
 from ..report.plain import plain
 from ..report.table import table

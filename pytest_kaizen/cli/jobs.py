@@ -14,7 +14,7 @@ from .desks import ct_client, open_desk, show, wait_for_job
 from .options import Target, add_list_options, add_target_options, is_remote, seconds, target_flags, target_of
 
 if TYPE_CHECKING:
-    from ..platforms.kaizen_ct.wire import Job as CTJob
+    from ..platforms.kaizen_ct import Job as CTJob
 
 
 def declare_jobs(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ from .desks import ct_client, show
 from .options import Target, add_target_options, target_of
 
 if TYPE_CHECKING:
+    from ..platforms.kaizen_ct import Prompt
     from ..platforms.kaizen_ct.client import CTClient
-    from ..platforms.kaizen_ct.wire import Prompt
 
 
 def declare_prompts(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
-from ..capture.otel.export import otlp_json
+from ..capture.otel import otlp_json
 from ..errors import UsageError
 from ..models import Trace
 from ..report.insights import file_text, files_table

@@ -18,7 +18,7 @@ from .options import Target, add_target_options, days, size, target_of
 from .serve import FIRST_WORKSPACE, add_store_option, open_server_store
 
 if TYPE_CHECKING:
-    from ..platforms.kaizen_ct.wire import KeyInfo
+    from ..platforms.kaizen_ct import KeyInfo
 
 
 _KEPT = ("name", "keep_days", "keep_bytes")

@@ -11,7 +11,7 @@ from ..errors import JobError, ScoreError, UsageError
 from ..gate import case_drop_gate
 from ..llm import LLM
 from ..models import Agent, AgentRun, GateResult, GateSpec, Job, JobStatus, Outcome, Scope, Score, Trace
-from ..platforms.kate.wire import EvalSummary
+from ..platforms.kate import EvalSummary
 from ..report.plain import plain
 from ..score import Judge, Rubric, load_rubric, score_rubric
 from ..store import Store

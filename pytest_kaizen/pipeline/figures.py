@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from ..models import Trace
-from ..platforms.kalmia.wire import ExperimentMetrics, Latency, MeanScore
+from ..platforms.kalmia import ExperimentMetrics, Latency, MeanScore
 from .tally import percentile
 
 

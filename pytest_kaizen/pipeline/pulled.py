@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from ..config import Config
 from ..errors import ConfigError, PlatformError
 from ..models import PromptVersion
-from ..platforms.base.retry import single_attempt
+from ..platforms.exchange import single_attempt
 from ..prompts import PromptLibrary
 
 #: Seconds for one call.

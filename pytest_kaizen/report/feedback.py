@@ -10,8 +10,8 @@ from .table import table
 from .text import safe_text
 
 if TYPE_CHECKING:
-    from ..platforms.kaizen_ct.wire import FeedbackResult
-    from ..platforms.kaizen_ct.wire import Task as WireTask
+    from ..platforms.kaizen_ct import FeedbackResult
+    from ..platforms.kaizen_ct.task_wire import Task as WireTask
 
 _SHOWN = 60
 #: In the title, and in the last line.

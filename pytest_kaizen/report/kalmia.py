@@ -12,14 +12,7 @@ from .text import safe_text
 
 if TYPE_CHECKING:
     from ..models import Trace
-    from ..platforms.kalmia.wire import (
-        Analysis,
-        Annotation,
-        Behavior,
-        Detected,
-        Experiment,
-        ExperimentMetrics,
-    )
+    from ..platforms.kalmia import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
 
 
 def experiments_table(experiments: Sequence[Experiment]) -> str:

@@ -10,7 +10,7 @@ from .table import table
 from .text import safe_text
 
 if TYPE_CHECKING:
-    from ..platforms.kate.wire import Agent, EvalSummary, Run, Span
+    from ..platforms.kate import Agent, EvalSummary, Run, Span
 
 
 def agents_table(agents: Sequence[Agent]) -> str:

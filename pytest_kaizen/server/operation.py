@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
 from ..errors import ConfigError
-from ..platforms.base.wire import WireList, WireModel
+from ..platforms import WireList, WireModel
 from ..store import Store
 from ..store.central import Scope as KeyScope
 from ..store.intake import Answered, KeyReused

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from ..errors import ConfigError
-from ..platforms.base.wire import ErrorCode, Problem
+from ..platforms import ErrorCode, Problem
 
 MEDIA_TYPE = "application/problem+json"
 #: The kinds of mistake that are told; a request with more has one cause or few.

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.types import Scope
 
-from ..platforms.base.wire import Problem
+from ..platforms import Problem
 from .operation import JSON, Access, KeyHeader, Operation
 from .problem import MEDIA_TYPE, Refusal
 

@@ -31,7 +31,7 @@ from pytest_kaizen.capture import Redactor
 from pytest_kaizen.models import SpanKind
 from pytest_kaizen.pipeline.integrations import importing, settings
 from pytest_kaizen.pipeline.integrations.importing import Importer
-from pytest_kaizen.platforms.kayba.wire import MlflowConfig
+from pytest_kaizen.platforms.kayba import MlflowConfig
 from pytest_kaizen.store import Store
 
 USER, PASSWORD = "boss", "a-long-password-4711"

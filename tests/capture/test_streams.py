@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_kaizen.capture import Capture, Recorder, recording, sse
+from pytest_kaizen.capture import Capture, Recorder, recording, wire
 from pytest_kaizen.capture.wire import Exchange
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def test_fields_of_events() -> None:
         b"event: without data\n\n"
         b"data: cut sho"
     )
-    assert [(event.name, event.data) for event in sse.events(body)] == [
+    assert [(event.name, event.data) for event in wire.events_of(body)] == [
         (None, "first"),
         ("two", "no space\n two spaces\n"),
         (None, "cut sho"),
     ]
-    assert next(body[: event.end][-6:] for event in sse.events(body)) == b"irst\n\n"
+    assert next(body[: event.end][-6:] for event in wire.events_of(body)) == b"irst\n\n"
 
 
 @given(
@@ -62,7 +62,7 @@ def test_fields_of_events() -> None:
 )
 def test_data_comes_through_whole(texts: list[str], end: str) -> None:
     body = "".join(f"data: {text}{end}{end}" for text in texts).encode()
-    assert [event.data for event in sse.events(body)] == texts
+    assert [event.data for event in wire.events_of(body)] == texts
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

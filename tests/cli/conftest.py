@@ -21,7 +21,7 @@ from pytest_kaizen.cli import main
 from pytest_kaizen.config import Config, ServerConfig
 from pytest_kaizen.platforms.kalmia.arrived import arrived
 from pytest_kaizen.platforms.kalmia.client import KalmiaClient
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.workspaces import Tending, Workspaces

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 
 from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus
+from pytest_kaizen.platforms.kate import Enqueued
 from pytest_kaizen.platforms.kate.client import Runs
-from pytest_kaizen.platforms.kate.wire import Enqueued
 from pytest_kaizen.store import Store
 from tests.cli.conftest import Cli, Side
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 from tests.cli.conftest import Cli, Side
 
 START = 1_772_366_400.0

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_kaizen.models import Job
 from pytest_kaizen.pipeline.desks.kalmia import LocalKalmia
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.cli.conftest import Cli, Side
 

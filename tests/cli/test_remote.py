@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_kaizen.platforms.kayba.wire import JobStarted
+from pytest_kaizen.platforms.kayba import JobStarted
 from pytest_kaizen.scripted import ScriptedLLM
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 from pytest_kaizen.store import Store
 from tests.cli.conftest import Cli, Side
 

@@ -12,9 +12,9 @@ import trio
 from pydantic import BaseModel
 
 from pytest_kaizen import AsyncCTClient, CTClient
+from pytest_kaizen import platforms as base_wire
 from pytest_kaizen.errors import CTValidationError
-from pytest_kaizen.platforms.base import wire as base_wire
-from pytest_kaizen.platforms.kaizen_ct import wire
+from pytest_kaizen.platforms import kaizen_ct
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Golden
@@ -30,28 +30,28 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, 
     "log_feedback": (
         (TASK, {"ticket": "I cannot log in."}, "A login issue.", 0.9),
         {"metadata": {"session_id": "abc123"}},
-        wire.FeedbackCreate,
-        wire.FeedbackResult,
+        kaizen_ct.FeedbackCreate,
+        kaizen_ct.FeedbackResult,
     ),
-    "get_prompt": ((TASK,), {}, None, wire.Prompt),
-    "activate_prompt": ((TASK, VERSION), {}, wire.ActivateRequest, wire.Prompt),
-    "trigger_optimization": ((TASK,), {}, None, wire.OptimizeResult),
-    "list_versions": ((TASK,), {}, None, wire.PromptList),
-    "get_job": ((JOB,), {}, None, wire.Job),
-    "retry_pr": ((JOB,), {}, None, wire.Job),
-    "create_pr": ((JOB,), {}, None, wire.Job),
-    "list_tasks": ((), {}, None, wire.TaskList),
+    "get_prompt": ((TASK,), {}, None, kaizen_ct.Prompt),
+    "activate_prompt": ((TASK, VERSION), {}, kaizen_ct.ActivateRequest, kaizen_ct.Prompt),
+    "trigger_optimization": ((TASK,), {}, None, kaizen_ct.OptimizeResult),
+    "list_versions": ((TASK,), {}, None, kaizen_ct.PromptList),
+    "get_job": ((JOB,), {}, None, kaizen_ct.Job),
+    "retry_pr": ((JOB,), {}, None, kaizen_ct.Job),
+    "create_pr": ((JOB,), {}, None, kaizen_ct.Job),
+    "list_tasks": ((), {}, None, kaizen_ct.TaskList),
     "create_task": (
         ("summarize_ticket", "One sentence per ticket."),
         {"feedback_threshold": 100, "teacher_model": "gpt-4o", "judge_model": "gpt-4o-mini", "mode": None},
-        wire.TaskCreate,
-        wire.Task,
+        kaizen_ct.TaskCreate,
+        kaizen_ct.Task,
     ),
-    "get_task": ((TASK,), {}, None, wire.Task),
+    "get_task": ((TASK,), {}, None, kaizen_ct.Task),
     "delete_task": ((TASK,), {}, None, None),
-    "list_feedback": ((TASK, 20, 40), {}, None, wire.FeedbackList),
-    "list_keys": ((), {}, None, wire.KeyList),
-    "create_key": (("ci",), {}, wire.KeyCreate, wire.KeyCreated),
+    "list_feedback": ((TASK, 20, 40), {}, None, kaizen_ct.FeedbackList),
+    "list_keys": ((), {}, None, kaizen_ct.KeyList),
+    "create_key": (("ci",), {}, kaizen_ct.KeyCreate, kaizen_ct.KeyCreated),
     "delete_key": ((KEY,), {}, None, None),
     "log_trace": (
         ("summarize_ticket", "Summarise: I cannot log in.", "A login issue.", "gpt-4o-mini", 41, 512.5),
@@ -60,10 +60,10 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, 
             "source_variable": "SUMMARIZE_TICKET",
             "metadata": {"ticket": 17},
         },
-        wire.TraceCreate,
-        wire.TraceResult,
+        kaizen_ct.TraceCreate,
+        kaizen_ct.TraceResult,
     ),
-    "score": ((TRACE, 0.85), {"scored_by": "human-review"}, wire.ScoreRequest, wire.TraceResult),
+    "score": ((TRACE, 0.85), {"scored_by": "human-review"}, kaizen_ct.ScoreRequest, kaizen_ct.TraceResult),
 }
 
 
@@ -108,9 +108,9 @@ async def test_async(ct: Golden, name: str) -> None:
 
 
 def test_async_under_trio(ct: Golden) -> None:
-    fake = ct.fake("get_prompt", None, wire.Prompt)
+    fake = ct.fake("get_prompt", None, kaizen_ct.Prompt)
 
-    async def fetch() -> wire.Prompt:
+    async def fetch() -> kaizen_ct.Prompt:
         async with AsyncCTClient("ct-key", "http://ct.test", transport=fake.transport) as client:
             return await client.get_prompt(TASK)
 
@@ -119,7 +119,7 @@ def test_async_under_trio(ct: Golden) -> None:
 
 @pytest.mark.asyncio
 async def test_sync_client_inside_a_running_loop(ct: Golden) -> None:
-    fake = ct.fake("list_tasks", None, wire.TaskList)
+    fake = ct.fake("list_tasks", None, kaizen_ct.TaskList)
     with CTClient("ct-key", "http://ct.test", transport=fake.transport) as client:
         assert [task.name for task in client.list_tasks()] == ["summarize_ticket"]
 
@@ -143,14 +143,14 @@ def test_both_clients_show_the_signature_that_was_written() -> None:
 
 def test_type_checkers_see_what_each_client_returns(ct: Golden) -> None:
     """Checked by mypy, as all tests are; what runs is the rest of each line."""
-    fake = ct.fake("get_prompt", None, wire.Prompt)
+    fake = ct.fake("get_prompt", None, kaizen_ct.Prompt)
     waiting = CTClient("ct-key", "http://ct.test", transport=fake.transport)
     awaited = AsyncCTClient("ct-key", "http://ct.test", transport=fake.transport)
 
-    async def fetch() -> wire.Prompt:
-        return assert_type(await awaited.get_prompt(TASK), wire.Prompt)
+    async def fetch() -> kaizen_ct.Prompt:
+        return assert_type(await awaited.get_prompt(TASK), kaizen_ct.Prompt)
 
-    assert assert_type(waiting.get_prompt(TASK), wire.Prompt) == trio.run(fetch)
+    assert assert_type(waiting.get_prompt(TASK), kaizen_ct.Prompt) == trio.run(fetch)
     with pytest.raises(TypeError):
         waiting.get_prompt()  # type: ignore[call-arg]
     with pytest.raises(TypeError):
@@ -158,7 +158,7 @@ def test_type_checkers_see_what_each_client_returns(ct: Golden) -> None:
 
 
 def test_posts_carry_an_idempotency_key_of_their_own(ct: Golden) -> None:
-    fake = ct.fake("score", wire.ScoreRequest, wire.TraceResult)
+    fake = ct.fake("score", kaizen_ct.ScoreRequest, kaizen_ct.TraceResult)
     with CTClient("ct-key", "http://ct.test", transport=fake.transport) as client:
         client.score(TRACE, 0.85, "human-review")
         client.score(TRACE, 0.85, "human-review")
@@ -180,20 +180,20 @@ def test_wrong_arguments_are_not_sent(ct: Golden) -> None:
 
 
 def test_ids_stay_one_segment(ct: Golden) -> None:
-    fake = ct.fake("get_prompt", None, wire.Prompt)
+    fake = ct.fake("get_prompt", None, kaizen_ct.Prompt)
     with CTClient("ct-key", "http://ct.test/base/", transport=fake.transport) as client:
         client.get_prompt("a/../b ?")
     assert fake.seen[0]["path"] == "/base/api/v1/prompts/a%2F..%2Fb%20%3F"
 
 
 def test_bodies_of_the_server(ct: Golden, golden: Callable[[str], Golden]) -> None:
-    ct.assert_bodies(wire)
+    ct.assert_bodies(kaizen_ct)
     golden("shared").assert_bodies(base_wire)
 
 
 def test_keys_from_the_future_are_ignored(ct: Golden) -> None:
     answer = json.loads((ct.folder / "get_job.json").read_text(encoding="utf-8"))["response"]["body"]
-    job = wire.Job.model_validate({**answer, "later": True, "status": "POLISHING"})
+    job = kaizen_ct.Job.model_validate({**answer, "later": True, "status": "POLISHING"})
     assert job.status == "POLISHING"
     assert job.state == "running"
     assert not hasattr(job, "later")

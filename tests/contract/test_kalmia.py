@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from pytest_kaizen import KalmiaClient
 from pytest_kaizen.errors import KalmiaError
-from pytest_kaizen.platforms.kalmia import wire
+from pytest_kaizen.platforms import kalmia as wire
 from pytest_kaizen.platforms.kalmia.client import AsyncKalmiaClient
 from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from pytest_kaizen import KateClient
 from pytest_kaizen.errors import KateError
-from pytest_kaizen.platforms.kate import wire
+from pytest_kaizen.platforms import kate as wire
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Golden

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from pytest_kaizen import KaybaClient
 from pytest_kaizen.errors import KaybaAPIError
-from pytest_kaizen.platforms.kayba import wire
+from pytest_kaizen.platforms import kayba as wire
 from pytest_kaizen.platforms.kayba.client import AsyncKaybaClient
 
 if TYPE_CHECKING:

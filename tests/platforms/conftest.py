@@ -148,4 +148,4 @@ def no_keys_or_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for platform in ("KAIZEN", "KAYBA", "KALMIA", "KATE"):
         for name in ("API_KEY", "BASE_URL", "API_URL", "AGENT_ID"):
             monkeypatch.delenv(f"{platform}_{name}", raising=False)
-    monkeypatch.setattr("pytest_kaizen.platforms.base.retry._FIRST_PAUSE_S", 0.005)
+    monkeypatch.setattr("pytest_kaizen.platforms.exchange._FIRST_PAUSE_S", 0.005)

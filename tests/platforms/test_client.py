@@ -12,7 +12,7 @@ import pytest
 
 from pytest_kaizen import AsyncCTClient, CTClient
 from pytest_kaizen.errors import CTError, KaizenError, PlatformError
-from pytest_kaizen.platforms.base.background import BackgroundLoop
+from pytest_kaizen.platforms.connections import BackgroundLoop
 
 if TYPE_CHECKING:
     from tests.platforms.conftest import Loopback

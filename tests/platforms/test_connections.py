@@ -14,7 +14,7 @@ import pytest
 
 from pytest_kaizen import AsyncCTClient, CTClient
 from pytest_kaizen.errors import CTValidationError
-from pytest_kaizen.platforms.base.background import BACKGROUND
+from pytest_kaizen.platforms.connections import BACKGROUND
 
 KEY = "ct-secret-0123456789"
 
@@ -111,7 +111,7 @@ def test_a_forked_process_leaves_its_parents_connections_alone(
     code = (
         "import os\n"
         "from pytest_kaizen import CTClient\n"
-        "from pytest_kaizen.platforms.base.background import BACKGROUND\n"
+        "from pytest_kaizen.platforms.connections import BACKGROUND\n"
         f"c = CTClient({KEY!r}, {url!r})\n"
         "c.list_tasks()\n"
         "BACKGROUND._lock.acquire()\n"

@@ -19,9 +19,8 @@ from pytest_kaizen.errors import (
     CTValidationError,
     KaybaAPIError,
 )
-from pytest_kaizen.platforms.base import exchange
-from pytest_kaizen.platforms.base.retry import idempotency_key
-from pytest_kaizen.platforms.base.timeouts import Timeouts
+from pytest_kaizen.platforms import Timeouts, exchange
+from pytest_kaizen.platforms.exchange import idempotency_key
 
 if TYPE_CHECKING:
     from tests.platforms.conftest import Loopback, Stopwatch

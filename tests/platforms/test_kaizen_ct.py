@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pytest_kaizen import Trace
 from pytest_kaizen.models import FeedbackCount, Task
-from pytest_kaizen.platforms.kaizen_ct import wire
+from pytest_kaizen.platforms import kaizen_ct
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 ID = UUID("3b4e1f2a-0000-4000-8000-000000000001")
@@ -23,7 +23,7 @@ def trace(**values: Any) -> Trace:
 
 
 def test_a_trace_as_feedback() -> None:
-    made = wire.FeedbackCreate.of(
+    made = kaizen_ct.FeedbackCreate.of(
         trace(input={"ticket": "x", "urgent": None}, output="A login issue.", metadata={"suite": "smoke"}),
         task_id="summarize_ticket",
         score=0.9,
@@ -39,12 +39,12 @@ def test_a_trace_as_feedback() -> None:
 
 
 def test_a_trace_whose_input_and_output_have_another_shape() -> None:
-    made = wire.FeedbackCreate.of(trace(input="x", output={"answer": 1}), task_id="t", score=None)
+    made = kaizen_ct.FeedbackCreate.of(trace(input="x", output={"answer": 1}), task_id="t", score=None)
     assert (made.inputs, made.output, made.score) == ({"input": "x"}, '{"answer":1}', None)
 
 
 def test_a_prompt_as_a_version_of_ours() -> None:
-    prompt = wire.Prompt(
+    prompt = kaizen_ct.Prompt(
         id=ID, task_id=ID, version_number=3, status="active", created_at=NOW, prompt_text="é", eval_score=0.9
     )
     version = prompt.to_version("summarize_ticket")
@@ -55,23 +55,23 @@ def test_a_prompt_as_a_version_of_ours() -> None:
     assert prompt.model_copy(update={"prompt_text": None}).to_version("summarize_ticket") is None
 
 
-@pytest.mark.parametrize(("status", "state"), list(wire.JOB_STATES.items()))
+@pytest.mark.parametrize(("status", "state"), list(kaizen_ct.JOB_STATES.items()))
 def test_states_of_a_job(status: str, state: str) -> None:
-    assert wire.Job(id=ID, task_id=ID, status=status, created_at=NOW).state == state
+    assert kaizen_ct.Job(id=ID, task_id=ID, status=status, created_at=NOW).state == state
 
 
 def test_older_names_are_read_and_the_newer_ones_win() -> None:
-    task = wire.TaskCreate.model_validate(
+    task = kaizen_ct.TaskCreate.model_validate(
         {"name": "t", "git_repo": "acme/bot", "github_repo": "old/bot", "github_base_branch": "main"}
     )
     assert task.to_json() == {"name": "t", "git_repo": "acme/bot", "git_base_branch": "main"}
 
 
 def test_a_token_is_not_shown() -> None:
-    task = wire.TaskCreate.model_validate({"name": "t", "github_token_raw": "ghp-hidden"})
+    task = kaizen_ct.TaskCreate.model_validate({"name": "t", "github_token_raw": "ghp-hidden"})
     assert "hidden" not in repr(task)
     assert task.to_json()["git_token_raw"] == "ghp-hidden"
-    key = wire.KeyCreated(id=ID, label="ci", created_at=NOW, key="ct-hidden")
+    key = kaizen_ct.KeyCreated(id=ID, label="ci", created_at=NOW, key="ct-hidden")
     assert "hidden" not in repr(key)
 
 
@@ -81,7 +81,7 @@ def test_a_token_is_not_shown() -> None:
 )
 def test_wrong_feedback(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        wire.FeedbackCreate.model_validate(values)
+        kaizen_ct.FeedbackCreate.model_validate(values)
 
 
 def test_a_task_of_ours_as_theirs() -> None:
@@ -93,7 +93,7 @@ def test_a_task_of_ours_as_theirs() -> None:
         evaluator_config={"type": "judge"},
         created_at=NOW,
     )
-    shown = wire.Task.of(task, FeedbackCount(total=14, fresh=12), active_prompt_score=0.5).to_json()
+    shown = kaizen_ct.Task.of(task, FeedbackCount(total=14, fresh=12), active_prompt_score=0.5).to_json()
     assert (shown["id"], shown["name"], shown["schema_json"]) == (str(ID), "triage", task.input_schema)
     assert (shown["feedback_count"], shown["threshold_progress"]) == (14, "12/50")
     assert (shown["active_prompt_score"], shown["last_optimization"]) == (0.5, None)
@@ -101,11 +101,13 @@ def test_a_task_of_ours_as_theirs() -> None:
     # A key of ours, which theirs does not have, is there only with a value.
     assert shown["target_model"] == "claude-haiku-4-5"
     task.target_model = None
-    assert {*shown} - {*wire.Task.of(task, FeedbackCount(total=0, fresh=0)).to_json()} == {"target_model"}
+    assert {*shown} - {*kaizen_ct.Task.of(task, FeedbackCount(total=0, fresh=0)).to_json()} == {
+        "target_model"
+    }
 
 
 def test_a_task_of_theirs_as_ours() -> None:
-    asked = wire.TaskCreate.model_validate(
+    asked = kaizen_ct.TaskCreate.model_validate(
         {
             "name": "triage",
             "schema_json": {"ticket": "string"},
@@ -127,7 +129,7 @@ def test_a_task_of_theirs_as_ours() -> None:
 
 
 def test_feedback_by_the_name_of_a_task_that_is_not_known() -> None:
-    asked = wire.FeedbackCreate(
+    asked = kaizen_ct.FeedbackCreate(
         task_name="triage",
         inputs={"ticket": "x", "customer": "y"},
         output="urgent",
@@ -141,7 +143,7 @@ def test_feedback_by_the_name_of_a_task_that_is_not_known() -> None:
     assert (task.feedback_threshold, task.mode) == (5, "auto_pr")
     entry = asked.to_entry(task.id, NOW)
     assert (entry.task_id, entry.inputs, entry.output) == (task.id, asked.inputs, "urgent")
-    shown = wire.FeedbackResult.of(entry).to_json()
+    shown = kaizen_ct.FeedbackResult.of(entry).to_json()
     assert shown == {
         "id": entry.id,
         "task_id": task.id,

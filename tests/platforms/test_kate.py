@@ -10,7 +10,7 @@ import pytest
 from pytest_kaizen import KateClient, Span, Trace
 from pytest_kaizen.errors import KateError
 from pytest_kaizen.models import Message, Part, SpanKind, Usage
-from pytest_kaizen.platforms.kate import wire
+from pytest_kaizen.platforms import kate
 
 if TYPE_CHECKING:
     from tests.platforms.conftest import Loopback
@@ -102,7 +102,7 @@ def test_a_trace_as_spans() -> None:
             Span(id="s-3", name="judge", kind=SpanKind.JUDGE, started_at=NOW),
         ],
     )
-    assert wire.SpanUpload.of(trace).to_json() == {
+    assert kate.SpanUpload.of(trace).to_json() == {
         "spans": [
             {"node_name": "agent", "span_kind": "CHAIN"},
             {

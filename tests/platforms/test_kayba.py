@@ -9,7 +9,7 @@ import pytest
 
 from pytest_kaizen import KaybaClient
 from pytest_kaizen.errors import KaybaAPIError
-from pytest_kaizen.platforms.kayba import wire
+from pytest_kaizen.platforms import kayba
 
 if TYPE_CHECKING:
     from tests.platforms.conftest import Loopback
@@ -95,7 +95,7 @@ def test_several_are_deleted_one_by_one(loopback: Loopback, client: KaybaClient)
     loopback.answer(200, "{}")
     result = client.delete_traces(["a", "b", "c"])
     assert result == {"deleted": ["a", "c"], "errors": [{"id": "b", "error": "Trace not found"}]}
-    assert wire.Deleted.model_validate(result).to_json() == result
+    assert kayba.Deleted.model_validate(result).to_json() == result
 
 
 def test_files_are_not_sent_twice(loopback: Loopback, client: KaybaClient) -> None:
@@ -114,7 +114,7 @@ def test_secrets_of_a_call_are_not_quoted(loopback: Loopback, client: KaybaClien
         client.update_integration("langsmith", {"api_key": "lsv2-hidden"})
     assert str(second.value) == "BAD: [secret] and [key]"
     shown = (
-        str(vars(error.value)) + str(vars(second.value)) + repr(wire.LangsmithConfig(api_key="lsv2-hidden"))
+        str(vars(error.value)) + str(vars(second.value)) + repr(kayba.LangsmithConfig(api_key="lsv2-hidden"))
     )
     assert "hidden" not in shown
     assert KEY not in shown
@@ -131,4 +131,4 @@ def test_secrets_of_a_call_are_not_quoted(loopback: Loopback, client: KaybaClien
     ],
 )
 def test_states_of_a_job(status: str, state: str) -> None:
-    assert wire.Job(job_id="job-1", status=status).state == state
+    assert kayba.Job(job_id="job-1", status=status).state == state

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_kaizen import CTClient, KalmiaClient
 from pytest_kaizen.errors import CTError, CTValidationError, KalmiaError
-from pytest_kaizen.platforms.base.background import BACKGROUND
+from pytest_kaizen.platforms.connections import BACKGROUND
 
 if TYPE_CHECKING:
     from tests.platforms.conftest import Loopback

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pytest_kaizen.errors import PlatformError
-from pytest_kaizen.platforms.base import outgoing
-from pytest_kaizen.platforms.base.outgoing import PinnedTransport, client, refused, safe_addresses
+from pytest_kaizen.platforms import connections
+from pytest_kaizen.platforms.connections import PinnedTransport, pinned_client, safe_addresses, why_refused
 
 from .conftest import Loopback
 
@@ -68,7 +68,7 @@ from .conftest import Loopback
 )
 def test_which_addresses_are_safe(address: str, private: str | None, open_to_all: str | None) -> None:
     for allow_private, expected in ((True, private), (False, open_to_all)):
-        said = refused(ipaddress.ip_address(address), allow_private=allow_private)
+        said = why_refused(ipaddress.ip_address(address), allow_private=allow_private)
         assert (said is None) == (expected is None)
         assert (expected or "") in (said or "")
 
@@ -92,7 +92,7 @@ def test_one_address_that_is_not_safe_is_enough() -> None:
     "host", ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"]
 )
 def test_this_machine_by_any_name_is_refused(host: str) -> None:
-    with client(allow_private=False, timeout_s=5) as http, pytest.raises(PlatformError) as caught:
+    with pinned_client(allow_private=False, timeout_s=5) as http, pytest.raises(PlatformError) as caught:
         http.get(f"http://{host}:9/")
     assert "in a private network" in str(caught.value)
 
@@ -105,7 +105,7 @@ def test_this_machine_by_any_name_is_refused(host: str) -> None:
     ],
 )
 def test_what_is_no_address(url: str, said: str) -> None:
-    with client(allow_private=True, timeout_s=5) as http, pytest.raises(PlatformError, match=said):
+    with pinned_client(allow_private=True, timeout_s=5) as http, pytest.raises(PlatformError, match=said):
         http.get(url)
 
 
@@ -156,7 +156,7 @@ def test_no_redirect_is_followed_and_no_proxy_asked(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     loopback.answer(302, "{}", Location="http://169.254.169.254/")
-    with client(allow_private=True, timeout_s=5) as http:
+    with pinned_client(allow_private=True, timeout_s=5) as http:
         assert http.get(loopback.url).status_code == 302
     assert len(loopback.received) == 1
 
@@ -180,7 +180,7 @@ def test_the_certificate_is_to_be_the_names(tmp_path: Path, monkeypatch: pytest.
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    monkeypatch.setattr(outgoing, "certificates", lambda: ssl.create_default_context(cafile=certificate))
+    monkeypatch.setattr(connections, "certificates", lambda: ssl.create_default_context(cafile=certificate))
     names = Names(["127.0.0.1"])
     try:
         with httpx.Client(transport=PinnedTransport(allow_private=True, resolve=names)) as http:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pytest_kaizen.platforms.base import retry
+from pytest_kaizen.platforms import exchange
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 
@@ -32,19 +32,19 @@ NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
     ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
-    assert retry.parse_retry_after(header, NOW) == seconds
+    assert exchange.parse_retry_after(header, NOW) == seconds
 
 
 def test_pauses_grow_and_vary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "_FIRST_PAUSE_S", 0.5)
+    monkeypatch.setattr(exchange, "_FIRST_PAUSE_S", 0.5)
     for attempt, longest in ((1, 0.5), (2, 1.0)):
-        pauses = [retry.pause_s(attempt, None) for _ in range(100)]
+        pauses = [exchange.pause_s(attempt, None) for _ in range(100)]
         assert all(longest / 2 <= pause <= longest for pause in pauses)
         assert len(set(pauses)) > 50
 
 
 def test_a_wait_that_was_asked_for_is_never_cut_short() -> None:
-    pauses = [retry.pause_s(1, 10.0) for _ in range(100)]
+    pauses = [exchange.pause_s(1, 10.0) for _ in range(100)]
     assert all(10.0 <= pause <= 11.0 for pause in pauses)
     assert len(set(pauses)) > 50
 
@@ -54,21 +54,21 @@ def test_a_seeded_test_draws_the_same_numbers() -> None:
     expected = [random.random() for _ in range(2)]
     random.seed(7)
     drawn = [random.random()]
-    retry.pause_s(1, None)
-    retry.new_idempotency_key()
+    exchange.pause_s(1, None)
+    exchange.new_idempotency_key()
     assert [*drawn, random.random()] == expected
 
 
 @pytest.mark.parametrize(
     ("call", "repeatable"),
     [
-        (retry.Call("GET", "/"), True),
-        (retry.Call("PATCH", "/"), True),
-        (retry.Call("DELETE", "/"), True),
-        (retry.Call("POST", "/"), False),
-        (retry.Call("POST", "/", idempotency_key="k"), True),
-        (retry.Call("POST", "/", idempotency_key="k", once=True), False),
+        (exchange.Call("GET", "/"), True),
+        (exchange.Call("PATCH", "/"), True),
+        (exchange.Call("DELETE", "/"), True),
+        (exchange.Call("POST", "/"), False),
+        (exchange.Call("POST", "/", idempotency_key="k"), True),
+        (exchange.Call("POST", "/", idempotency_key="k", once=True), False),
     ],
 )
-def test_what_may_be_sent_twice(call: retry.Call, repeatable: bool) -> None:
+def test_what_may_be_sent_twice(call: exchange.Call, repeatable: bool) -> None:
     assert call.repeatable is repeatable

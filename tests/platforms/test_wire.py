@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, ValidationError
 
-from pytest_kaizen.platforms.base.wire import RequestModel, Whole, WireList, WireModel
+from pytest_kaizen.platforms import RequestModel, Whole, WireList, WireModel
 
 
 class Answer(WireModel):

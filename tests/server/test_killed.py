@@ -19,8 +19,8 @@ import pytest
 
 from pytest_kaizen import CTClient, KalmiaClient, KaybaClient
 from pytest_kaizen.errors import PlatformError
-from pytest_kaizen.platforms.base.retry import idempotency_key, single_attempt
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms.exchange import idempotency_key, single_attempt
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 
 #: Nothing here takes so long; it only ends a test that would hang.
 PATIENCE_S = 120

@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2 as pb
 
-from pytest_kaizen.capture.otel.export import otlp_json
+from pytest_kaizen.capture.otel import otlp_json
 from pytest_kaizen.models import Message, Part, Score, ScoreSource, Span, SpanKind, Trace, Usage
 
 from .conftest import Book, MakeSite, Site

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from pytest_kaizen.errors import StoreError
-from pytest_kaizen.platforms.base.wire import Health, RequestModel
+from pytest_kaizen.platforms import Health, RequestModel
 from pytest_kaizen.server.operation import Access, Call, Operation
 from pytest_kaizen.server.problem import Refusal
 

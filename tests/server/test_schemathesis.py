@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pytest_kaizen.errors import PlatformError
-from pytest_kaizen.platforms.base import outgoing
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms import connections
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 from pytest_kaizen.server.dispatch import OPERATION
 from pytest_kaizen.server.operation import Access, Operation
 from pytest_kaizen.server.routes import OPERATIONS
@@ -168,7 +168,7 @@ def here_alone(host: str, port: int) -> list[str]:
 @pytest.fixture
 def world(make_site: MakeSite, book: Book, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.delenv(sealed.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr(outgoing, "resolved", here_alone)
+    monkeypatch.setattr(connections, "addresses_of", here_alone)
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     provider = Provider()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.platforms.base.wire import Health
+from pytest_kaizen.platforms import Health
 from pytest_kaizen.server.operation import Access, Call, Operation
 from pytest_kaizen.server.problem import Refusal
 from pytest_kaizen.server.table import Table

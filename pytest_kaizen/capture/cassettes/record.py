@@ -1,17 +1,140 @@
-"""One recorded exchange: what was asked, and everything that is needed to answer it again."""
+"""One recorded exchange: what was asked, what is the same question, and everything to answer it again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from ..redact import Redactor
-from ..sse import is_stream
-from ..wire import Exchange
-from . import body as bodies
-from .layout import OneLine
-from .matching import Matcher, Question
+from ..wire import Exchange, is_event_stream
+from .layout import OneLine, assembled, check_body, encode_body, encode_stream, render
+
+#: What changes from run to run and says nothing about the answer.
+VOLATILE_FIELDS = ("metadata.user_id", "prompt_cache_key", "safety_identifier", "user")
+
+_LONG = 2000
+_BASE64 = re.compile(r"(?:data:[\w/.+;=-]*,)?[A-Za-z0-9+/_-]+=*")
+_LABEL = re.compile(r"\[redacted: [^\]\"]*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, without what is secret or ignored.
+
+    Attributes:
+        url: Without port, user, password and query.
+        body: ``{"json": …}`` or ``{"text": …}``.
+        key: Equal for requests that are the same.
+    """
+
+    method: str
+    url: str
+    body: dict[str, Any]
+    key: str
+
+    def digest(self, sample: int) -> str:
+        """Return a short name of this request in a sample."""
+        return hashlib.sha256(f"{sample} {self.key}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+class Matcher:
+    """Makes questions of requests. Headers and the order of keys make no difference.
+
+    Args:
+        redactor: Takes out secrets. Two that differ in nothing but a secret are the same.
+        fields: Paths of what is left out of JSON bodies, such as ``metadata.session``; ``*`` is any
+            key or every item. ``VOLATILE_FIELDS`` are always left out.
+        patterns: Regular expressions; what they match in texts may differ, such as a date.
+    """
+
+    def __init__(self, redactor: Redactor, fields: Sequence[str] = (), patterns: Sequence[str] = ()) -> None:
+        self.redactor = redactor
+        self._fields = [path.split(".") for path in (*VOLATILE_FIELDS, *fields)]
+        self._patterns = [re.compile(pattern) for pattern in patterns]
+
+    def of_request(self, request: Any) -> Question:
+        """Make the question of a request of httpx or httpx2 whose body has been read."""
+        url = request.url
+        path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
+        place = self.redactor.text(f"{url.scheme}://{url.host}{path}")
+        body = encode_body(request.content)
+        if len(request.content) >= _LONG:
+            body = _without_files(body)
+        return self.of_record(request.method, place, self.redactor.data(body))
+
+    def of_record(self, method: str, url: str, body: dict[str, Any]) -> Question:
+        """Make the question of a request that was kept."""
+        if "json" in body:
+            content = body["json"]
+            for path in self._fields:
+                if not isinstance(content, dict) or path[0] in content or path[0] == "*":
+                    _remove(content, path)
+        compared = _substituted(body, self._patterns) if self._patterns else body
+        text = _in_order(compared)
+        key = f"{method} {url.partition('://')[2]} {text}"
+        return Question(method, url, body, _LABEL.sub("[redacted]", key) if "[redacted" in key else key)
+
+
+def _without_files(value: Any) -> Any:
+    """Replace images and files by their hash: whoever reads a cassette can do nothing with them."""
+    if isinstance(value, str):
+        if len(value) < _LONG or not _BASE64.fullmatch(value):
+            return value
+        return f"[{len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()}]"
+    if isinstance(value, dict):
+        return {key: _without_files(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_files(item) for item in value]
+    return value
+
+
+def _in_order(value: Any) -> str:
+    """Write JSON, the same for equal values whatever the order of their keys."""
+    try:
+        return to_json(_sorted(value), inf_nan_mode="constants").decode()
+    except PydanticSerializationError:
+        # Half a surrogate pair is too much for the fast one.
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(item) for key, item in sorted(value.items())}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _remove(value: Any, path: list[str]) -> None:
+    if isinstance(value, list):
+        for item in value if path[0] == "*" else ():
+            if path[1:]:
+                _remove(item, path[1:])
+    elif isinstance(value, dict):
+        for key in list(value) if path[0] == "*" else [path[0]] if path[0] in value else []:
+            if path[1:]:
+                _remove(value[key], path[1:])
+                if value[key] == {}:
+                    del value[key]
+            else:
+                del value[key]
+
+
+def _substituted(value: Any, patterns: Sequence[re.Pattern[str]]) -> Any:
+    if isinstance(value, str):
+        for pattern in patterns:
+            value = pattern.sub("[ignored]", value)
+        return value
+    if isinstance(value, dict):
+        return {key: _substituted(item, patterns) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_substituted(item, patterns) for item in value]
+    return value
+
 
 #: The headers of an answer that SDKs and their users read; the others differ from call to call.
 _HEADERS = frozenset(
@@ -73,7 +196,7 @@ class Record:
             body = self.body
             if "chunks" in body:
                 # For people: the pieces put together. Not read again.
-                body = {_WHOLE: bodies.assembled(body["chunks"]), "chunks": OneLine(body["chunks"])}
+                body = {_WHOLE: assembled(body["chunks"]), "chunks": OneLine(body["chunks"])}
             written["response"] = {"status": self.status, "headers": dict(self.headers), **body}
         if self.error is not None:
             written["error"] = {"type": self.error[0], "message": self.error[1]}
@@ -103,7 +226,7 @@ class Record:
             raise ValueError("neither a response nor an error")
         headers = response.pop("headers", {})
         if status is not None:
-            bodies.check(response)
+            check_body(response)
         return cls(
             sample=int(written["sample"]),
             question=question,
@@ -163,14 +286,14 @@ def record_of(
 def _body(exchange: Exchange, redactor: Redactor) -> tuple[dict[str, Any], list[float]]:
     """Describe the answer's body; with when its chunks came, for a stream that was seen to come."""
     whole, ends = exchange.body()
-    if not is_stream(exchange.content_type, whole):
-        return redactor.data(bodies.encode(whole)), []
+    if not is_event_stream(exchange.content_type, whole):
+        return redactor.data(encode_body(whole)), []
     starts = [0, *ends[:-1]]
     # Where it was compressed, a chunk may give nothing by itself.
     filled = [number for number, end in enumerate(ends) if end > starts[number]]
     chunks = [whole[starts[number] : ends[number]] for number in filled]
     arrivals = [_milliseconds(exchange.times[number] - exchange.clock) for number in filled if exchange.times]
-    return bodies.encode_stream(chunks, redactor.data), arrivals
+    return encode_stream(chunks, redactor.data), arrivals
 
 
 def _kept_headers(exchange: Exchange) -> list[tuple[str, str]]:
@@ -190,3 +313,49 @@ def _library_error(exchange: Exchange) -> tuple[str, str] | None:
 
 def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 1)
+
+
+_MOST_LINES = 60
+_CONTEXT = 2
+
+
+def nearest(question: Question, records: Sequence[Record]) -> Record | None:
+    """Return the record whose request has most in common with another; None where there is no record."""
+    # Only needed here and below, and slow to import.
+    import difflib
+
+    lines = _lines(question)
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(lines)
+
+    def likeness(record: Record) -> float:
+        matcher.set_seq1(_lines(record.question))
+        return matcher.ratio()
+
+    return max(records, key=likeness, default=None)
+
+
+def difference(recorded: Question, asked: Question) -> list[str]:
+    """Compare two requests line by line: what was recorded, and what is asked now."""
+    lines = list(_shortened(_diff(_lines(recorded), _lines(asked))))
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES} more lines"]
+    return lines
+
+
+def _diff(old: list[str], new: list[str]) -> Iterator[str]:
+    import difflib
+
+    diff = difflib.unified_diff(old, new, "recorded", "now", n=_CONTEXT, lineterm="")
+    return (line for line in diff if not line.startswith("@@"))
+
+
+def _shortened(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line if len(line) <= 240 else f"{line[:239]}…"
+
+
+def _lines(question: Question) -> list[str]:
+    # Keys in one order, as they make no difference.
+    body = json.loads(json.dumps(question.body, sort_keys=True))
+    return [f"{question.method} {question.url}", *render(body).splitlines()]

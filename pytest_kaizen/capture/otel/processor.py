@@ -12,12 +12,10 @@ from opentelemetry import trace
 
 from ...models import Span, SpanKind
 from ..build import cost_of
-from ..describe import one_line
 from ..hooks import current_price
-from ..recorder import Place, current_kind, current_place
-from ..watch import call_seen, forget_listener, listen
-from . import attributes as names
-from .read import kind_of, read_attributes
+from ..recorder import Place, call_seen, current_kind, current_place, forget_listener, listen
+from ..wire import one_line
+from . import ERROR_TYPE, kind_of, read_attributes
 
 try:
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
@@ -133,7 +131,7 @@ def _made(span: Any, entry: _Open, kind: SpanKind, parent_id: str | None) -> Spa
         kind=entry.kind if kind is SpanKind.LLM else kind,
         started_at=started,
         latency_ms=latency,
-        error=one_line(str(span.status.description or attributes.get(names.ERROR_TYPE) or "error"))
+        error=one_line(str(span.status.description or attributes.get(ERROR_TYPE) or "error"))
         if failed
         else None,
         **read_attributes(attributes),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from .base import Json, Message, Part, Reply, Request
-from .parts import (
+from .base import (
+    Json,
+    Message,
+    Part,
+    Reply,
+    Request,
     blob,
     compact,
     count,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...errors import UsageError
 from ...models import Task
-from ...platforms.kaizen_ct.wire import FeedbackResult
-from ...platforms.kaizen_ct.wire import Task as WireTask
+from ...platforms.kaizen_ct import FeedbackResult
+from ...platforms.kaizen_ct.task_wire import Task as WireTask
 from ...store import Store
 from ..ratings import score_trace
 

@@ -16,8 +16,8 @@ from ...config import Config
 from ...errors import StoreError
 from ...llm import LLM, AnthropicLLM
 from ...models import Job, Trace
+from ...platforms.kalmia import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
 from ...platforms.kalmia.arrived import project_of
-from ...platforms.kalmia.wire import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
 from ...prices import load_prices
 from ...report.insights import step_line
 from ...report.trace_json import trace_json

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ...models import Trace
+from ...platforms.kalmia import Experiment
 from ...platforms.kalmia.arrived import arrived
 from ...platforms.kalmia.client import KalmiaClient
-from ...platforms.kalmia.wire import Experiment, KalmiaTrace
+from ...platforms.kalmia.trace_wire import KalmiaTrace
 from ..figures import figures_of
 from .kalmia import ExperimentView, FoundTrace
 

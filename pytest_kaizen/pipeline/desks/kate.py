@@ -14,7 +14,7 @@ from ...capture import Redactor
 from ...config import Config
 from ...errors import StoreError
 from ...models import AgentRunStatus
-from ...platforms.kate.wire import Agent, EvalSummary, NewSpan, Run, SpanList, SpansUploaded, Trigger
+from ...platforms.kate import Agent, EvalSummary, NewSpan, Run, SpanList, SpansUploaded, Trigger
 from ...store import Store
 from ..agent_runs import add_spans, agent_of_first_run, trace_of
 from ..evaluations import summary_of

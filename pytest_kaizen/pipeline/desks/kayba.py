@@ -1,6 +1,6 @@
 """What people do with traces, insights and the prompts made of them, over the local store.
 
-The methods take and return what Kayba's API does (``platforms.kayba.wire``), as plain JSON values with
+The methods take and return what Kayba's API does (``platforms.kayba``), as plain JSON values with
 a few keys more, so that a command need not know whether it talks to a store or to a server.
 """
 
@@ -15,7 +15,7 @@ from ...capture import Redactor
 from ...config import Config
 from ...errors import JobError, StoreError, UsageError
 from ...models import Insight, InsightStatus, Job, JobStatus, PromptVersion
-from ...platforms.kayba import wire
+from ...platforms import kayba
 from ...report.insights import step_line, study_lines
 from ...report.trace_json import META_KEYS, trace_content, trace_json
 from ...store import Store
@@ -242,11 +242,11 @@ class LocalDesk:
         """
         made = write_prompt(self._config, self._store, insight_ids=insight_ids, task=task, label=label)
         version = made.version
-        answer = wire.GeneratedPrompt(
+        answer = kayba.GeneratedPrompt(
             prompt_id=version.id,
             version=version.version,
             label=label,
-            content=wire.PromptContent(text=version.text),
+            content=kayba.PromptContent(text=version.text),
         )
         return answer.to_json(), _notes(made)
 
@@ -266,7 +266,7 @@ class LocalDesk:
         Raises:
             UsageError: A value cannot be right.
         """
-        from ...platforms.base.failure import validation_text
+        from ...platforms import validation_text
         from ..integrations import settings
 
         try:
@@ -298,11 +298,11 @@ def _notes(made: SkillbookPrompt) -> list[str]:
 
 
 def _prompt_json(version: PromptVersion) -> dict[str, Any]:
-    prompt = wire.Prompt(
+    prompt = kayba.Prompt(
         id=version.id,
         version=version.version,
         label=version.note,
-        content=wire.PromptContent(text=version.text),
+        content=kayba.PromptContent(text=version.text),
     )
     values: dict[str, Any] = prompt.to_json()
     return values
@@ -310,7 +310,7 @@ def _prompt_json(version: PromptVersion) -> dict[str, Any]:
 
 def _insight_json(insight: Insight) -> dict[str, Any]:
     values = insight.model_dump(mode="json")
-    known = wire.Insight(
+    known = kayba.Insight(
         id=insight.id,
         section=insight.section,
         content=insight.text,
@@ -327,5 +327,5 @@ def _insight_json(insight: Insight) -> dict[str, Any]:
 
 
 def _job_json(job: Job) -> dict[str, Any]:
-    values: dict[str, Any] = wire.Job.of(job).to_json()
+    values: dict[str, Any] = kayba.Job.of(job).to_json()
     return values

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ...capture.build import cost_of
-from ...capture.describe import one_line
+from ...capture.wire import one_line
 from ...errors import PlatformError
 from ...models import Score, ScoreSource, Span, SpanKind, Trace, Usage
 from .messages import alone, exchange_of

@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 
 from ...errors import PlatformError
-from ...platforms.base.exchange import MAX_ANSWER_BYTES
-from ...platforms.base.failure import error_text, one_line
-from ...platforms.base.outgoing import client
-from ...platforms.base.retry import parse_retry_after, pause_s
+from ...platforms import error_text, one_line
+from ...platforms.connections import pinned_client
+from ...platforms.exchange import MAX_ANSWER_BYTES, parse_retry_after, pause_s
 from .source import Connection
 
 _TIMEOUT_S = 60.0
@@ -40,7 +39,7 @@ class Remote:
         self._name = name
         self._connection = connection
         self._sleep = sleep
-        self._http = client(allow_private=connection.allow_private, timeout_s=_TIMEOUT_S)
+        self._http = pinned_client(allow_private=connection.allow_private, timeout_s=_TIMEOUT_S)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name}, {self._connection!r})"

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from ...capture.build import Price
 from ...errors import PlatformError, UsageError
 from ...models import Usage
-from ...platforms.base.wire import RequestModel
-from ...platforms.kalmia.wire import BraintrustConfig
-from ...platforms.kayba.wire import IntegrationTest, LangsmithConfig, MlflowConfig
+from ...platforms import RequestModel
+from ...platforms.kalmia import BraintrustConfig
+from ...platforms.kayba import IntegrationTest, LangsmithConfig, MlflowConfig
 from ...store import Store
 from ...store.sealed import is_masked
 from .source import ATTEMPTS, Connection, Source, understood
@@ -95,7 +95,7 @@ def _required(name: str, secret: str | None) -> str:
 
 
 def _sendable(name: str, key: str, secret: str) -> str:
-    from ...platforms.base.key import is_visible_ascii
+    from ...platforms.connections import is_visible_ascii
 
     if not is_visible_ascii(secret):
         raise UsageError(f"{name}: {key} has blanks or characters outside ASCII, which no key has")

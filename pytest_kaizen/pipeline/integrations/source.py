@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from ...capture.build import Price
 from ...errors import PlatformError
 from ...models import Trace
-from ...platforms.base.failure import one_line
+from ...platforms import one_line
 
 #: How often a request is made that fails for a reason that may pass.
 ATTEMPTS = 5

@@ -12,8 +12,8 @@ from functools import cached_property
 from ...config import Config
 from ...errors import KaybaAPIError
 from ...models import PromptVersion
+from ...platforms.kayba import Prompt
 from ...platforms.kayba.client import KaybaClient
-from ...platforms.kayba.wire import Prompt
 from ..upload.key import key_from
 
 

@@ -16,7 +16,7 @@ from ...capture import Redactor
 from ...config import Config
 from ...errors import ProposalError
 from ...models import Job, JobStatus, Proposal, PullRequest, Task
-from ...platforms.base import outgoing
+from ...platforms.connections import pinned_client
 from ...report.pull_request import pull_request_text, pull_request_title
 from ...store import Store
 from .. import jobs
@@ -51,7 +51,7 @@ class TaskPulls:
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
         self._client: MakeClient = partial(
-            outgoing.client, allow_private=config.server.allow_private_hosts, timeout_s=TIMEOUT_S
+            pinned_client, allow_private=config.server.allow_private_hosts, timeout_s=TIMEOUT_S
         )
         self._redactor = Redactor(os.environ, config.redact)
 

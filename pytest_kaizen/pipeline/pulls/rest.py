@@ -11,8 +11,8 @@ from urllib.parse import quote
 import httpx
 
 from ...errors import PlatformError, ProposalError
-from ...platforms.base.failure import error_text, one_line
-from ...platforms.base.key import is_visible_ascii
+from ...platforms import error_text, one_line
+from ...platforms.connections import is_visible_ascii
 
 #: Seconds of silence.
 TIMEOUT_S = 30.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from ...capture.describe import describe
+from ...capture.wire import describe
 from ...errors import KaizenError, ScoreError
 from ...models import Score, ScoreSource
 from ..live import LiveSample, current, current_sample

@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from ...errors import PlatformError
 from ...models import Case, ParcelKind, Remote, Run, Sample
-from ...platforms.base.timeouts import Timeouts
+from ...platforms import Timeouts
 
 #: What a client of a backend is given: the session does not wait for a call, ``kaizen sync`` does.
 TIMEOUTS = Timeouts(connect=5.0, read=20.0, total=30.0)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from ...errors import PlatformError
 from ...models import OutboxRow, Remote
-from ...platforms.base.retry import single_attempt
+from ...platforms.exchange import single_attempt
 from ...store.outbox import Content, Outbox
 from .backend import Backend, Fate, Parcel, Shipment, fate_of
 

@@ -10,9 +10,9 @@ from uuid import UUID
 from ...config import Config
 from ...errors import CTError
 from ...models import ParcelKind, Remote
-from ...platforms.base.retry import idempotency_key
+from ...platforms.exchange import idempotency_key
+from ...platforms.kaizen_ct import FeedbackCreate, Job, OptimizeResult
 from ...platforms.kaizen_ct.client import AsyncCTClient
-from ...platforms.kaizen_ct.wire import FeedbackCreate, Job, OptimizeResult
 from ..plan import NO_TASK
 from .backend import TIMEOUTS, Fate, Parcel, Shipment, fate_of
 from .key import key_from

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from ...config import Config
 from ...errors import KalmiaError
 from ...models import CIContext, ParcelKind, Run, Sample
-from ...platforms.base.failure import one_line
-from ...platforms.base.retry import idempotency_key
+from ...platforms import one_line
+from ...platforms.exchange import idempotency_key
+from ...platforms.kalmia import Experiment
 from ...platforms.kalmia.client import AsyncKalmiaClient
 from ...platforms.kalmia.trace_wire import KalmiaTrace
-from ...platforms.kalmia.wire import Experiment
 from .backend import TIMEOUTS, Shipment
 from .key import key_from
 

@@ -20,8 +20,8 @@ from uuid import NAMESPACE_URL, uuid5
 from ...config import Config
 from ...errors import KateError, PlatformError
 from ...models import ParcelKind, Remote, Run, Sample
-from ...platforms.base.retry import idempotency_key
-from ...platforms.kate import wire
+from ...platforms import kate
+from ...platforms.exchange import idempotency_key
 from ...platforms.kate.client import KateClient
 from ...report.content import value_text
 from .backend import TIMEOUTS, Parcel, Shipment
@@ -35,7 +35,7 @@ _POLL_S = 2.0
 _READS, _READ_S = 3, 0.5
 _NOT_FOUND = 404
 
-_Sample = tuple[Parcel, list[wire.NewSpan]]
+_Sample = tuple[Parcel, list[kate.NewSpan]]
 
 
 class KateBackend:
@@ -133,17 +133,17 @@ class KateBackend:
         shipment.say(_verdict(run))
 
 
-def _spans(sample: Sample) -> list[wire.NewSpan]:
+def _spans(sample: Sample) -> list[kate.NewSpan]:
     """Return the steps of a sample, the first of which stands for the whole."""
     trace = sample.trace
-    whole = wire.NewSpan(
+    whole = kate.NewSpan(
         node_name=trace.name,
         span_kind="CHAIN",
         input_text=None if trace.input is None else value_text(trace.input),
         output_text=None if trace.output is None else value_text(trace.output),
         error=sample.error or trace.error,
     )
-    return [whole, *wire.SpanUpload.of(trace).spans]
+    return [whole, *kate.SpanUpload.of(trace).spans]
 
 
 def _groups(samples: list[_Sample]) -> Iterator[list[_Sample]]:
@@ -164,11 +164,11 @@ def _is_too_large(group: list[_Sample]) -> bool:
     return len(spans) > _MOST_SPANS or size > _MOST_CHARACTERS
 
 
-def _trigger(run: Run) -> wire.Trigger:
+def _trigger(run: Run) -> kate.Trigger:
     return "automatic" if run.ci and run.ci.provider != "local" else "test"
 
 
-def _verdict(run: wire.Run) -> str:
+def _verdict(run: kate.Run) -> str:
     if run.overall_score is not None:
         return f"kate: run {run.id}: overall score {run.overall_score:.2f}"
     return f"kate: run {run.id} {run.status}, not scored yet"

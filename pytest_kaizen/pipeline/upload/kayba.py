@@ -19,9 +19,9 @@ from typing import Any
 from ...config import Config
 from ...errors import PlatformError
 from ...models import Case, Outcome, ParcelKind, Remote, Run
-from ...platforms.base.retry import idempotency_key
+from ...platforms.exchange import idempotency_key
+from ...platforms.kayba import Job
 from ...platforms.kayba.client import AsyncKaybaClient
-from ...platforms.kayba.wire import Job
 from ...report.case_file import case_markdown
 from .backend import TIMEOUTS, Parcel, Shipment
 from .key import key_from

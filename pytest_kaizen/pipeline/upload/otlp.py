@@ -9,13 +9,11 @@ from urllib.parse import unquote
 
 import httpx
 
-from ...capture.otel.export import otlp_json
+from ...capture.otel import otlp_json
 from ...config import Config
 from ...errors import PlatformError
-from ...platforms.base.exchange import Exchange
-from ...platforms.base.failure import CallFailed
-from ...platforms.base.retry import Call
-from ...platforms.base.wire import RequestModel
+from ...platforms import CallFailed, RequestModel
+from ...platforms.exchange import Call, Exchange
 from .backend import TIMEOUTS, Shipment
 
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"

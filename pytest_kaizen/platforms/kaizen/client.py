@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...models import Case, Run
-from ..base.client import AsyncClient
-from . import wire
+from .. import kaizen
+from ..client import AsyncClient
 
 if TYPE_CHECKING:
     import httpx
 
-    from ..base.timeouts import Timeouts
+    from .. import Timeouts
 
 
 class RunsClient(AsyncClient):
@@ -43,21 +43,21 @@ class RunsClient(AsyncClient):
     ) -> None:
         super().__init__(api_key, base_url, timeout, transport)
 
-    async def put_run(self, run: Run) -> wire.RunKept:
+    async def put_run(self, run: Run) -> kaizen.RunKept:
         """Store a run, or what it has become; the same one twice changes nothing.
 
         Raises:
             PlatformError: The call failed.
         """
-        body = wire.RunBody(run=run.model_dump(mode="json"))
-        return await self._ask("PUT", self._path("/api/runs/{}", run.id), body=body, reads=wire.RunKept)
+        body = kaizen.RunBody(run=run.model_dump(mode="json"))
+        return await self._ask("PUT", self._path("/api/runs/{}", run.id), body=body, reads=kaizen.RunKept)
 
-    async def put_cases(self, run_id: str, cases: Sequence[Case]) -> wire.RunKept:
+    async def put_cases(self, run_id: str, cases: Sequence[Case]) -> kaizen.RunKept:
         """Store cases of a run that is stored, with their samples; the same ones twice change nothing.
 
         Raises:
             PlatformError: The call failed.
         """
-        body = wire.CasesBody(cases=[case.model_dump(mode="json") for case in cases])
+        body = kaizen.CasesBody(cases=[case.model_dump(mode="json") for case in cases])
         path = self._path("/api/runs/{}/cases", run_id)
-        return await self._ask("PUT", path, body=body, reads=wire.RunKept)
+        return await self._ask("PUT", path, body=body, reads=kaizen.RunKept)

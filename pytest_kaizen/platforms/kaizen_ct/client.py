@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...errors import CTAuthError, CTError, CTNotFoundError, CTServerError, CTValidationError
-from ..base.client import AsyncClient, PlatformClient, SyncClient
-from ..base.failure import Failure, Reason
-from ..base.twin import Twin
-from .wire import (
+from .. import Failure, Reason
+from ..client import AsyncClient, PlatformClient, SyncClient, Twin
+from . import (
     ActivateRequest,
     Empty,
     FeedbackCreate,
@@ -25,17 +24,15 @@ from .wire import (
     Prompt,
     PromptList,
     ScoreRequest,
-    Task,
-    TaskCreate,
-    TaskList,
     TraceCreate,
     TraceResult,
 )
+from .task_wire import Task, TaskCreate, TaskList
 
 if TYPE_CHECKING:
     import httpx
 
-    from ..base.timeouts import Timeouts
+    from .. import Timeouts
 
 #: Tasks in one answer, the most that a server gives.
 _PAGE = 200

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 
 from ... import models
-from ..base.wire import RequestModel, Whole, WireList, WireModel
+from .. import RequestModel, Whole, WireList, WireModel
 
 _OLDER_NAMES = {
     "github_repo": "git_repo",

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ...errors import KalmiaError
-from ..base.client import AsyncClient, PlatformClient, SyncClient
-from ..base.failure import Failure
-from ..base.twin import Twin
-from . import wire
+from .. import Failure, kalmia
+from ..client import AsyncClient, PlatformClient, SyncClient, Twin
 from .trace_wire import KalmiaTrace
 
 if TYPE_CHECKING:
     import httpx
 
-    from ..base.timeouts import Timeouts
+    from .. import Timeouts
 
 
 class KalmiaCalls(PlatformClient):
@@ -38,7 +36,7 @@ class KalmiaCalls(PlatformClient):
         super().__init__(api_key, base_url, timeout, transport)
 
     @Twin
-    async def ingest(self, traces: Sequence[KalmiaTrace]) -> wire.IngestResult:
+    async def ingest(self, traces: Sequence[KalmiaTrace]) -> kalmia.IngestResult:
         """Store traces, or more of traces that were stored before; the same ones twice change nothing.
 
         Returns:
@@ -47,8 +45,8 @@ class KalmiaCalls(PlatformClient):
         Raises:
             KalmiaError: The call failed.
         """
-        body = wire.IngestBatch(list(traces))
-        return await self._ask("POST", "/api/v1/traces/ingest", body=body, reads=wire.IngestResult)
+        body = kalmia.IngestBatch(list(traces))
+        return await self._ask("POST", "/api/v1/traces/ingest", body=body, reads=kalmia.IngestResult)
 
     @Twin
     async def list_traces(
@@ -58,7 +56,7 @@ class KalmiaCalls(PlatformClient):
         *,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> wire.TracePage:
+    ) -> kalmia.TracePage:
         """Return captured traces, newest first.
 
         Args:
@@ -71,19 +69,19 @@ class KalmiaCalls(PlatformClient):
             KalmiaError: The call failed.
         """
         params = {"project": project, "provider": provider, "limit": limit, "cursor": cursor}
-        return await self._ask("GET", "/api/v1/traces", params=params, reads=wire.TracePage)
+        return await self._ask("GET", "/api/v1/traces", params=params, reads=kalmia.TracePage)
 
     @Twin
     async def search_traces(
         self, query: str, project: str | None = None, limit: int | None = None
-    ) -> wire.SearchResults:
+    ) -> kalmia.SearchResults:
         """Search the text of all traces, the best match first.
 
         Raises:
             KalmiaError: The call failed.
         """
-        body = self._body(wire.SearchRequest, query=query, project=project, limit=limit)
-        return await self._ask("POST", "/api/traces/search", body=body, reads=wire.SearchResults)
+        body = self._body(kalmia.SearchRequest, query=query, project=project, limit=limit)
+        return await self._ask("POST", "/api/traces/search", body=body, reads=kalmia.SearchResults)
 
     @Twin
     async def submit_feedback(
@@ -95,42 +93,42 @@ class KalmiaCalls(PlatformClient):
             KalmiaError: The call failed, or neither rating nor comment is given.
         """
         path = self._path("/api/v1/traces/{}/feedback", trace_id)
-        body = self._body(wire.FeedbackRequest, rating=rating, comment=comment)
-        await self._ask("POST", path, body=body, reads=wire.Acknowledged)
+        body = self._body(kalmia.FeedbackRequest, rating=rating, comment=comment)
+        await self._ask("POST", path, body=body, reads=kalmia.Acknowledged)
 
     @Twin
-    async def create_experiment(self, name: str, correlation_ids: Sequence[str]) -> wire.Experiment:
+    async def create_experiment(self, name: str, correlation_ids: Sequence[str]) -> kalmia.Experiment:
         """Register an experiment: the traces with one of these correlation ids, now and later.
 
         Raises:
             KalmiaError: The call failed.
         """
-        body = self._body(wire.ExperimentCreate, name=name, correlation_ids=list(correlation_ids))
-        return await self._ask("POST", "/api/experiments", body=body, reads=wire.Experiment, once=True)
+        body = self._body(kalmia.ExperimentCreate, name=name, correlation_ids=list(correlation_ids))
+        return await self._ask("POST", "/api/experiments", body=body, reads=kalmia.Experiment, once=True)
 
     @Twin
-    async def list_experiments(self) -> list[wire.Experiment]:
+    async def list_experiments(self) -> list[kalmia.Experiment]:
         """Return all experiments, newest first.
 
         Raises:
             KalmiaError: The call failed.
         """
-        return (await self._ask("GET", "/api/experiments", reads=wire.ExperimentList)).experiments
+        return (await self._ask("GET", "/api/experiments", reads=kalmia.ExperimentList)).experiments
 
     @Twin
-    async def get_experiment(self, experiment_id: str) -> wire.ExperimentDetail:
+    async def get_experiment(self, experiment_id: str) -> kalmia.ExperimentDetail:
         """Return an experiment with its traces and metrics as they stand.
 
         Raises:
             KalmiaError: The call failed.
         """
         path = self._path("/api/experiments/{}", experiment_id)
-        return await self._ask("GET", path, reads=wire.ExperimentDetail)
+        return await self._ask("GET", path, reads=kalmia.ExperimentDetail)
 
     @Twin
     async def analyze_experiment(
         self, experiment_id: str, question: str | None = None, model: str | None = None
-    ) -> wire.Analysis:
+    ) -> kalmia.Analysis:
         """Have a model read an experiment's traces, which costs money, and return what it found.
 
         Args:
@@ -142,20 +140,20 @@ class KalmiaCalls(PlatformClient):
             KalmiaError: The call failed.
         """
         path = self._path("/api/experiments/{}/analysis", experiment_id)
-        body = self._body(wire.AnalysisRequest, question=question, model=model)
-        return await self._ask("POST", path, body=body, reads=wire.Analysis, once=True)
+        body = self._body(kalmia.AnalysisRequest, question=question, model=model)
+        return await self._ask("POST", path, body=body, reads=kalmia.Analysis, once=True)
 
     @Twin
     async def list_braintrust_traces(
         self, project: str | None = None, *, limit: int | None = None, cursor: str | None = None
-    ) -> wire.TracePage:
+    ) -> kalmia.TracePage:
         """Return traces of the workspace's Braintrust project.
 
         Raises:
             KalmiaError: The call failed.
         """
         params = {"project": project, "limit": limit, "cursor": cursor}
-        return await self._ask("GET", "/api/braintrust/traces", params=params, reads=wire.TracePage)
+        return await self._ask("GET", "/api/braintrust/traces", params=params, reads=kalmia.TracePage)
 
     @Twin
     async def get_braintrust_trace(self, trace_id: str) -> KalmiaTrace:
@@ -168,23 +166,23 @@ class KalmiaCalls(PlatformClient):
         return await self._ask("GET", path, reads=KalmiaTrace)
 
     @Twin
-    async def list_behaviors(self) -> list[wire.Behavior]:
+    async def list_behaviors(self) -> list[kalmia.Behavior]:
         """Return the behaviours that are defined.
 
         Raises:
             KalmiaError: The call failed.
         """
-        return (await self._ask("GET", "/api/behaviors", reads=wire.BehaviorList)).behaviors
+        return (await self._ask("GET", "/api/behaviors", reads=kalmia.BehaviorList)).behaviors
 
     @Twin
-    async def create_behavior(self, label: str, description: str) -> wire.Behavior:
+    async def create_behavior(self, label: str, description: str) -> kalmia.Behavior:
         """Define a behaviour in plain language.
 
         Raises:
             KalmiaError: The call failed.
         """
-        body = self._body(wire.BehaviorCreate, label=label, description=description)
-        return await self._ask("POST", "/api/behaviors", body=body, reads=wire.Behavior, once=True)
+        body = self._body(kalmia.BehaviorCreate, label=label, description=description)
+        return await self._ask("POST", "/api/behaviors", body=body, reads=kalmia.Behavior, once=True)
 
     @Twin
     async def detect_behaviors(
@@ -192,7 +190,7 @@ class KalmiaCalls(PlatformClient):
         trace_ids: Sequence[str],
         labels: Sequence[str] | None = None,
         min_confidence: float | None = None,
-    ) -> wire.Detected:
+    ) -> kalmia.Detected:
         """Have a model annotate traces with the behaviours they show, which costs money.
 
         Args:
@@ -204,17 +202,17 @@ class KalmiaCalls(PlatformClient):
             KalmiaError: The call failed.
         """
         body = self._body(
-            wire.DetectRequest,
+            kalmia.DetectRequest,
             trace_ids=list(trace_ids),
             labels=None if labels is None else list(labels),
             min_confidence=min_confidence,
         )
-        return await self._ask("POST", "/api/behaviors/detect", body=body, reads=wire.Detected, once=True)
+        return await self._ask("POST", "/api/behaviors/detect", body=body, reads=kalmia.Detected, once=True)
 
     @Twin
     async def list_annotations(
         self, trace_id: str | None = None, label: str | None = None
-    ) -> list[wire.Annotation]:
+    ) -> list[kalmia.Annotation]:
         """Return annotations: all, or those of a trace, of a label, or of both.
 
         Raises:
@@ -222,22 +220,22 @@ class KalmiaCalls(PlatformClient):
         """
         params = {"trace_id": trace_id, "label": label}
         return (
-            await self._ask("GET", "/api/annotations", params=params, reads=wire.AnnotationList)
+            await self._ask("GET", "/api/annotations", params=params, reads=kalmia.AnnotationList)
         ).annotations
 
     @Twin
     async def create_annotation(
         self, trace_id: str, label: str, confidence: float, notes: str | None = None
-    ) -> wire.Annotation:
+    ) -> kalmia.Annotation:
         """Say that a trace shows a behaviour, with a confidence in [0, 1].
 
         Raises:
             KalmiaError: The call failed.
         """
         body = self._body(
-            wire.AnnotationCreate, trace_id=trace_id, label=label, confidence=confidence, notes=notes
+            kalmia.AnnotationCreate, trace_id=trace_id, label=label, confidence=confidence, notes=notes
         )
-        return await self._ask("POST", "/api/annotations", body=body, reads=wire.Annotation, once=True)
+        return await self._ask("POST", "/api/annotations", body=body, reads=kalmia.Annotation, once=True)
 
     def _error(self, failure: Failure) -> KalmiaError:
         body = failure.body

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from ...models import Message, SpanKind, Trace
 from ...models import Span as OurSpan
-from ..base.wire import WireModel
+from .. import WireModel
 
 #: Their types of spans by our kinds; a judge's call is no part of what was traced.
 SPAN_TYPES = {

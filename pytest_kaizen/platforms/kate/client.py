@@ -10,14 +10,13 @@ import httpx
 from pydantic import BaseModel
 
 from ...errors import KateError
-from ..base.client import AsyncClient
-from ..base.failure import Failure
-from . import wire
+from .. import Failure, kate
+from ..client import AsyncClient
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from ..base.timeouts import Timeouts
+    from .. import Timeouts
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -90,7 +89,7 @@ class Runs:
     def __init__(self, client: KateClient) -> None:
         self._client = client
 
-    async def list(self, agent_id: str | None = None, limit: int = 5, offset: int = 0) -> list[wire.Run]:
+    async def list(self, agent_id: str | None = None, limit: int = 5, offset: int = 0) -> list[kate.Run]:
         """Return runs, newest first.
 
         Args:
@@ -103,11 +102,11 @@ class Runs:
         """
         path = self._client._agent_path("/agents/{}/runs", agent_id)
         params = {"limit": limit, "offset": offset}
-        return (await self._client._ask("GET", path, params=params, reads=wire.RunList)).runs
+        return (await self._client._ask("GET", path, params=params, reads=kate.RunList)).runs
 
     async def create(
-        self, agent_id: str | None = None, trigger: wire.Trigger = "manual", run_id: UUID | str | None = None
-    ) -> wire.Run:
+        self, agent_id: str | None = None, trigger: kate.Trigger = "manual", run_id: UUID | str | None = None
+    ) -> kate.Run:
         """Begin a run, which then takes spans until it is completed.
 
         Args:
@@ -119,19 +118,19 @@ class Runs:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/runs", agent_id)
-        body = self._client._body(wire.RunCreate, trigger=trigger, run_id=run_id)
-        return await self._client._ask("POST", path, body=body, reads=wire.Run, once=True)
+        body = self._client._body(kate.RunCreate, trigger=trigger, run_id=run_id)
+        return await self._client._ask("POST", path, body=body, reads=kate.Run, once=True)
 
-    async def get(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.Run:
+    async def get(self, agent_id: str | None = None, *, run_id: UUID | str) -> kate.Run:
         """Return a run as it stands.
 
         Raises:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/runs/{}", agent_id, run_id)
-        return await self._client._ask("GET", path, reads=wire.Run)
+        return await self._client._ask("GET", path, reads=kate.Run)
 
-    async def complete(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.Run:
+    async def complete(self, agent_id: str | None = None, *, run_id: UUID | str) -> kate.Run:
         """End a run; Kate then evaluates it, unless she did so just before.
 
         It is not sent again by itself: a run that has ended may refuse to end once more.
@@ -140,24 +139,24 @@ class Runs:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/runs/{}/complete", agent_id, run_id)
-        return await self._client._ask("POST", path, reads=wire.Run, once=True)
+        return await self._client._ask("POST", path, reads=kate.Run, once=True)
 
-    async def spans(self, agent_id: str | None = None, *, run_id: UUID | str) -> wire.SpanList:
+    async def spans(self, agent_id: str | None = None, *, run_id: UUID | str) -> kate.SpanList:
         """Return a run's spans and how many there are.
 
         Raises:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/runs/{}/spans", agent_id, run_id)
-        return await self._client._ask("GET", path, reads=wire.SpanList)
+        return await self._client._ask("GET", path, reads=kate.SpanList)
 
     async def upload_spans(
         self,
         agent_id: str | None = None,
         *,
         run_id: UUID | str,
-        spans: Sequence[wire.NewSpan | Mapping[str, Any]],
-    ) -> wire.SpansUploaded:
+        spans: Sequence[kate.NewSpan | Mapping[str, Any]],
+    ) -> kate.SpansUploaded:
         """Add spans to a run that has not ended; Kate takes 60 such requests a minute.
 
         Spans sent twice are there twice: read the run's spans before sending them again.
@@ -171,12 +170,12 @@ class Runs:
             KateError: The call failed; 409 when the run has ended.
         """
         path = self._client._agent_path("/agents/{}/runs/{}/spans", agent_id, run_id)
-        body = self._client._body(wire.SpanUpload, spans=[_plain(span) for span in spans])
-        return await self._client._ask("POST", path, body=body, reads=wire.SpansUploaded, once=True)
+        body = self._client._body(kate.SpanUpload, spans=[_plain(span) for span in spans])
+        return await self._client._ask("POST", path, body=body, reads=kate.SpansUploaded, once=True)
 
     async def enqueue(
-        self, agent_id: str | None = None, trigger: wire.Trigger = "manual", *, user_input: str
-    ) -> wire.Enqueued:
+        self, agent_id: str | None = None, trigger: kate.Trigger = "manual", *, user_input: str
+    ) -> kate.Enqueued:
         """Have an agent run that Kate hosts, which costs money.
 
         Args:
@@ -188,8 +187,8 @@ class Runs:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/runs/enqueue", agent_id)
-        body = self._client._body(wire.Enqueue, trigger=trigger, user_input=user_input)
-        return await self._client._ask("POST", path, body=body, reads=wire.Enqueued, once=True)
+        body = self._client._body(kate.Enqueue, trigger=trigger, user_input=user_input)
+        return await self._client._ask("POST", path, body=body, reads=kate.Enqueued, once=True)
 
 
 class Agents:
@@ -198,31 +197,31 @@ class Agents:
     def __init__(self, client: KateClient) -> None:
         self._client = client
 
-    async def list(self) -> list[wire.Agent]:
+    async def list(self) -> list[kate.Agent]:
         """Return all agents.
 
         Raises:
             KateError: The call failed.
         """
-        return (await self._client._ask("GET", "/agents", reads=wire.AgentList)).root
+        return (await self._client._ask("GET", "/agents", reads=kate.AgentList)).root
 
-    async def get(self, agent_id: str | None = None) -> wire.Agent:
+    async def get(self, agent_id: str | None = None) -> kate.Agent:
         """Return an agent; the client's own when none is given.
 
         Raises:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}", agent_id)
-        return await self._client._ask("GET", path, reads=wire.Agent)
+        return await self._client._ask("GET", path, reads=kate.Agent)
 
-    async def create(self, name: str, domain: str = "general", objective: str | None = None) -> wire.Agent:
+    async def create(self, name: str, domain: str = "general", objective: str | None = None) -> kate.Agent:
         """Make an agent.
 
         Raises:
             KateError: The call failed.
         """
-        body = self._client._body(wire.AgentCreate, name=name, domain=domain, objective=objective)
-        return await self._client._ask("POST", "/agents", body=body, reads=wire.Agent, once=True)
+        body = self._client._body(kate.AgentCreate, name=name, domain=domain, objective=objective)
+        return await self._client._ask("POST", "/agents", body=body, reads=kate.Agent, once=True)
 
     async def update(
         self,
@@ -231,15 +230,15 @@ class Agents:
         name: str | None = None,
         domain: str | None = None,
         objective: str | None = None,
-    ) -> wire.Agent:
+    ) -> kate.Agent:
         """Change an agent; what is None stays.
 
         Raises:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}", agent_id)
-        body = self._client._body(wire.AgentUpdate, name=name, domain=domain, objective=objective)
-        return await self._client._ask("PATCH", path, body=body, reads=wire.Agent)
+        body = self._client._body(kate.AgentUpdate, name=name, domain=domain, objective=objective)
+        return await self._client._ask("PATCH", path, body=body, reads=kate.Agent)
 
     async def delete(self, agent_id: str) -> None:
         """Delete an agent, which is always named.
@@ -247,7 +246,7 @@ class Agents:
         Raises:
             KateError: The call failed.
         """
-        await self._client._ask("DELETE", self._client._path("/agents/{}", agent_id), reads=wire.Empty)
+        await self._client._ask("DELETE", self._client._path("/agents/{}", agent_id), reads=kate.Empty)
 
 
 class Evals:
@@ -256,15 +255,15 @@ class Evals:
     def __init__(self, client: KateClient) -> None:
         self._client = client
 
-    async def summary(self, agent_id: str | None = None) -> wire.EvalSummary:
+    async def summary(self, agent_id: str | None = None) -> kate.EvalSummary:
         """Return the summary over an agent's runs.
 
         Raises:
             KateError: The call failed.
         """
         path = self._client._agent_path("/agents/{}/eval/summary", agent_id)
-        return await self._client._ask("GET", path, reads=wire.EvalSummary)
+        return await self._client._ask("GET", path, reads=kate.EvalSummary)
 
 
-def _plain(span: wire.NewSpan | Mapping[str, Any]) -> Any:
+def _plain(span: kate.NewSpan | Mapping[str, Any]) -> Any:
     return span.to_json() if isinstance(span, BaseModel) else span

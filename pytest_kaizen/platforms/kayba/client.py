@@ -1,7 +1,7 @@
 """Clients of Kayba.
 
 Answers are returned as the dictionaries that the platform sends, with its camelCase keys, after a
-check against ``wire``: ``client.get_job(job["jobId"])["status"]``.
+check against the models beside it: ``client.get_job(job["jobId"])["status"]``.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ...errors import KaybaAPIError
-from ..base.client import AsyncClient, PlatformClient, SyncClient
-from ..base.failure import Failure, Reason, error_text
-from ..base.twin import Twin
-from ..base.wire import WireModel
-from . import wire
+from .. import Failure, Reason, WireModel, error_text, kayba
+from ..client import AsyncClient, PlatformClient, SyncClient, Twin
 
 if TYPE_CHECKING:
     import httpx
 
-    from ..base.timeouts import Timeouts
+    from .. import Timeouts
 
 _CODES = {
     Reason.NO_KEY: "AUTH_MISSING",
@@ -31,8 +28,8 @@ _CODES = {
     Reason.NOT_JSON: "HTTP_ERROR",
 }
 _INTEGRATIONS: dict[str, type[WireModel]] = {
-    "mlflow": wire.MlflowConfig,
-    "langsmith": wire.LangsmithConfig,
+    "mlflow": kayba.MlflowConfig,
+    "langsmith": kayba.LangsmithConfig,
 }
 
 
@@ -62,7 +59,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        return await self._json("GET", "/traces", reads=wire.TraceMetas)
+        return await self._json("GET", "/traces", reads=kayba.TraceMetas)
 
     @Twin
     async def upload_traces(self, traces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -74,8 +71,8 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        body = self._body(wire.UploadRequest, traces=list(traces))
-        return await self._json("POST", "/traces", body=body, reads=wire.Uploaded, once=True)
+        body = self._body(kayba.UploadRequest, traces=list(traces))
+        return await self._json("POST", "/traces", body=body, reads=kayba.Uploaded, once=True)
 
     @Twin
     async def get_trace(self, trace_id: str) -> dict[str, Any]:
@@ -84,7 +81,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        return await self._json("GET", self._path("/traces/{}", trace_id), reads=wire.TraceFile)
+        return await self._json("GET", self._path("/traces/{}", trace_id), reads=kayba.TraceFile)
 
     @Twin
     async def get_traces(self, trace_ids: Sequence[str]) -> dict[str, Any]:
@@ -93,8 +90,8 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        body = self._body(wire.BatchRequest, ids=list(trace_ids))
-        return await self._json("POST", "/traces/batch", body=body, reads=wire.TraceFiles)
+        body = self._body(kayba.BatchRequest, ids=list(trace_ids))
+        return await self._json("POST", "/traces/batch", body=body, reads=kayba.TraceFiles)
 
     @Twin
     async def delete_trace(self, trace_id: str) -> dict[str, Any]:
@@ -141,7 +138,7 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         body = self._body(
-            wire.GenerateInsights,
+            kayba.GenerateInsights,
             trace_ids=None if trace_ids is None else list(trace_ids),
             model=model,
             epochs=epochs,
@@ -152,7 +149,7 @@ class KaybaCalls(PlatformClient):
             "POST",
             "/insights/generate",
             body=body,
-            reads=wire.JobStarted,
+            reads=kayba.JobStarted,
             once=True,
         )
 
@@ -168,7 +165,7 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         params = {"status": status, "section": section}
-        return await self._json("GET", "/insights", params=params, reads=wire.Insights)
+        return await self._json("GET", "/insights", params=params, reads=kayba.Insights)
 
     @Twin
     async def triage_insight(self, insight_id: str, status: str, note: str | None = None) -> dict[str, Any]:
@@ -183,8 +180,8 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         path = self._path("/insights/{}", insight_id)
-        body = self._body(wire.Triage, status=status, note=note)
-        return await self._json("PATCH", path, body=body, reads=wire.Insight)
+        body = self._body(kayba.Triage, status=status, note=note)
+        return await self._json("PATCH", path, body=body, reads=kayba.Insight)
 
     @Twin
     async def get_job(self, job_id: str) -> dict[str, Any]:
@@ -193,7 +190,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        return await self._json("GET", self._path("/jobs/{}", job_id), reads=wire.Job)
+        return await self._json("GET", self._path("/jobs/{}", job_id), reads=kayba.Job)
 
     @Twin
     async def list_jobs(
@@ -210,7 +207,9 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         params = {"task": task, "kind": kind, "limit": limit}
-        jobs: list[dict[str, Any]] = self._read(await self._send("GET", "/jobs", params=params), wire.Jobs)[1]
+        jobs: list[dict[str, Any]] = self._read(await self._send("GET", "/jobs", params=params), kayba.Jobs)[
+            1
+        ]
         return jobs
 
     @Twin
@@ -220,7 +219,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        return await self._json("POST", self._path("/jobs/{}/cancel", job_id), reads=wire.Job)
+        return await self._json("POST", self._path("/jobs/{}/cancel", job_id), reads=kayba.Job)
 
     @Twin
     async def materialize_job(self, job_id: str) -> dict[str, Any]:
@@ -229,7 +228,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        return await self._json("POST", self._path("/jobs/{}", job_id), reads=wire.Materialized)
+        return await self._json("POST", self._path("/jobs/{}", job_id), reads=kayba.Materialized)
 
     @Twin
     async def generate_prompt(
@@ -246,13 +245,13 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         ids = None if insight_ids is None else list(insight_ids)
-        body = self._body(wire.GeneratePrompt, insight_ids=ids, label=label)
+        body = self._body(kayba.GeneratePrompt, insight_ids=ids, label=label)
         return await self._json(
             "POST",
             "/prompts/generate",
             params={"task": task},
             body=body,
-            reads=wire.GeneratedPrompt,
+            reads=kayba.GeneratedPrompt,
             once=True,
         )
 
@@ -266,7 +265,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        _, raw = self._read(await self._send("GET", "/prompts", params={"task": task}), wire.Prompts)
+        _, raw = self._read(await self._send("GET", "/prompts", params={"task": task}), kayba.Prompts)
         prompts: list[dict[str, Any]] = raw if isinstance(raw, list) else raw["prompts"]
         return prompts
 
@@ -277,7 +276,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        return await self._json("GET", self._path("/prompts/{}", prompt_id), reads=wire.Prompt)
+        return await self._json("GET", self._path("/prompts/{}", prompt_id), reads=kayba.Prompt)
 
     @Twin
     async def get_integrations(self) -> dict[str, Any]:
@@ -286,7 +285,7 @@ class KaybaCalls(PlatformClient):
         Raises:
             KaybaAPIError: The call failed.
         """
-        return await self._json("GET", "/integrations", reads=wire.Integrations)
+        return await self._json("GET", "/integrations", reads=kayba.Integrations)
 
     @Twin
     async def update_integration(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,7 +293,7 @@ class KaybaCalls(PlatformClient):
 
         Args:
             name: ``mlflow`` or ``langsmith``.
-            config: Its settings, with the keys of ``wire.MlflowConfig`` or ``wire.LangsmithConfig``.
+            config: Its settings, with the keys of ``MlflowConfig`` or ``LangsmithConfig``.
 
         Raises:
             KaybaAPIError: The call failed.
@@ -314,10 +313,10 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         path = self._path("/integrations/{}/test", name)
-        return await self._json("POST", path, reads=wire.IntegrationTest)
+        return await self._json("POST", path, reads=kayba.IntegrationTest)
 
     async def _delete(self, trace_id: str) -> dict[str, Any]:
-        return await self._json("DELETE", self._path("/traces/{}", trace_id), reads=wire.Empty)
+        return await self._json("DELETE", self._path("/traces/{}", trace_id), reads=kayba.Empty)
 
     async def _json(self, method: str, path: str, *, reads: type[BaseModel], **call: Any) -> dict[str, Any]:
         """Make a call, check its answer and return it as it came."""

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
 
-from ...capture.describe import describe
+from ...capture.wire import describe
 from ...config import Endpoint
 from ...store.workspaces import OpenWorkspace
 from ..problem import Refusal

@@ -22,7 +22,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from ...capture import Redactor
-from ...capture.endpoints import Endpoints
+from ...capture.wire import Endpoints
 from ...config import DEFAULT_ENDPOINTS, Config, Endpoint
 from ...models import Trace
 from ...prices import load_prices

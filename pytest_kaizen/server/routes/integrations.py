@@ -16,10 +16,11 @@ from ... import models
 from ...errors import ConfigError, JobError, PlatformError, UsageError
 from ...pipeline.integrations import importing, settings
 from ...pipeline.integrations.source import Project, Source, understood
-from ...platforms.base.wire import RequestModel
+from ...platforms import RequestModel
+from ...platforms.kalmia import BraintrustConfig, TracePage
 from ...platforms.kalmia.arrived import shown
-from ...platforms.kalmia.wire import BraintrustConfig, KalmiaTrace, TracePage
-from ...platforms.kayba.wire import (
+from ...platforms.kalmia.trace_wire import KalmiaTrace
+from ...platforms.kayba import (
     ImportRequest,
     Integrations,
     IntegrationTest,

@@ -18,9 +18,8 @@ from starlette.types import ASGIApp
 
 from ...config import Endpoint
 from ...models import Case, Run
-from ...platforms.base.failure import validation_text
-from ...platforms.base.wire import Health
-from ...platforms.kaizen.wire import CasesBody, RunBody, RunKept
+from ...platforms import Health, validation_text
+from ...platforms.kaizen import CasesBody, RunBody, RunKept
 from ...store import Store
 from ..operation import Access, Call, KeyHeader, Operation
 from ..problem import Refusal

@@ -26,9 +26,8 @@ from ...pipeline import jobs
 from ...pipeline.figures import figures_of
 from ...pipeline.observing import analysis_settings, detection_settings, start_or_join
 from ...pipeline.ratings import rate, rated
-from ...platforms.base.failure import validation_text
-from ...platforms.kalmia.arrived import arrived, project_of, shown
-from ...platforms.kalmia.wire import (
+from ...platforms import validation_text
+from ...platforms.kalmia import (
     Acknowledged,
     Analysis,
     AnalysisRequest,
@@ -47,11 +46,12 @@ from ...platforms.kalmia.wire import (
     FeedbackRequest,
     Hit,
     IngestResult,
-    KalmiaTrace,
     Rejected,
     SearchRequest,
     SearchResults,
 )
+from ...platforms.kalmia.arrived import arrived, project_of, shown
+from ...platforms.kalmia.trace_wire import KalmiaTrace
 from ...store import Store
 from ...store.feedback import Rating
 from ...store.search import MOST_COUNTED

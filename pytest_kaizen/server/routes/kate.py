@@ -18,7 +18,7 @@ from ...models import AgentRun, AgentRunStatus, Span
 from ...pipeline import jobs
 from ...pipeline.agent_runs import add_spans, agent_of_first_run, trace_of
 from ...pipeline.evaluations import start_evaluation, summary_of
-from ...platforms.kate.wire import (
+from ...platforms.kate import (
     Agent,
     AgentCreate,
     AgentList,

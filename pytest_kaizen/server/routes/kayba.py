@@ -21,7 +21,7 @@ from ...pipeline.desks.kayba import LocalDesk
 from ...pipeline.insights import DEFAULT_TASK, Study, choose
 from ...pipeline.stored_prompts import write_stored_prompt
 from ...pipeline.trace_files import NewFile, file_traces
-from ...platforms.kayba.wire import (
+from ...platforms.kayba import (
     BatchRequest,
     Empty,
     GeneratedPrompt,

@@ -12,7 +12,7 @@ from ...models import Experiment, Trace
 from ...pipeline.agent_runs import trace_of
 from ...pipeline.evaluations import summary_of
 from ...pipeline.figures import figures_of
-from ...platforms.kalmia.wire import (
+from ...platforms.kalmia import (
     AnalysisRequest,
     AnnotationCreate,
     BehaviorCreate,
@@ -20,7 +20,7 @@ from ...platforms.kalmia.wire import (
     ExperimentCreate,
     ExperimentMetrics,
 )
-from ...platforms.kalmia.wire import Experiment as MadeExperiment
+from ...platforms.kalmia import Experiment as MadeExperiment
 from ..operation import Access, Call
 from ..problem import Refusal
 from ..routes import kalmia

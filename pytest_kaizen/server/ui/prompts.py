@@ -18,8 +18,8 @@ from ...errors import UsageError
 from ...models import Insight, InsightStatus, PromptVersion
 from ...models.insight import DEFAULT_BUDGET_USD
 from ...pipeline.stored_prompts import write_stored_prompt
-from ...platforms.kaizen_ct.wire import OptimizeResult
-from ...platforms.kayba.wire import GenerateInsights, JobStarted
+from ...platforms.kaizen_ct import OptimizeResult
+from ...platforms.kayba import GenerateInsights, JobStarted
 from ...store import Store
 from ...store.prompts import Status
 from ..operation import Access, Call

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from ...pipeline.integrations import settings
-from ...platforms.kayba.wire import ImportRequest, IntegrationTest, JobStarted
+from ...platforms.kayba import ImportRequest, IntegrationTest, JobStarted
 from ...store.central import Scope
 from ..operation import Access, Call
 from ..problem import Refusal

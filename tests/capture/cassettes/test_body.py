@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_kaizen.capture import Redactor, sse
-from pytest_kaizen.capture.cassettes.body import assembled, check, decode, encode, encode_stream
-from pytest_kaizen.capture.cassettes.layout import parse, render
+from pytest_kaizen.capture import Redactor, wire
+from pytest_kaizen.capture.cassettes.layout import (
+    assembled,
+    check_body,
+    decode_body,
+    encode_body,
+    encode_stream,
+    parse,
+    render,
+)
 
 KEY = "sk-ant-" + "api03-" + "Ab1_" * 10
 
@@ -45,16 +52,16 @@ def delta(text: str) -> bytes:
     ],
 )
 def test_bodies(body: bytes, described: dict[str, Any]) -> None:
-    assert encode(body) == described
-    (chunk,) = decode(written(described))
+    assert encode_body(body) == described
+    (chunk,) = decode_body(written(described))
     assert json.loads(chunk) == json.loads(body) if "json" in described else chunk == body
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_come_back(body: bytes) -> None:
-    described = encode(body)
+    described = encode_body(body)
     if "text" in described:
-        assert decode(written(described)) == [body]
+        assert decode_body(written(described)) == [body]
 
 
 PIECES = [
@@ -74,13 +81,13 @@ ENDS = [b"\n", b"\r\n", b"\r", b"\n\n"]
 @given(st.lists(st.lists(st.sampled_from(PIECES + ENDS * 2), min_size=1, max_size=6), max_size=5))
 def test_any_stream_comes_back(pieces: list[list[bytes]]) -> None:
     chunks = [b"".join(piece) for piece in pieces]
-    again = decode(written(encode_stream(chunks, same)))
+    again = decode_body(written(encode_stream(chunks, same)))
     assert len(again) == len(chunks)
     assert events(again) == events(chunks)
 
 
 def events(chunks: list[bytes]) -> list[tuple[str | None, str]]:
-    found = sse.events(b"".join(chunks))
+    found = wire.events_of(b"".join(chunks))
     return [(event.name, event.data.replace('{"x": [1]}', '{"x":[1]}')) for event in found]
 
 
@@ -92,7 +99,7 @@ def test_events_stand_one_by_one() -> None:
     assert described["chunks"][0][0]["event"] == event["event"]
     assert described["chunks"][0][0]["data"]["delta"] == {"type": "text_delta", "text": "a"}
     assert described["chunks"][1:] == [[": ping\n\n"], [{"data": "[DONE]"}], ["event: cut"]]
-    assert decode(written(described)) == [
+    assert decode_body(written(described)) == [
         chunk.replace(b'": ', b'":').replace(b", ", b",") for chunk in chunks
     ]
 
@@ -100,14 +107,14 @@ def test_events_stand_one_by_one() -> None:
 def test_line_ends_become_line_feeds() -> None:
     described = encode_stream([b"event: a\r\ndata: b\xe2\x80\xa8c\r\n\r\n"], same)
     assert described == {"chunks": [[{"event": "a", "data": "b\u2028c"}]]}
-    assert decode(described) == [b"event: a\ndata: b\xe2\x80\xa8c\n\n"]
+    assert decode_body(described) == [b"event: a\ndata: b\xe2\x80\xa8c\n\n"]
 
 
 def test_two_data_lines_stay_text() -> None:
     block = b"data: a\ndata: b\n\n"
     described = encode_stream([block], same)
     assert described == {"chunks": [[block.decode()]]}
-    assert decode(written(described)) == [block]
+    assert decode_body(written(described)) == [block]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])
@@ -134,7 +141,7 @@ def test_a_clean_stream_keeps_its_odd_chunks() -> None:
     whole = delta("a") + delta("b")
     chunks = [whole[:10], whole[10:]]
     described = encode_stream(chunks, Redactor({}).data)
-    assert decode(written(described)) == chunks
+    assert decode_body(written(described)) == chunks
 
 
 @pytest.mark.parametrize(
@@ -143,8 +150,8 @@ def test_a_clean_stream_keeps_its_odd_chunks() -> None:
 )
 def test_what_is_no_body(described: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
-        check(described)
-    check({"json": None})
+        check_body(described)
+    check_body({"json": None})
 
 
 def test_texts_are_kept_apart() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.capture.otel import attributes as names
-from pytest_kaizen.capture.otel.export import otlp_json
+from pytest_kaizen.capture import otel as names
+from pytest_kaizen.capture.otel import otlp_json
 from pytest_kaizen.models import Message, Part, Score, ScoreSource, Span, SpanKind, Trace, Usage
 
 START = datetime(2026, 3, 30, 10, 0, 0, 1, tzinfo=UTC)

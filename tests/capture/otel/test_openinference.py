@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.capture.otel import openinference
+from pytest_kaizen.capture.otel import received
 from pytest_kaizen.models import Message, Part, SpanKind, Usage
 
 CALL: dict[str, Any] = {
@@ -45,9 +45,9 @@ def parts(message: Message) -> list[dict[str, Any]]:
 
 
 def test_a_model_call() -> None:
-    assert openinference.is_spoken(CALL)
-    assert openinference.kind_of(CALL) is SpanKind.LLM
-    fields = openinference.read_attributes(CALL)
+    assert received.is_openinference(CALL)
+    assert received.openinference_kind(CALL) is SpanKind.LLM
+    fields = received.openinference_fields(CALL)
     assert (fields["provider"], fields["model"]) == ("azure", "gpt-5-mini")
     assert fields["usage"] == Usage(input_tokens=12, output_tokens=3, cache_read_tokens=4)
     assert fields["metadata"] == {"api": "openinference", "request": {"temperature": 0}, "session": "s1"}
@@ -76,11 +76,11 @@ def test_a_model_call() -> None:
     ],
 )
 def test_kinds(name: Any, kind: SpanKind) -> None:
-    assert openinference.kind_of({"openinference.span.kind": name}) is kind
+    assert received.openinference_kind({"openinference.span.kind": name}) is kind
 
 
 def test_a_step_with_values_alone() -> None:
-    fields = openinference.read_attributes(
+    fields = received.openinference_fields(
         {"openinference.span.kind": "TOOL", "input.value": '{"q": 1}', "output.value": "found"}
     )
     assert [(message.role, message.text) for message in fields["input"]] == [("user", '{"q": 1}')]
@@ -88,7 +88,7 @@ def test_a_step_with_values_alone() -> None:
 
 
 def test_what_cannot_be_read_is_left_out() -> None:
-    fields = openinference.read_attributes(
+    fields = received.openinference_fields(
         {
             "openinference.span.kind": "LLM",
             "llm.invocation_parameters": "{",

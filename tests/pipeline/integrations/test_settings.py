@@ -9,7 +9,7 @@ import pytest
 
 from pytest_kaizen.errors import ConfigError, UsageError
 from pytest_kaizen.pipeline.integrations import settings
-from pytest_kaizen.platforms.base.wire import RequestModel
+from pytest_kaizen.platforms import RequestModel
 from pytest_kaizen.store import Store, sealed
 from tests.pipeline.integrations.conftest import price
 from tests.pipeline.integrations.place import SECRET, Said

@@ -187,7 +187,7 @@ def _handler(app: Platform) -> type[BaseHTTPRequestHandler]:
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Platform], None]]:
     """Put a platform on a socket; at the end, every body was as the golden JSON has it."""
-    monkeypatch.setattr("pytest_kaizen.platforms.base.retry._FIRST_PAUSE_S", 0.005)
+    monkeypatch.setattr("pytest_kaizen.platforms.exchange._FIRST_PAUSE_S", 0.005)
     served: list[tuple[Platform, ThreadingHTTPServer, threading.Thread]] = []
 
     def start(app: Platform) -> None:

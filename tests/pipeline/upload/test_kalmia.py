@@ -13,7 +13,7 @@ from pytest_kaizen.models import CIContext, Run
 from pytest_kaizen.pipeline.upload.backend import Fate, Shipment, fate_of
 from pytest_kaizen.pipeline.upload.kalmia import KalmiaBackend, experiment_name
 from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
-from pytest_kaizen.platforms.kalmia import wire
+from pytest_kaizen.platforms import kalmia as wire
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from pytest_kaizen.models import CIContext
 from pytest_kaizen.pipeline.upload.backend import Fate, Shipment, fate_of
 from pytest_kaizen.pipeline.upload.kate import KateBackend
 from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
-from pytest_kaizen.platforms.kate import wire
+from pytest_kaizen.platforms import kate as wire
 
 if TYPE_CHECKING:
     from tests.pipeline.upload.conftest import Platform, Refused, Route, Serve, Story

@@ -15,7 +15,7 @@ from pytest_kaizen.models import ParcelKind
 from pytest_kaizen.pipeline.upload.backend import Parcel, Shipment
 from pytest_kaizen.pipeline.upload.kayba import KaybaBackend
 from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
-from pytest_kaizen.platforms.kayba import wire
+from pytest_kaizen.platforms import kayba as wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable

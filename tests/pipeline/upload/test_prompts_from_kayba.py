@@ -10,7 +10,7 @@ import pytest
 from pytest_kaizen.config import load_config
 from pytest_kaizen.errors import ConfigError
 from pytest_kaizen.pipeline.pulled import pull_prompts
-from pytest_kaizen.platforms.kayba import wire
+from pytest_kaizen.platforms import kayba
 from pytest_kaizen.prompts import PromptLibrary
 from pytest_kaizen.prompts.text import sha256_of
 
@@ -23,16 +23,16 @@ PROMPTS = [("p-3", 3, "support"), ("p-2", 2, "triage-prompts"), ("p-1", 1, "supp
 
 @pytest.fixture
 def app(platform: type[Platform], route: type[Route], serve: Serve) -> Platform:
-    metas = [wire.PromptMeta(id=name, version=version, label=label) for name, version, label in PROMPTS]
+    metas = [kayba.PromptMeta(id=name, version=version, label=label) for name, version, label in PROMPTS]
 
-    def get(prompt_id: str) -> wire.Prompt:
+    def get(prompt_id: str) -> kayba.Prompt:
         (meta,) = (meta for meta in metas if meta.id == prompt_id)
-        return wire.Prompt(**meta.model_dump(), content=wire.PromptContent(text=f"Text of {prompt_id}.\n"))
+        return kayba.Prompt(**meta.model_dump(), content=kayba.PromptContent(text=f"Text of {prompt_id}.\n"))
 
     fake = platform(
         "kayba",
         [
-            route("GET", "/api/prompts", "list_prompts", lambda: wire.Prompts(metas)),
+            route("GET", "/api/prompts", "list_prompts", lambda: kayba.Prompts(metas)),
             route("GET", "/api/prompts/(.*)", "get_prompt", get),
         ],
     )

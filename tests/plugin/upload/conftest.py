@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pytest_kaizen.platforms.kaizen_ct import wire
+from pytest_kaizen.platforms import kaizen_ct
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 #: The upload timeout where a test says nothing: everything arrives, however busy the machine is.
@@ -116,9 +116,9 @@ class FakeCT(Server):
     """
 
     def __init__(self) -> None:
-        self.tasks: dict[str, wire.Task] = {}
-        self.feedback: list[wire.FeedbackCreate] = []
-        self.jobs: list[wire.Job] = []
+        self.tasks: dict[str, kaizen_ct.Task] = {}
+        self.feedback: list[kaizen_ct.FeedbackCreate] = []
+        self.jobs: list[kaizen_ct.Job] = []
         self.prompt: str | None = None
         self.version = 1
         self.statuses = ["RUNNING", "SUCCESS"]
@@ -147,33 +147,33 @@ class FakeCT(Server):
 
     def know(self, name: str) -> None:
         """Let there be a task of this name."""
-        self.tasks[name] = wire.Task(id=uuid4(), name=name, feedback_threshold=50, created_at=NOW)
+        self.tasks[name] = kaizen_ct.Task(id=uuid4(), name=name, feedback_threshold=50, created_at=NOW)
 
     def _get_tasks(self, _: str, __: Any) -> tuple[int, Any]:
-        return 200, wire.TaskList(list(self.tasks.values()))
+        return 200, kaizen_ct.TaskList(list(self.tasks.values()))
 
     def _post_tasks(self, _: str, body: Any) -> tuple[int, Any]:
-        asked = wire.TaskCreate.model_validate(body)
-        task = wire.Task(
+        asked = kaizen_ct.TaskCreate.model_validate(body)
+        task = kaizen_ct.Task(
             id=uuid4(), name=asked.name, feedback_threshold=asked.feedback_threshold or 50, created_at=NOW
         )
         self.tasks[asked.name] = task
         return 201, task
 
     def _post_feedback(self, _: str, body: Any) -> tuple[int, Any]:
-        asked = wire.FeedbackCreate.model_validate(body)
+        asked = kaizen_ct.FeedbackCreate.model_validate(body)
         if asked.output in self.refuse:
             return 422, {"title": "invalid", "detail": "this output is not wanted"}
         self.feedback.append(asked)
         assert asked.task_id is not None
-        return 201, wire.FeedbackResult(id=uuid4(), task_id=UUID(asked.task_id), created_at=NOW)
+        return 201, kaizen_ct.FeedbackResult(id=uuid4(), task_id=UUID(asked.task_id), created_at=NOW)
 
     def _post_optimize(self, task_id: str, _: Any) -> tuple[int, Any]:
         if not self.feedback:
             return 400, {"title": "no feedback", "detail": "there is no feedback to learn from"}
-        job = wire.Job(id=uuid4(), task_id=UUID(task_id), status="PENDING", created_at=NOW)
+        job = kaizen_ct.Job(id=uuid4(), task_id=UUID(task_id), status="PENDING", created_at=NOW)
         self.jobs.append(job)
-        estimate = wire.CostEstimate(
+        estimate = kaizen_ct.CostEstimate(
             estimated_cost_usd=1.25,
             estimated_llm_calls=240,
             train_size=9,
@@ -183,7 +183,7 @@ class FakeCT(Server):
             judge_model="judge",
         )
         warning = "estimated $1.25 exceeds the budget of $1.00"
-        return 200, wire.OptimizeResult(job=job, cost_estimate=estimate, budget_warning=warning)
+        return 200, kaizen_ct.OptimizeResult(job=job, cost_estimate=estimate, budget_warning=warning)
 
     def _get_jobs(self, job_id: str, _: Any) -> tuple[int, Any]:
         (job,) = (job for job in self.jobs if str(job.id) == job_id)
@@ -198,7 +198,7 @@ class FakeCT(Server):
         if self.prompt is None:
             return 404, {"title": "not found", "detail": "no active prompt"}
         task = next((task.id for task in self.tasks.values() if str(task.id) == task_id), uuid4())
-        return 200, wire.Prompt(
+        return 200, kaizen_ct.Prompt(
             id=uuid4(),
             task_id=task,
             version_number=self.version,

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import httpx
 import pytest
 
-from pytest_kaizen.platforms.base.client import SyncClient
+from pytest_kaizen.platforms.client import SyncClient
 from tests.server.conftest import Book, Live, Site
 
 C = TypeVar("C", bound=SyncClient)

@@ -13,8 +13,8 @@ import pytest
 from pytest_kaizen import KalmiaClient
 from pytest_kaizen.errors import KalmiaError
 from pytest_kaizen.models import Trace
-from pytest_kaizen.platforms.base.background import BACKGROUND
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms.connections import BACKGROUND
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 from tests.server.conftest import Book, MakeSite
 from tests.server.routes.conftest import Clients
 

@@ -11,7 +11,7 @@ import pytest
 from pytest_kaizen import KalmiaClient, KaybaClient
 from pytest_kaizen.errors import KalmiaError, KaybaAPIError
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.platforms.base.background import BACKGROUND
+from pytest_kaizen.platforms.connections import BACKGROUND
 from pytest_kaizen.store import sealed
 from tests.pipeline.integrations.place import SECRET, Said
 from tests.pipeline.integrations.places import BraintrustPlace, LangsmithPlace, MlflowPlace, uuid

@@ -14,7 +14,7 @@ from pytest_kaizen import CTClient
 from pytest_kaizen.config import ServerConfig
 from pytest_kaizen.errors import CTAuthError, CTError, CTNotFoundError, CTValidationError
 from pytest_kaizen.models import PromptVersion
-from pytest_kaizen.platforms.base.background import BACKGROUND
+from pytest_kaizen.platforms.connections import BACKGROUND
 from pytest_kaizen.platforms.kaizen_ct.client import AsyncCTClient
 from pytest_kaizen.server.routes import OPERATIONS
 from pytest_kaizen.store.workspaces import Workspaces

@@ -12,7 +12,7 @@ import pytest
 from pytest_kaizen import CTClient
 from pytest_kaizen.models import Job
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.platforms.kaizen_ct import wire
+from pytest_kaizen.platforms import kaizen_ct
 from pytest_kaizen.scripted import ScriptedLLM
 from tests.pipeline.pulls.conftest import proposal
 from tests.pipeline.pulls.git_hosts import TOKEN, FakeGitHub, FakeHost, served
@@ -47,7 +47,7 @@ async def post(site: Site, path: str, key: str = "both") -> httpx.Response:
         return await http.post(f"/api/v1/jobs/{path}")
 
 
-def search(client: CTClient, site: Site, book: Book, **fields: str) -> wire.Job:
+def search(client: CTClient, site: Site, book: Book, **fields: str) -> kaizen_ct.Job:
     """Let a search find a better prompt of a new task; return the job at its end."""
     make_task(client, book, 50, **fields)
     give_prompt(client, book)
@@ -75,7 +75,7 @@ async def test_a_pull_request_that_fails_is_tried_again(
     assert as_kayba_has_it["status"] == "completed"
     assert (await post(site, f"{failed.id}/retry-pr", "stranger")).status_code == 404
 
-    shown = wire.Job.model_validate((await post(site, f"{failed.id}/retry-pr")).json())
+    shown = kaizen_ct.Job.model_validate((await post(site, f"{failed.id}/retry-pr")).json())
     assert (shown.status, shown.pr_url, shown.error_message) == ("SUCCESS", git_host.page(1), None)
     assert client.get_job(str(failed.id)) == shown
     again = await post(site, f"{failed.id}/retry-pr")

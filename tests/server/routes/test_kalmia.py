@@ -13,7 +13,7 @@ import pytest
 
 from pytest_kaizen import KalmiaClient
 from pytest_kaizen.models import ScoreSource, SpanKind, Trace, Usage
-from pytest_kaizen.platforms.base.background import BACKGROUND
+from pytest_kaizen.platforms.connections import BACKGROUND
 from pytest_kaizen.platforms.kalmia.arrived import shown
 from pytest_kaizen.platforms.kalmia.client import AsyncKalmiaClient
 from tests.server.conftest import Book, Live, MakeSite, Site

@@ -13,7 +13,7 @@ import pytest_asyncio
 from pytest_kaizen import KateClient
 from pytest_kaizen.errors import KateError
 from pytest_kaizen.models import AgentRunStatus
-from pytest_kaizen.platforms.kate.wire import Agent, Run
+from pytest_kaizen.platforms.kate import Agent, Run
 from tests.server.conftest import Book, Site
 from tests.server.routes.conftest import Way
 

@@ -20,7 +20,7 @@ from pytest_kaizen.config import AgentConfig
 from pytest_kaizen.errors import KateError
 from pytest_kaizen.models import Job, JobStatus
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.platforms.kate.wire import Run
+from pytest_kaizen.platforms.kate import Run
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from tests.server.conftest import Book, MakeSite, Site
 from tests.server.routes.conftest import ONE_VARIANT, Way

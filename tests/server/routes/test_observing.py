@@ -11,7 +11,7 @@ import pytest
 
 from pytest_kaizen import KalmiaClient
 from pytest_kaizen.errors import KalmiaError
-from pytest_kaizen.platforms.kalmia.wire import KalmiaTrace
+from pytest_kaizen.platforms.kalmia.trace_wire import KalmiaTrace
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.server.routes import kalmia
 from tests.server.conftest import Book, MakeSite, Site

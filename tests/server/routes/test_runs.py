@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pytest_kaizen.models import Case, Run, Sample, Trace
-from pytest_kaizen.platforms.base.background import BACKGROUND
+from pytest_kaizen.platforms.connections import BACKGROUND
 from pytest_kaizen.platforms.kaizen.client import RunsClient
 from tests.server.conftest import Book
 from tests.server.routes.conftest import Way

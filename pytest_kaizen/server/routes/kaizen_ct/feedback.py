@@ -22,8 +22,9 @@ from ....capture import Redactor
 from ....errors import UsageError
 from ....models import FeedbackEntry
 from ....pipeline.feedback.intake import log_feedback
-from ....platforms.base.failure import validation_text
-from ....platforms.kaizen_ct.wire import FeedbackCreate, FeedbackList, FeedbackResult, SeedLine, SeedResult
+from ....platforms import validation_text
+from ....platforms.kaizen_ct import FeedbackCreate, FeedbackList, FeedbackResult, SeedLine
+from ....platforms.kaizen_ct.task_wire import SeedResult
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal

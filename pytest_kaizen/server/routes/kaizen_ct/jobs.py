@@ -20,7 +20,7 @@ from ....pipeline.feedback.intake import due_job
 from ....pipeline.pulls import PREVIEW, RESULT
 from ....pipeline.search import Search
 from ....pipeline.stored_prompts import active_text, prompt_to_improve
-from ....platforms.kaizen_ct.wire import CostEstimate, Job, JobList, OptimizeResult
+from ....platforms.kaizen_ct import CostEstimate, Job, JobList, OptimizeResult
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 
-from ....platforms.kaizen_ct.wire import KeyCreate, KeyCreated, KeyInfo, KeyList, KeyStatus
+from ....platforms.kaizen_ct import KeyCreate, KeyCreated, KeyInfo, KeyList, KeyStatus
 from ....store.central import ApiKey, KeyState, Scope
 from ...operation import Access, Call, Operation
 from ...problem import Refusal

@@ -17,8 +17,9 @@ from ....errors import RubricError
 from ....models import JobStatus, PromptVersion
 from ....pipeline.feedback.scorer import check_evaluator
 from ....pipeline.pulls import TOKEN_KIND, TOKEN_NAME
-from ....platforms.base.wire import RequestModel
-from ....platforms.kaizen_ct.wire import Prompt, PromptList, Task, TaskCreate, TaskList
+from ....platforms import RequestModel
+from ....platforms.kaizen_ct import Prompt, PromptList
+from ....platforms.kaizen_ct.task_wire import Task, TaskCreate, TaskList
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
@@ -143,7 +144,7 @@ def keep_token(store: Store, task: models.Task, token: str | None) -> None:
         Refusal: It can be no token (422).
     """
     # With it comes an HTTP client, which a server's start need not wait for.
-    from ....platforms.base.key import is_visible_ascii
+    from ....platforms.connections import is_visible_ascii
 
     token = (token or "").strip()
     if token and not is_visible_ascii(token):

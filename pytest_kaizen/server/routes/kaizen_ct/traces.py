@@ -13,10 +13,11 @@ from starlette.types import ASGIApp
 
 from ....models import Message, Part, Span, SpanKind, Task, Trace, new_span_id, new_trace_id
 from ....pipeline.ratings import SCORE, score_trace
-from ....platforms.kaizen_ct.wire import ScoreRequest, TraceCreate, TraceList, TraceResult
+from ....platforms.kaizen_ct import ScoreRequest, TraceCreate, TraceList, TraceResult
+from ....platforms.kalmia import TracePage
 from ....platforms.kalmia.arrived import project_of
 from ....platforms.kalmia.arrived import shown as kalmia_shown
-from ....platforms.kalmia.wire import KalmiaTrace, TracePage
+from ....platforms.kalmia.trace_wire import KalmiaTrace
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions API."""
+"""OpenAI's Chat Completions API, and the shape of errors that OpenAI's APIs share."""
 
 from __future__ import annotations
 
@@ -7,19 +7,33 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..replies import Reply, cut_evenly
-from ..requests import (
+from .exchange import (
+    Event,
     MalformedRequest,
+    Reply,
     Request,
+    cut_evenly,
     required_messages,
     required_text,
     schema_in,
     text_of,
+    tokens_of,
     without_credentials,
 )
-from ..tokens import tokens_of
-from .base import Event
-from .openai_errors import openai_error
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+
+
+def openai_error(status: int, message: str) -> dict[str, Any]:
+    """Write an error with the type that goes with the status."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
 
 _STOP_REASONS = {
     "end_turn": "stop",

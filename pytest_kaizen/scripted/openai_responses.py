@@ -7,19 +7,21 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..replies import Reply, cut_evenly, cut_in_words
-from ..requests import (
+from .exchange import (
+    Event,
     MalformedRequest,
+    Reply,
     Request,
+    cut_evenly,
+    cut_in_words,
     required_messages,
     required_text,
     schema_in,
     text_of,
+    tokens_of,
     without_credentials,
 )
-from ..tokens import tokens_of
-from .base import Event
-from .openai_errors import openai_error
+from .openai_chat import openai_error
 
 #: Reasons to stop early, in each API's word, and what the Responses API calls them.
 _INCOMPLETE = {

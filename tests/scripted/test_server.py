@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from pytest_kaizen.scripted import ScriptedLLM
-from pytest_kaizen.scripted.http11 import BadHttp, HttpRequest, HttpResponse, encode_response, read_request
+from pytest_kaizen.scripted.server import BadHttp, HttpRequest, HttpResponse, encode_response, read_request
 
 
 def _read(data: bytes) -> HttpRequest | None:

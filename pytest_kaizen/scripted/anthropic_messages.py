@@ -6,18 +6,20 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..replies import Reply, cut_evenly, cut_in_words
-from ..requests import (
+from .exchange import (
+    Event,
     MalformedRequest,
+    Reply,
     Request,
+    cut_evenly,
+    cut_in_words,
     required_messages,
     required_text,
     schema_in,
     text_of,
+    tokens_of,
     without_credentials,
 )
-from ..tokens import tokens_of
-from .base import Event
 
 #: The API version (a date) that took these parameters away.
 _WITHOUT_SAMPLING = "2026-10-21"

@@ -1,26 +1,82 @@
-"""The base of all clients: what a platform needs to be spoken to, and how a call becomes a result."""
+"""The base of all clients: what a platform needs to be spoken to, and how a call becomes a result.
+
+A method is written once, and waited for in one client, awaited in the other.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from ...errors import PlatformError
-from .background import BACKGROUND
-from .connections import certificates, close_of, connections_of, user_agent
-from .exchange import Answer, Exchange
-from .failure import CallFailed, Failure, Reason, one_line, validation_text
-from .key import ApiKey, is_visible_ascii
-from .retry import Call, new_idempotency_key
-from .timeouts import Timeouts, as_timeouts
-from .twin import Awaits, Waits
-from .wire import WireList, WireModel
+from ..errors import PlatformError
+from . import (
+    CallFailed,
+    Failure,
+    Reason,
+    Timeouts,
+    WireList,
+    WireModel,
+    as_timeouts,
+    one_line,
+    validation_text,
+)
+from .connections import (
+    BACKGROUND,
+    ApiKey,
+    certificates,
+    close_of,
+    connections_of,
+    is_visible_ascii,
+    user_agent,
+)
+from .exchange import Answer, Call, Exchange, new_idempotency_key
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Waits:
+    """Marks the clients whose methods return when the work is done."""
+
+
+class Awaits:
+    """Marks the clients whose methods are awaited."""
+
+
+class Twin(Generic[P, T]):
+    """A method that is written once, with ``async def``, and belongs to both kinds of client.
+
+    Arguments, their types and the result are seen by type checkers and editors as those of an
+    ordinary method of either client.
+    """
+
+    def __init__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> None:
+        @functools.wraps(function)
+        def waiting(client: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+            return BACKGROUND.run(function(client, *args, **kwargs))
+
+        self._awaited = function
+        self._waiting = waiting
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, client: Waits, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: Awaits, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[..., Any]: ...
+    def __get__(self, client: Any, owner: type) -> Callable[..., Any]:
+        function: Any = self._waiting if issubclass(owner, Waits) else self._awaited
+        method: Callable[..., Any] = function if client is None else function.__get__(client, owner)
+        return method
+
 
 M = TypeVar("M", bound=BaseModel)
 

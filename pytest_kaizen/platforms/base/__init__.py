@@ -1,1 +1,0 @@
-"""What all clients share: sending, waiting, repeating, reading, and saying what went wrong."""
