@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from .capture.otel.processor import KaizenSpanProcessor
     from .errors import KaizenError
     from .models import GateResult, Score, Span, Trace
-    from .pipeline.tracing.block import agent, trace
-    from .pipeline.tracing.instrument import instrument
+    from .pipeline.tracing import agent, instrument, trace
     from .platforms.kaizen_ct.client import AsyncCTClient, CTClient
     from .platforms.kalmia.client import KalmiaClient
     from .platforms.kate.client import KateClient
@@ -38,9 +37,9 @@ _HOME = {
     "ScriptedLLM": ".scripted",
     "Span": ".models",
     "Trace": ".models",
-    "agent": ".pipeline.tracing.block",
-    "instrument": ".pipeline.tracing.instrument",
-    "trace": ".pipeline.tracing.block",
+    "agent": ".pipeline.tracing",
+    "instrument": ".pipeline.tracing",
+    "trace": ".pipeline.tracing",
 }
 
 __all__ = [

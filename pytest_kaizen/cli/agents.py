@@ -203,7 +203,7 @@ def _list_spans(args: argparse.Namespace) -> int:
 
 
 def _enqueue_run(args: argparse.Namespace) -> int:
-    from pytest_kaizen.pipeline.desks.kate import LocalKate
+    from pytest_kaizen.pipeline.desks.tasks_agents import LocalKate
 
     agent = _agent(args)
     with open_kate(args) as kate:

@@ -22,12 +22,10 @@ from .options import Target, target_of
 from .terminal import progress
 
 if TYPE_CHECKING:
-    from ..pipeline.desks.kaizen_ct import LocalCT
     from ..pipeline.desks.kalmia import LocalKalmia
-    from ..pipeline.desks.kalmia_server import ServerKalmia
-    from ..pipeline.desks.kate import LocalKate
     from ..pipeline.desks.kayba import LocalDesk
-    from ..pipeline.desks.kayba_server import ServerDesk
+    from ..pipeline.desks.servers import ServerDesk, ServerKalmia
+    from ..pipeline.desks.tasks_agents import LocalCT, LocalKate
     from ..platforms.kaizen_ct.client import CTClient
     from ..platforms.kate.client import KateClient
 
@@ -72,7 +70,7 @@ def open_server_desk(target: Target) -> Iterator[ServerDesk]:
     Raises:
         PlatformError: A call in the block failed.
     """
-    from pytest_kaizen.pipeline.desks.kayba_server import ServerDesk
+    from pytest_kaizen.pipeline.desks.servers import ServerDesk
     from pytest_kaizen.platforms import Timeouts
     from pytest_kaizen.platforms.kayba.client import KaybaClient
 
@@ -130,7 +128,7 @@ def open_kalmia(
     """
     target = target_of(args, "kalmia")
     if target is not None:
-        from pytest_kaizen.pipeline.desks.kalmia_server import ServerKalmia
+        from pytest_kaizen.pipeline.desks.servers import ServerKalmia
 
         with target.speaking(), ServerKalmia(target.key, target.url, _KALMIA_TIMEOUT_S) as server:
             yield server
@@ -160,7 +158,7 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
                 BACKGROUND.run(client.close())
         return
     from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.pipeline.desks.kate import LocalKate
+    from pytest_kaizen.pipeline.desks.tasks_agents import LocalKate
     from pytest_kaizen.store import Store
 
     config = config_for(args)
@@ -176,7 +174,7 @@ def open_ct(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[CT]
         with ct_client(target) as client:
             yield client
         return
-    from pytest_kaizen.pipeline.desks.kaizen_ct import LocalCT
+    from pytest_kaizen.pipeline.desks.tasks_agents import LocalCT
     from pytest_kaizen.store import Store
 
     with Store.open(config_for(args).store, readonly=readonly) as store:

@@ -18,9 +18,9 @@ from ..capture import Redactor
 from ..config import Config
 from ..errors import CTNotFoundError, KaizenError, UsageError
 from ..models import FeedbackEntry, Job, Task
-from ..pipeline.desks.kaizen_ct import LocalCT
-from ..pipeline.feedback.intake import check_inputs, log_feedback, start_if_due
-from ..pipeline.feedback.scorer import check_evaluator
+from ..pipeline.desks.tasks_agents import LocalCT
+from ..pipeline.feedback import check_evaluator
+from ..pipeline.feedback.logged import check_inputs, log_feedback, start_if_due
 from ..report.feedback import feedback_table, task_text, tasks_table
 from ..report.plain import plain
 from ..report.text import safe_text
@@ -210,7 +210,7 @@ def _search(config: Config, store: Store, task: Task) -> None:
     """Start the search that enough feedback asks for; the feedback is stored, whatever comes of it."""
     # Not what a look at tasks and feedback should wait for.
     from pytest_kaizen.pipeline.proposals import open_proposal
-    from pytest_kaizen.pipeline.pulls.pull_requests import PullRequests
+    from pytest_kaizen.pipeline.pulls.from_checkout import PullRequests
     from pytest_kaizen.pipeline.search import Search
 
     from .optimize import run_search

@@ -23,7 +23,7 @@ from .terminal import agreed, progress
 
 if TYPE_CHECKING:
     from ..pipeline.desks.kayba import LocalDesk, StartedStudy
-    from ..pipeline.desks.kayba_server import ServerDesk
+    from ..pipeline.desks.servers import ServerDesk
 
 
 def declare_insights(parser: argparse.ArgumentParser) -> None:

@@ -16,8 +16,7 @@ from pydantic import ValidationError
 from ..capture import Redactor
 from ..errors import UsageError
 from ..models import Job
-from ..pipeline.integrations import importing, settings
-from ..pipeline.integrations.source import understood
+from ..pipeline.integrations import importing, settings, understood
 from ..pipeline.open_store import open_store
 from ..platforms import validation_text
 from ..prices import load_prices

@@ -17,7 +17,7 @@ from ..pipeline.ci import ci_context
 from ..pipeline.improve import optimize_task
 from ..pipeline.measures import measure_for, source_of
 from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
-from ..pipeline.pulls.pull_requests import PullRequests
+from ..pipeline.pulls.from_checkout import PullRequests
 from ..pipeline.search import DEFAULT_BUDGET, Search, unfinished
 from ..pipeline.search_lines import dear_line, estimate_lines, event_line
 from ..pipeline.suite import Launch

@@ -13,8 +13,7 @@ from typing import Any
 from ..errors import ConfigError, PlatformError, UsageError
 from ..pipeline.checkup import check_up, installation
 from ..pipeline.recorded import CassetteCheck
-from ..pipeline.upload.lines import Upload
-from ..pipeline.upload.sync import Sync
+from ..pipeline.upload.senders import Sync, Upload
 from ..report.checkup import checkup_text
 from ..report.plain import plain
 from ..store import Store

@@ -12,7 +12,7 @@ from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError
 from ..store import Store, sqlite
-from .upload.lines import Upload
+from .upload.senders import Upload
 
 _NAME = "pytest-kaizen"
 _MODEL_KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")

@@ -18,7 +18,7 @@ from ..store import Store
 from ..store.observing import RunCounts
 from . import jobs
 from .calibrations import Calibrations
-from .feedback.scorer import parsed_rubric
+from .feedback import parsed_rubric
 from .observing import Asking
 
 #: What one evaluation may cost.

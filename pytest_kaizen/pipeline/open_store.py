@@ -15,6 +15,6 @@ def open_store(config: Config) -> Store:
     if not config.upload_to:
         return Store.open(config.store)
     # A run that uploads nothing need not wait for it.
-    from .upload.registry import recipients
+    from .upload import recipients
 
     return Store.open(config.store, recipients=recipients(config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..models import Score, ScoreSource, Task, Trace
 from ..store import Store
 from ..store.feedback import Rating
-from .feedback.traced import entry_of_trace
+from .feedback import entry_of_trace
 
 #: The score that a rating is.
 RATING = "rating"

@@ -22,7 +22,7 @@ from .handover import Handover, give_run, refusal
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..pipeline.upload.session import SessionUpload
+    from ..pipeline.upload.senders import SessionUpload
     from .reports import Reports
 
 #: How pytest's terminal reporter is asked for a colour, which it gives on a terminal that wants any.
@@ -190,7 +190,7 @@ class Keeper:
         if not self._settings.upload_to:
             return None
         # A run that uploads nothing need not wait for it.
-        from ..pipeline.upload.session import SessionUpload
+        from ..pipeline.upload.senders import SessionUpload
 
         return SessionUpload(self._settings, os.environ)
 

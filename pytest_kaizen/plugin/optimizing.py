@@ -13,7 +13,7 @@ from ..models import GateResult, Proposal, Run
 from ..optimize import CostEstimate, Event
 from ..pipeline.improve import optimize_task
 from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
-from ..pipeline.pulls.pull_requests import PullRequests
+from ..pipeline.pulls.from_checkout import PullRequests
 from ..pipeline.search import Search
 from ..pipeline.search_lines import dear_line, estimate_lines, event_line
 from ..pipeline.suite import Launch

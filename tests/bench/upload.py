@@ -24,8 +24,8 @@ from uuid import uuid4
 
 from pytest_kaizen.config import load_config
 from pytest_kaizen.models import Case, Message, Part, Run, Sample, Span, Trace, new_span_id, new_trace_id
-from pytest_kaizen.pipeline.upload.registry import recipients
-from pytest_kaizen.pipeline.upload.sync import Sync
+from pytest_kaizen.pipeline.upload import recipients
+from pytest_kaizen.pipeline.upload.senders import Sync
 from pytest_kaizen.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ import pytest
 from pytest_kaizen.config import Config
 from pytest_kaizen.models import Score, ScoreSource, Task, TraceFile
 from pytest_kaizen.optimize import TaskCase, split_cases
-from pytest_kaizen.pipeline.feedback.cases import logged_cases
-from pytest_kaizen.pipeline.feedback.traced import entry_of_trace
+from pytest_kaizen.pipeline.feedback import entry_of_trace
+from pytest_kaizen.pipeline.feedback.logged import logged_cases
 from pytest_kaizen.pipeline.held_out import is_kept_back
 from pytest_kaizen.pipeline.suite_measure import case_input
 

@@ -1,7 +1,7 @@
 """Experiments, behaviours, annotations and ratings, and the search of traces, over the local store.
 
 The calls are those of Kalmia's client, so that a command need not know whether it speaks to the store or
-to a server (``server_kalmia``).
+to a server (``servers``).
 """
 
 from __future__ import annotations

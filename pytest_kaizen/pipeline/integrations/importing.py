@@ -13,8 +13,8 @@ from ...errors import PlatformError, UsageError
 from ...models import Job, Spend, Trace
 from ...store import Store
 from .. import jobs
+from . import Page, Project, Source, moment, understood
 from .settings import connect, project_of
-from .source import Page, Project, Source, moment, understood
 
 _PAGE = 50
 #: So many of those that were left out are named.

@@ -13,9 +13,8 @@ from ...capture.build import cost_of
 from ...capture.otel.received import Event, ReceivedSpan, span_of
 from ...errors import PlatformError
 from ...models import Score, ScoreSource, Span, SpanKind, Trace, Usage
-from .messages import alone, exchange_of
-from .remote import Remote
-from .source import Checked, Connection, Page, Project, moment
+from . import Checked, Connection, Page, Project, moment
+from .remote import Remote, alone, exchange_of
 
 _SEARCH = "/api/3.0/mlflow/traces/search"
 _GET = "/api/3.0/mlflow/traces/batchGet"

@@ -14,7 +14,7 @@ from ...platforms.kalmia import BraintrustConfig
 from ...platforms.kayba import IntegrationTest, LangsmithConfig, MlflowConfig
 from ...store import Store
 from ...store.sealed import is_masked
-from .source import ATTEMPTS, Connection, Source, understood
+from . import ATTEMPTS, Connection, Source, understood
 
 #: Whose the secrets are in the store: of this kind.
 OWNER = "integration"
@@ -52,13 +52,13 @@ def _mlflow(connection: Connection) -> Source:
 
 
 def _langsmith(connection: Connection) -> Source:
-    from .langsmith import Langsmith
+    from .hosted import Langsmith
 
     return Langsmith(connection)
 
 
 def _braintrust(connection: Connection) -> Source:
-    from .braintrust import Braintrust
+    from .hosted import Braintrust
 
     return Braintrust(connection)
 

@@ -10,7 +10,7 @@ from ...config import Config
 from ...errors import CTNotFoundError
 from ...models import PromptVersion
 from ...platforms.kaizen_ct.client import CTClient
-from ..upload.key import key_from
+from ..upload import key_from
 
 
 class KaizenCTPrompts:

@@ -14,7 +14,7 @@ from ...errors import KaybaAPIError
 from ...models import PromptVersion
 from ...platforms.kayba import Prompt
 from ...platforms.kayba.client import KaybaClient
-from ..upload.key import key_from
+from ..upload import key_from
 
 
 class KaybaPrompts:

@@ -21,12 +21,9 @@ from ...report.pull_request import pull_request_text, pull_request_title
 from ...store import Store
 from .. import jobs
 from ..weak import OWN_BRANCHES
-from . import PREVIEW, RESULT, TOKEN_KIND, TOKEN_NAME
-from .bitbucket import BitbucketServer
-from .github import GitHub
-from .gitlab import GitLab
+from . import PREVIEW, RESULT, TIMEOUT_S, TOKEN_KIND, TOKEN_NAME, MakeClient, Repository
+from .hosts import BitbucketServer, GitHub, GitLab
 from .prompt_file import format_of, with_prompt
-from .rest import TIMEOUT_S, MakeClient, Repository
 
 _BASE = "main"
 #: Characters of a task's name in that of its branch.

@@ -24,8 +24,7 @@ from ...platforms import kate
 from ...platforms.exchange import idempotency_key
 from ...platforms.kate.client import KateClient
 from ...report.content import value_text
-from .backend import TIMEOUTS, Parcel, Shipment
-from .key import key_from
+from . import TIMEOUTS, Parcel, Shipment, key_from
 
 _MOST_SPANS = 200
 _MOST_CHARACTERS = 2_000_000

@@ -23,8 +23,7 @@ from ...platforms.exchange import idempotency_key
 from ...platforms.kayba import Job
 from ...platforms.kayba.client import AsyncKaybaClient
 from ...report.case_file import case_markdown
-from .backend import TIMEOUTS, Parcel, Shipment
-from .key import key_from
+from . import TIMEOUTS, Parcel, Shipment, key_from
 
 #: Kayba's own command warns beyond this many characters.
 _LONGEST_FILE = 350_000

@@ -14,8 +14,7 @@ from starlette.types import ASGIApp
 
 from ... import models
 from ...errors import ConfigError, JobError, PlatformError, UsageError
-from ...pipeline.integrations import importing, settings
-from ...pipeline.integrations.source import Project, Source, understood
+from ...pipeline.integrations import Project, Source, importing, settings, understood
 from ...platforms import RequestModel
 from ...platforms.kalmia import BraintrustConfig, TracePage
 from ...platforms.kalmia.arrived import shown
@@ -143,7 +142,7 @@ def found_elsewhere(call: Call, ids: Collection[str]) -> list[models.Trace]:
 
 
 def _braintrust_traces(call: Call, source: Source, ids: Collection[str]) -> list[models.Trace]:
-    from ...pipeline.integrations.braintrust import Braintrust
+    from ...pipeline.integrations.hosted import Braintrust
 
     assert isinstance(source, Braintrust)
     redactor = call.state.redactor.apart()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.errors import KaybaAPIError, UsageError
-from pytest_kaizen.pipeline.desks.kayba_server import ServerDesk
+from pytest_kaizen.pipeline.desks.servers import ServerDesk
 from pytest_kaizen.pipeline.trace_files import NewFile
 from pytest_kaizen.platforms.kayba.client import KaybaClient
 

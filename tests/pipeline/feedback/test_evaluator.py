@@ -11,9 +11,9 @@ import pytest
 from pytest_kaizen.errors import BudgetExceeded, LLMError, ScoreError
 from pytest_kaizen.llm import LLM, LLMRequest
 from pytest_kaizen.models import Feedback, Scored
-from pytest_kaizen.pipeline.feedback.cases import LoggedCase, logged_cases
+from pytest_kaizen.pipeline.feedback import scoring_rubric
 from pytest_kaizen.pipeline.feedback.evaluator import FeedbackEvaluator, request_for
-from pytest_kaizen.pipeline.feedback.scorer import scoring_rubric
+from pytest_kaizen.pipeline.feedback.logged import LoggedCase, logged_cases
 from pytest_kaizen.score import Judge
 
 from .conftest import PRICE, FakeLLM

@@ -10,7 +10,7 @@ import pytest
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.models import Task
 from pytest_kaizen.optimize import Budget
-from pytest_kaizen.pipeline.feedback.forecast import Forecast, forecast
+from pytest_kaizen.pipeline.feedback.measure import Forecast, forecast
 from pytest_kaizen.pipeline.search import Search
 from pytest_kaizen.prompts import Prompt
 from pytest_kaizen.prompts.text import sha256_of

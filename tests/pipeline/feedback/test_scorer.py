@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kaizen.errors import RubricError
-from pytest_kaizen.pipeline.feedback.scorer import check_evaluator, scoring_rubric
+from pytest_kaizen.pipeline.feedback import check_evaluator, scoring_rubric
 from pytest_kaizen.score import score_rubric
 from pytest_kaizen.score.checks import guarded
 

@@ -13,7 +13,7 @@ from pytest_kaizen.capture import Redactor
 from pytest_kaizen.llm import LLMRequest
 from pytest_kaizen.models import Decision, Job, JobStatus
 from pytest_kaizen.optimize import CostEstimate
-from pytest_kaizen.pipeline.feedback.intake import log_feedback, start_if_due
+from pytest_kaizen.pipeline.feedback.logged import log_feedback, start_if_due
 from pytest_kaizen.pipeline.feedback.measure import FeedbackMeasure
 from pytest_kaizen.pipeline.improve import optimize_task
 from pytest_kaizen.pipeline.search import Search

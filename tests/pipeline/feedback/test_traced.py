@@ -11,7 +11,7 @@ import pytest
 
 from pytest_kaizen import trace
 from pytest_kaizen.models import FeedbackEntry, Score, ScoreSource, Task, Trace
-from pytest_kaizen.pipeline.feedback.traced import entry_of_trace
+from pytest_kaizen.pipeline.feedback import entry_of_trace
 from pytest_kaizen.pipeline.tracing.process import close_process
 from pytest_kaizen.store import Store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_kaizen.models import Usage
-from pytest_kaizen.pipeline.integrations.source import Connection
+from pytest_kaizen.pipeline.integrations import Connection
 from pytest_kaizen.store import Store, sealed
 from tests.pipeline.integrations.place import SECRET
 

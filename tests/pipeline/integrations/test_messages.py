@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.models import SpanKind
-from pytest_kaizen.pipeline.integrations.messages import alone, exchange_of
+from pytest_kaizen.pipeline.integrations.remote import alone, exchange_of
 
 USER = {"role": "user", "content": "q"}
 TOOL_CALL = {"id": "c", "name": "search", "args": {"q": 1}}

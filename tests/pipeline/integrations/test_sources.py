@@ -11,11 +11,10 @@ import pytest
 
 from pytest_kaizen.errors import PlatformError
 from pytest_kaizen.models import Message, ScoreSource, SpanKind, Trace
-from pytest_kaizen.pipeline.integrations import source as sources
-from pytest_kaizen.pipeline.integrations.braintrust import Braintrust
-from pytest_kaizen.pipeline.integrations.langsmith import Langsmith
+from pytest_kaizen.pipeline import integrations as sources
+from pytest_kaizen.pipeline.integrations import Checked, Project, Source, understood
+from pytest_kaizen.pipeline.integrations.hosted import Braintrust, Langsmith
 from pytest_kaizen.pipeline.integrations.mlflow import Mlflow
-from pytest_kaizen.pipeline.integrations.source import Checked, Project, Source, understood
 from tests.pipeline.integrations.conftest import connection
 from tests.pipeline.integrations.place import Said
 from tests.pipeline.integrations.places import (

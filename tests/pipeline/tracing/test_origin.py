@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_kaizen.pipeline.tracing.origin import find_origin
+from pytest_kaizen.pipeline.tracing.sinks import find_origin
 
 WHOLE = "You are a careful editor."
 TEMPLATE = "Rewrite {text} in the voice of {name}."

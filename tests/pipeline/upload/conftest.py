@@ -33,7 +33,7 @@ from pytest_kaizen.models import (
     Trace,
     Usage,
 )
-from pytest_kaizen.pipeline.upload.backend import Backend, Parcel, Shipment
+from pytest_kaizen.pipeline.upload import Backend, Parcel, Shipment
 from pytest_kaizen.store import Store
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_kaizen.errors import KateError, PlatformError
 from pytest_kaizen.models import Case, ParcelKind, Run, Sample, Trace
-from pytest_kaizen.pipeline.upload.backend import Fate, Parcel, Shipment, fate_of
+from pytest_kaizen.pipeline.upload import Fate, Parcel, Shipment, fate_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = Run(id="run-1", created_at=NOW)

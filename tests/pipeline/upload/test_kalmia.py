@@ -10,9 +10,8 @@ from pytest_kaizen.config import Config
 from pytest_kaizen.config.backends import BackendsConfig, KalmiaConfig
 from pytest_kaizen.errors import ConfigError, KalmiaError
 from pytest_kaizen.models import CIContext, Run
-from pytest_kaizen.pipeline.upload.backend import Fate, Shipment, fate_of
-from pytest_kaizen.pipeline.upload.kalmia import KalmiaBackend, experiment_name
-from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
+from pytest_kaizen.pipeline.upload import BACKENDS, Fate, Shipment, fate_of, open_backend
+from pytest_kaizen.pipeline.upload.traces import KalmiaBackend, experiment_name
 from pytest_kaizen.platforms import kalmia as wire
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ from pytest_kaizen.config import Config
 from pytest_kaizen.config.backends import BackendsConfig, KateConfig
 from pytest_kaizen.errors import ConfigError, KateError
 from pytest_kaizen.models import CIContext
-from pytest_kaizen.pipeline.upload.backend import Fate, Shipment, fate_of
+from pytest_kaizen.pipeline.upload import BACKENDS, Fate, Shipment, fate_of, open_backend
 from pytest_kaizen.pipeline.upload.kate import KateBackend
-from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
 from pytest_kaizen.platforms import kate as wire
 
 if TYPE_CHECKING:

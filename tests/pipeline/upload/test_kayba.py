@@ -12,9 +12,8 @@ from pytest_kaizen.config import Config
 from pytest_kaizen.config.backends import BackendsConfig, KaybaConfig
 from pytest_kaizen.errors import ConfigError, KaybaAPIError
 from pytest_kaizen.models import ParcelKind
-from pytest_kaizen.pipeline.upload.backend import Parcel, Shipment
+from pytest_kaizen.pipeline.upload import BACKENDS, Parcel, Shipment, open_backend
 from pytest_kaizen.pipeline.upload.kayba import KaybaBackend
-from pytest_kaizen.pipeline.upload.registry import BACKENDS, open_backend
 from pytest_kaizen.platforms import kayba as wire
 
 if TYPE_CHECKING:

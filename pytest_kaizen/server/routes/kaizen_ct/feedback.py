@@ -21,7 +21,7 @@ from .... import models
 from ....capture import Redactor
 from ....errors import UsageError
 from ....models import FeedbackEntry
-from ....pipeline.feedback.intake import log_feedback
+from ....pipeline.feedback.logged import log_feedback
 from ....platforms import validation_text
 from ....platforms.kaizen_ct import FeedbackCreate, FeedbackList, FeedbackResult, SeedLine
 from ....platforms.kaizen_ct.task_wire import SeedResult

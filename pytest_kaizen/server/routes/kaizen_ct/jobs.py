@@ -15,8 +15,8 @@ from .... import models
 from ....errors import JobError, KaizenError, ProposalError, StoreError
 from ....models import JobStatus
 from ....pipeline import jobs
-from ....pipeline.feedback.forecast import Forecast, forecast
-from ....pipeline.feedback.intake import due_job
+from ....pipeline.feedback.logged import due_job
+from ....pipeline.feedback.measure import Forecast, forecast
 from ....pipeline.pulls import PREVIEW, RESULT
 from ....pipeline.search import Search
 from ....pipeline.stored_prompts import active_text, prompt_to_improve

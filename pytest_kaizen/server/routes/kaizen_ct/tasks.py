@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from .... import models
 from ....errors import RubricError
 from ....models import JobStatus, PromptVersion
-from ....pipeline.feedback.scorer import check_evaluator
+from ....pipeline.feedback import check_evaluator
 from ....pipeline.pulls import TOKEN_KIND, TOKEN_NAME
 from ....platforms import RequestModel
 from ....platforms.kaizen_ct import Prompt, PromptList

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_kaizen.models import Case, ParcelKind, Run, Sample, Trace
-from pytest_kaizen.pipeline.upload.backend import Parcel, Shipment
+from pytest_kaizen.pipeline.upload import Parcel, Shipment
 from pytest_kaizen.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

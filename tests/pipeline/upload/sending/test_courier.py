@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_kaizen.errors import PlatformError
-from pytest_kaizen.pipeline.upload.backend import Shipment
-from pytest_kaizen.pipeline.upload.courier import Courier
+from pytest_kaizen.pipeline.upload import Shipment
+from pytest_kaizen.pipeline.upload.dispatch import Courier
 from pytest_kaizen.store import Store
 
 if TYPE_CHECKING:

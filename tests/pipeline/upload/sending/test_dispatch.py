@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_kaizen.errors import PlatformError
-from pytest_kaizen.pipeline.upload.backend import Shipment
+from pytest_kaizen.pipeline.upload import Shipment
 from pytest_kaizen.pipeline.upload.dispatch import Dispatch, new_loop
 from pytest_kaizen.store import Store
 

@@ -16,7 +16,7 @@ from pytest_kaizen.errors import LLMError, UsageError
 from pytest_kaizen.models import Job, JobStatus, Task
 from pytest_kaizen.optimize import Budget
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.feedback.intake import Start, log_feedback, start_if_due
+from pytest_kaizen.pipeline.feedback.logged import Start, log_feedback, start_if_due
 from pytest_kaizen.pipeline.search import Search
 from pytest_kaizen.store import Store
 

@@ -1,19 +1,27 @@
-"""What people do with traces, insights and the prompts made of them, over a server.
+"""What people do by hand over a server, of ours or of the platform itself.
 
-The methods are those of ``LocalDesk``, over Kayba's API, of a server of ours or of Kayba itself. What
-that API has no word for is refused with a clear error.
+The methods are those of the local store's desks: ``LocalDesk`` over Kayba's API, ``LocalKalmia`` over
+Kalmia's. What an API has no word for is refused with a clear error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import KaybaAPIError, UsageError
+from ...models import Trace
+from ...platforms.kalmia import Experiment
+from ...platforms.kalmia.arrived import arrived
+from ...platforms.kalmia.client import KalmiaClient
+from ...platforms.kalmia.trace_wire import KalmiaTrace
 from ...platforms.kayba.client import KaybaClient
+from ..figures import figures_of
 
 if TYPE_CHECKING:
     from ..trace_files import NewFile
+    from .kalmia import ExperimentView, FoundTrace
 
 #: Files in one request, and characters in them at the most, where that is more than one file.
 _FILES = 100
@@ -210,3 +218,35 @@ def _meant(every: Sequence[dict[str, Any]], given: str) -> str:
     if len(found) != 1:
         raise UsageError(f"{'several insights are' if found else 'no insight is'} meant by {given!r}")
     return found[0]
+
+
+class ServerKalmia(KalmiaClient):
+    """A server of ours or Kalmia itself: its client, with traces as ours.
+
+    Of a trace they say what Kalmia's API has words for: no run, task, case, sample or rating.
+    """
+
+    # What works on the local store is loaded for these two only.
+
+    def view_experiment(self, experiment_id: str) -> ExperimentView:
+        """Return an experiment with its traces and their figures as they stand."""
+        from .kalmia import ExperimentView
+
+        found = self.get_experiment(experiment_id)
+        traces = [_ours(trace) for trace in found.traces]
+        return ExperimentView(
+            Experiment.model_validate(found.model_dump(include=set(Experiment.model_fields))),
+            found.metrics or figures_of(traces),
+            traces,
+        )
+
+    def find_traces(self, query: str, project: str | None, limit: int) -> list[FoundTrace]:
+        """Find traces by words, in the order of the server."""
+        from .kalmia import FoundTrace
+
+        found = self.search_traces(query, project, limit)
+        return [FoundTrace(_ours(hit.trace), hit.score, hit.snippet) for hit in found.results]
+
+
+def _ours(trace: KalmiaTrace) -> Trace:
+    return arrived(None, trace, datetime.now(UTC))
