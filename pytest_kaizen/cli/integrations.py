@@ -17,7 +17,7 @@ from ..capture import Redactor
 from ..errors import UsageError
 from ..models import Job
 from ..pipeline.integrations import importing, settings, understood
-from ..pipeline.open_store import open_store
+from ..pipeline.writer import open_store
 from ..platforms import validation_text
 from ..prices import load_prices
 from ..report.plain import plain

@@ -13,15 +13,13 @@ from ..config import Config
 from ..errors import UsageError
 from ..models import Proposal, ProposalStatus
 from ..optimize import DEFAULT_ENGINE, ENGINES, CostEstimate, Event
-from ..pipeline.ci import ci_context
-from ..pipeline.improve import optimize_task
+from ..pipeline.improve import activate_proposal, open_proposal, optimize_task, proposal_path, write_proposal
 from ..pipeline.measures import measure_for, source_of
-from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
+from ..pipeline.provenance import ci_context
 from ..pipeline.pulls.from_checkout import PullRequests
-from ..pipeline.search import DEFAULT_BUDGET, Search, unfinished
-from ..pipeline.search_lines import dear_line, estimate_lines, event_line
+from ..pipeline.search import DEFAULT_BUDGET, Search, dear_line, estimate_lines, event_line, unfinished
 from ..pipeline.suite import Launch
-from ..pipeline.weak import why_no_search
+from ..pipeline.verdicts import why_no_search
 from ..prompts import PromptLibrary
 from ..report.proposal import proposal_lines
 from ..report.text import safe_text

@@ -9,9 +9,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
-from ..pipeline.guide import SKILL_PATH, instructions, skill, with_instructions
-from ..pipeline.starter import FoundPrompt, Starter, find_prompts, starter_files
-from ..pipeline.starter.found import task_name
+from ..pipeline.starter import (
+    SKILL_PATH,
+    FoundPrompt,
+    Starter,
+    find_prompts,
+    instructions,
+    skill,
+    starter_files,
+    task_name,
+    with_instructions,
+)
 from ..report.plain import plain
 from ..wholefile import replace_text
 from . import GROUPS, build_parser

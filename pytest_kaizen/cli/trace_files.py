@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
-from ..pipeline import batches
-from ..pipeline.trace_facts import trace_facts
-from ..pipeline.trace_files import FILE_TYPES, FileType, NewFile, file_type_of
+from ..pipeline import trace_files
+from ..pipeline.trace_files import FILE_TYPES, FileType, NewFile, file_type_of, trace_facts
 from ..report.insights import files_table
 from ..report.plain import plain
 from ..report.table import table
@@ -96,7 +95,7 @@ def declare_batch(parser: argparse.ArgumentParser) -> None:
 
 
 def _batch(args: argparse.Namespace) -> int:
-    bounds = batches.Bounds(args.min_batch_size, args.max_batch_size)
+    bounds = trace_files.BatchBounds(args.min_batch_size, args.max_batch_size)
     if bounds.least > bounds.most:
         raise UsageError(f"--min-batch-size {bounds.least} is above --max-batch-size {bounds.most}")
     if args.upload and args.apply is None:
@@ -125,39 +124,45 @@ def _name(found: _Input, bases: Mapping[str, int], within: Mapping[str, int]) ->
     return found.within if within[found.within] == 1 else found.path.as_posix()
 
 
-def _prepare_plan(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batches.Bounds) -> int:
+def _prepare_plan(
+    args: argparse.Namespace, files: Mapping[str, NewFile], bounds: trace_files.BatchBounds
+) -> int:
     output = args.output or _PLAN
     if output.exists() and _batches_of(_read_json(output)):
         raise UsageError(
             "holds batches already; --apply it, delete it or name another file: -o FILE", path=output
         )
-    template = batches.PROMPT if args.prompt is None else _read(args.prompt)
+    template = trace_files.BATCH_PROMPT if args.prompt is None else _read(args.prompt)
     facts = [trace_facts(name, file) for name, file in files.items()]
-    replace_text(output, json.dumps(batches.skeleton(len(files)), indent=2) + "\n")
+    replace_text(output, json.dumps(trace_files.empty_plan(len(files)), indent=2) + "\n")
     if not bounds.can_hold(len(files)):
         size = f"{bounds.least} to {bounds.most}"
         _say(
             f"kaizen: warning: {len(files)} traces cannot be parted into batches of {size}; change the bounds"
         )
     print(
-        json.dumps(facts, indent=2) if args.json else batches.classification_prompt(facts, bounds, template)
+        json.dumps(facts, indent=2)
+        if args.json
+        else trace_files.classification_prompt(facts, bounds, template)
     )
     _say(f"{len(files)} traces; fill in {output}, then: kaizen batch {' '.join(args.paths)} --apply {output}")
     return 0
 
 
-def _apply_plan(args: argparse.Namespace, files: Mapping[str, NewFile], bounds: batches.Bounds) -> int:
+def _apply_plan(
+    args: argparse.Namespace, files: Mapping[str, NewFile], bounds: trace_files.BatchBounds
+) -> int:
     plan = _read_json(args.apply)
-    wrong = batches.violations(plan, files, bounds)
+    wrong = trace_files.plan_violations(plan, files, bounds)
     if wrong:
         if args.json:
             print(json.dumps({"violations": wrong}, indent=2))
         for sentence in wrong:
             _say(f"kaizen: {args.apply}: {sentence}")
         return 1
-    done: dict[str, Any] = {**batches.counted(plan), "violations": []}
+    done: dict[str, Any] = {**trace_files.counted_plan(plan), "violations": []}
     if args.output is not None:
-        replace_text(args.output, json.dumps(batches.counted(plan), indent=2) + "\n")
+        replace_text(args.output, json.dumps(trace_files.counted_plan(plan), indent=2) + "\n")
     if args.upload:
         done["uploaded"] = _upload_plan(args, done["batches"], files)
     if args.json:

@@ -17,8 +17,8 @@ from ..gate.power import LIMIT, Spread, bar_draws, paired_cases, spread
 from ..llm import AnthropicLLM
 from ..models import BUDGET_METRICS
 from ..pipeline import StoredAnswers
-from ..pipeline.calibrate import calibrate
-from ..pipeline.stored_scores import StoredScores, stored_scores
+from ..pipeline.history import StoredScores, stored_scores
+from ..pipeline.judge import calibrate
 from ..prices import load_prices
 from ..report.calibration import calibration_text, calibrations_table
 from ..report.plain import plain

@@ -1,7 +1,7 @@
 """The order of things: a sample, a case, a run.
 
 Here are the names that a run of tests needs. What only commands need is imported from its own
-module (``calibrate``, ``redacted``), so that no test waits for it.
+module (``improve``, ``insights``), so that no test waits for it.
 
 They are resolved when they are first used (PEP 562): a command needs few of them.
 """
@@ -12,43 +12,37 @@ from typing import TYPE_CHECKING
 
 from ..late import Late
 
-# Its module has the same name, which would hide it.
-from .open_store import open_store
-
 if TYPE_CHECKING:
-    from .answers import StoredAnswers
     from .baseline import Baselines
-    from .calibrations import Calibrations
-    from .collected import Collected
-    from .live import Content, LiveSample, current, current_sample
-    from .plan import NO_TASK, CasePlan, PromptRule
+    from .judge import Calibrations, StoredAnswers
+    from .plan import NO_TASK, CasePlan, Collected, PromptRule
     from .run import RunBook
-    from .sample import Scorer, Scoring
-    from .sampling import Sampling
-    from .verdicts import case_verdicts, failure_text
-    from .writer import RunWriter
+    from .sample import Content, LiveSample, Scorer, Scoring, current, current_sample
+    from .verdicts import Sampling, case_verdicts, failure_text
+    from .writer import RunWriter, open_store
 else:
     __getattr__ = Late(
         __name__,
         {
             "Baselines": "baseline",
-            "Calibrations": "calibrations",
+            "Calibrations": "judge",
             "CasePlan": "plan",
-            "Collected": "collected",
-            "Content": "live",
-            "LiveSample": "live",
+            "Collected": "plan",
+            "Content": "sample",
+            "LiveSample": "sample",
             "NO_TASK": "plan",
             "PromptRule": "plan",
             "RunBook": "run",
             "RunWriter": "writer",
-            "Sampling": "sampling",
+            "Sampling": "verdicts",
             "Scorer": "sample",
             "Scoring": "sample",
-            "StoredAnswers": "answers",
+            "StoredAnswers": "judge",
             "case_verdicts": "verdicts",
-            "current": "live",
-            "current_sample": "live",
+            "current": "sample",
+            "current_sample": "sample",
             "failure_text": "verdicts",
+            "open_store": "writer",
         },
     )
 

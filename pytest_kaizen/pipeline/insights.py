@@ -1,4 +1,7 @@
-"""Stored traces → pending insights, which wait for a person to accept or reject them."""
+"""Stored traces → pending insights, which wait for a person to accept or reject them.
+
+Traces that an optimisation proves its prompts on are kept back.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from ..llm import LLM
 from ..models import Insight, Job, Trace, Usage
 from ..models.insight import DEFAULT_BUDGET_USD
 from ..optimize import Budget, CappedLLM, LLMReflector, Meter, ReflectionRequest
+from ..optimize.cases import input_text, is_held_out
 from ..optimize.engines.base import MAX_ERRORS
 from ..optimize.llm_reflector import READING_ROUNDS
 from ..optimize.questions import Questions
@@ -25,9 +29,26 @@ from ..prompts import PromptLibrary
 from ..report.plain import plain
 from ..store import Store
 from . import jobs
-from .held_out import is_kept_back
+from .measures import case_input
 from .plan import NO_TASK
 from .studied import StoredPieces, chunks, pieces_of, shown
+
+
+def is_kept_back(trace: Trace, config: Config) -> bool:
+    """Return whether a trace's input is held out, as a case of a suite or as logged feedback has it.
+
+    A file that somebody put in is no case, and what is of no task is of no optimisation.
+
+    Args:
+        trace: The trace.
+        config: Says how the cases of its task are split.
+    """
+    if trace.task is None or trace.file is not None:
+        return False
+    forms = {case_input(trace)} | ({input_text(trace.input)} if trace.input is not None else set())
+    shares = config.task(trace.task).optimize.shares
+    return any(is_held_out(form, search=shares.search, validation=shares.validation) for form in forms)
+
 
 #: Where traces and their insights belong that name no task.
 DEFAULT_TASK = "default"

@@ -1,12 +1,17 @@
-"""A sample of a test under a candidate prompt → a rollout: a score, and why it is not higher."""
+"""Rollouts: what a sample under a candidate prompt is worth, why it is not worth more, and no secrets."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..models import Case, Feedback, Sample, Score, Scored, SpanKind
 from ..score.checks.base import as_text
+
+if TYPE_CHECKING:
+    from ..capture import Redactor
+    from ..optimize import Evaluator
 
 #: The criterion under which an exception of the test's body is told.
 RAISED = "test"
@@ -81,3 +86,22 @@ def _feedback(sample: Sample) -> tuple[Feedback, ...]:
 def _objectives(sample: Sample) -> dict[str, float]:
     names = {score.name for score in sample.trace.scores}
     return {name: sample.metrics[name] for name in sorted(names) if name in sample.metrics}
+
+
+class RedactedEvaluator:
+    """Takes secrets out of what an evaluator hands back.
+
+    Args:
+        evaluator: Runs the cases.
+        redactor: Finds the secrets.
+    """
+
+    def __init__(self, evaluator: Evaluator, redactor: Redactor) -> None:
+        self._evaluator = evaluator
+        self._redactor = redactor
+
+    def evaluate(self, prompt: str, cases: Sequence[str], samples: Sequence[int]) -> Iterator[Scored]:
+        """Run cases under a prompt; see ``optimize.Evaluator``."""
+        for scored in self._evaluator.evaluate(prompt, cases, samples):
+            texts = scored.model_dump(include={"output", "feedback", "error"})
+            yield Scored.model_validate({**scored.model_dump(), **self._redactor.data(texts)})

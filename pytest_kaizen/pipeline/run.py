@@ -16,16 +16,12 @@ from ..models import Case, GateResult, Outcome, Run, Sample, TaskChanges, TaskSu
 from ..prompts import PromptLibrary
 from ..store import Store
 from .baseline import Baselines, save_baselines, task_baseline
-from .calibrations import Calibrations
-from .changes import task_changes
-from .ci import ci_context
-from .collected import Collected
-from .plan import CasePlan
-from .replies import Replies
-from .revision import checkout
+from .history import task_changes
+from .judge import Calibrations, Replies
+from .plan import CasePlan, Collected
+from .provenance import checkout, ci_context
 from .tally import TaskTally
-from .task_gates import task_verdicts
-from .weak import weak_tasks, why_no_search
+from .verdicts import task_verdicts, weak_tasks, why_no_search
 from .writer import RunWriter
 
 

@@ -1,15 +1,45 @@
-"""Stored traces as the reflecting model is shown them: whole where they are short, else in pieces."""
+"""Stored traces as the reflecting model is shown them: whole where they are short, else in pieces.
+
+In a search a piece is a span.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import StoreError
-from ..models import Feedback, Span, SpanKind, Trace
+from ..models import Feedback, Part, Span, SpanKind, Trace
 from ..optimize import Failure
 from ..report.listing import span_text
 from ..score.checks.base import as_text
 from ..store import Store
+
+
+class StoredSpans:
+    """Reads the spans of traces in a store; see ``optimize.SpanReader``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def spans(self, trace_id: str) -> Mapping[str, str]:
+        """Return the text of each span of a trace, by its id, in their order; empty when unknown."""
+        try:
+            trace = self._store.trace(trace_id)
+        except StoreError:
+            return {}
+        return {span.id: _span_text(span) for span in trace.spans}
+
+
+def _span_text(span: Span) -> str:
+    messages = (*span.input, *span.output)
+    said = [f"{message.role}: {_part_text(part)}" for message in messages for part in message.parts]
+    error = [f"error: {span.error}"] if span.error else []
+    return "\n".join([f"{span.kind} {span.name}", *said, *error])
+
+
+def _part_text(part: Part) -> str:
+    return part.content if part.content is not None else as_text(part.model_dump(exclude_none=True))
+
 
 #: Characters of a trace that is shown whole, and of the one that is not in mode ``standard``.
 _WHOLE, _MOST = 6_000, 60_000

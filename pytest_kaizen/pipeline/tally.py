@@ -1,15 +1,113 @@
-"""Cases → one line per task: the figures of the report, kept small while a run goes on."""
+"""Figures: the metrics of a sample, which gates compare, one line for each task, those of an experiment.
+
+Tallies are kept small while a run goes on.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ..gate import Family, Verdict, mean_interval, task_gate
-from ..models import Case, GateResult, GateSpec, Sample, Span, SpanKind, TaskSummary
-from .metrics import why_missing
+from ..models import (
+    BOUNDED_METRICS,
+    BUDGET_METRICS,
+    Case,
+    GateResult,
+    GateSpec,
+    Sample,
+    Score,
+    Span,
+    SpanKind,
+    TaskSummary,
+    Trace,
+)
+
+if TYPE_CHECKING:
+    from ..platforms.kalmia import ExperimentMetrics, MeanScore
+
+NOTHING_CAPTURED = "no LLM call was captured"
+
+
+def sample_metrics(trace: Trace, passed: bool | None) -> tuple[dict[str, float], dict[str, str]]:
+    """Compute the metrics of one sample.
+
+    ``score`` is the mean of the sample's scores, a rubric counted once by its total. A score given
+    twice under one name counts by its mean. Budgets are sums over the case's own LLM calls.
+
+    Args:
+        trace: The sample's trace, with its scores.
+        passed: Whether the sample passed; None when a check broke.
+
+    Returns:
+        The values by metric, and for metrics that could not be had the reason, by metric.
+    """
+    values: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    for name, scores in _by_name(trace.scores).items():
+        _put(name, scores, values, missing)
+    _put("score", [score for score in trace.scores if not score.is_criterion], values, missing)
+    if passed is None:
+        missing["pass_rate"] = "a check broke"
+    else:
+        values["pass_rate"] = float(passed)
+    calls = trace.llm_spans
+    for metric in BUDGET_METRICS:
+        figures = [_OF_CALL[metric](span) for span in calls]
+        known = [figure for figure in figures if figure is not None]
+        if not calls:
+            missing[metric] = NOTHING_CAPTURED
+        elif len(known) < len(figures):
+            missing[metric] = _why_unknown(metric, calls[figures.index(None)])
+        else:
+            values[metric] = math.fsum(known)
+    return values, missing
+
+
+def why_missing(metric: str, sample: Sample) -> str:
+    """Say why a sample has no value for a metric."""
+    if metric in sample.missing:
+        return sample.missing[metric]
+    names = sorted(sample.metrics.keys() - {*BOUNDED_METRICS, *BUDGET_METRICS})
+    return f"no score named '{metric}' was given" + (f" (there were {', '.join(names)})" if names else "")
+
+
+_OF_CALL: dict[str, Callable[[Span], float | None]] = {
+    "cost_usd": lambda span: span.cost_usd,
+    "latency_ms": lambda span: span.latency_ms,
+    "input_tokens": lambda span: span.usage.input_tokens,
+    "output_tokens": lambda span: span.usage.output_tokens,
+    "calls": lambda span: 1.0,  # noqa: ARG005
+}
+
+
+def _by_name(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    groups: dict[str, list[Score]] = {}
+    for score in scores:
+        groups.setdefault(score.name, []).append(score)
+    return groups
+
+
+def _put(name: str, scores: Sequence[Score], values: dict[str, float], missing: dict[str, str]) -> None:
+    broken = next((score for score in scores if score.error is not None), None)
+    if broken is not None:
+        missing[name] = f"{broken.name}: {broken.error}"
+    elif scores:
+        values[name] = math.fsum(score.value or 0.0 for score in scores) / len(scores)
+    else:
+        missing[name] = "nothing was scored"
+
+
+def _why_unknown(metric: str, span: Span) -> str:
+    if metric == "cost_usd":
+        if span.error is not None:
+            return f"a call failed, so its cost is not known: {span.error}"
+        return f"the price of {span.model!r} or the call's usage is not known"
+    return f"the call to {span.model!r} reported none"
 
 
 @dataclass
@@ -184,3 +282,58 @@ def _total(parts: Sequence[_Calls]) -> _Calls:
         cost_usd=math.fsum(part.cost_usd for part in parts),
         unpriced=sum(part.unpriced for part in parts),
     )
+
+
+def figures_of(traces: Sequence[Trace]) -> ExperimentMetrics:
+    """Compute the figures of traces; see ``ExperimentMetrics``."""
+    # Not above: a run of tests needs nothing of a platform.
+    from ..platforms.kalmia import ExperimentMetrics, Latency
+
+    errors = sum(trace.error is not None for trace in traces)
+    latencies = sorted(latency for latency in map(_latency_ms, traces) if latency is not None)
+    calls = [span for trace in traces for span in trace.llm_spans]
+    return ExperimentMetrics(
+        traces=len(traces),
+        errors=errors,
+        error_rate=errors / len(traces) if traces else None,
+        score=_mean_scores(traces),
+        latency_ms=Latency(p50=percentile(latencies, 0.50), p95=percentile(latencies, 0.95)),
+        input_tokens=_sum_known(span.usage.input_tokens for span in calls),
+        output_tokens=_sum_known(span.usage.output_tokens for span in calls),
+        cost_usd=_total_cost(span.cost_usd for span in calls),
+    )
+
+
+def _mean_scores(traces: Sequence[Trace]) -> dict[str, MeanScore]:
+    from ..platforms.kalmia import MeanScore
+
+    by_name: dict[str, list[float]] = {}
+    for trace in traces:
+        last = {score.name: score.value for score in trace.scores if score.value is not None}
+        for name, value in last.items():
+            by_name.setdefault(name, []).append(value)
+    return {
+        name: MeanScore(mean=math.fsum(values) / len(values), n=len(values))
+        for name, values in sorted(by_name.items())
+    }
+
+
+def _latency_ms(trace: Trace) -> float | None:
+    """Return how long a trace took; None for one without spans, or of which a root goes on."""
+    if any(span.parent_id is None and span.latency_ms is None for span in trace.spans):
+        return None
+    timed = [span for span in trace.spans if span.latency_ms is not None]
+    if not timed:
+        return None
+    end = max(span.started_at + timedelta(milliseconds=span.latency_ms or 0.0) for span in timed)
+    return (end - min(span.started_at for span in timed)).total_seconds() * 1000
+
+
+def _sum_known(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _total_cost(costs: Iterable[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known) if known else None

@@ -1,4 +1,7 @@
-"""One run's way to the disk: every sample at once, nothing lost when the disk fails for a while."""
+"""One run's way to the disk: its store, and every sample written at once.
+
+Nothing is lost when the disk fails for a while.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..capture import Redactor
+from ..config import Config
 from ..errors import StoreError
 from ..models import Case, Run, Sample
 from ..prompts import PromptLibrary
 from ..store import Store
+
+
+def open_store(config: Config) -> Store:
+    """Open the store; what is stored through it is owed to the backends in use.
+
+    Raises:
+        StoreError: It cannot be opened.
+    """
+    if not config.upload_to:
+        return Store.open(config.store)
+    # A run that uploads nothing need not wait for it.
+    from .upload import recipients
+
+    return Store.open(config.store, recipients=recipients(config))
 
 
 class RunWriter:

@@ -11,14 +11,12 @@ from ..config import Config
 from ..errors import KaizenError
 from ..models import GateResult, Proposal, Run
 from ..optimize import CostEstimate, Event
-from ..pipeline.improve import optimize_task
-from ..pipeline.proposals import activate_proposal, open_proposal, proposal_path, write_proposal
+from ..pipeline.improve import activate_proposal, open_proposal, optimize_task, proposal_path, write_proposal
+from ..pipeline.measures import SuiteMeasure
 from ..pipeline.pulls.from_checkout import PullRequests
-from ..pipeline.search import Search
-from ..pipeline.search_lines import dear_line, estimate_lines, event_line
+from ..pipeline.search import Search, dear_line, estimate_lines, event_line
 from ..pipeline.suite import Launch
-from ..pipeline.suite_measure import SuiteMeasure
-from ..pipeline.weak import weak_tasks, why_no_search
+from ..pipeline.verdicts import weak_tasks, why_no_search
 from ..prompts import PromptLibrary
 from ..report.proposal import proposal_lines
 from ..report.text import safe_text

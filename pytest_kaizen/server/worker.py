@@ -63,7 +63,7 @@ class Assignment(NamedTuple):
 def draw(work: Assignment) -> None:
     """Draw insights from traces; raises as ``draw_insights`` and ``jobs.claim``."""
     from ..pipeline.insights import draw_insights
-    from ..pipeline.stored_prompts import active_text
+    from ..pipeline.prompt_versions import active_text
 
     _ask(work, partial(draw_insights, prompt_of=partial(active_text, work.store)))
 
@@ -72,9 +72,9 @@ def optimize(work: Assignment) -> None:
     """Search for a better prompt, which becomes a draft and a pull request; raises as ``optimize_task``."""
     from ..pipeline.feedback.measure import FeedbackMeasure
     from ..pipeline.improve import optimize_task
+    from ..pipeline.prompt_versions import add_draft, dismiss_open, prompt_to_improve
     from ..pipeline.pulls.from_task import TaskPulls
     from ..pipeline.search import Search
-    from ..pipeline.stored_prompts import add_draft, dismiss_open, prompt_to_improve
 
     config, store, job = work.config, work.store, work.job
     prompt = prompt_to_improve(store, job.task, job)
@@ -120,9 +120,9 @@ def detect(work: Assignment) -> None:
 
 def evaluate(work: Assignment) -> None:
     """Evaluate a run of an agent; raises as ``evaluations.evaluate`` and ``jobs.claim``."""
-    from ..pipeline import evaluations
+    from ..pipeline import observing
 
-    _ask(work, evaluations.evaluate)
+    _ask(work, observing.evaluate)
 
 
 def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]) -> None:

@@ -10,7 +10,7 @@ import anthropic  # noqa: F401 - imported once, not by every command
 import pytest
 
 from pytest_kaizen.optimize import Budget, CostEstimate
-from pytest_kaizen.pipeline.search_lines import dear_line
+from pytest_kaizen.pipeline.search import dear_line
 from pytest_kaizen.scripted import ScriptedLLM
 from tests.cli.test_optimize import TEST, Command, after_a_run, command, llm
 
@@ -66,7 +66,7 @@ def test_scores_without_reasons(
 def test_a_dear_search(
     after_a_run: Command, llm: ScriptedLLM, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_kaizen.pipeline.search_lines.DEAR_USD", 0.001)
+    monkeypatch.setattr("pytest_kaizen.pipeline.search.DEAR_USD", 0.001)
     terminal("\n")
     status, out, err = after_a_run()
     assert (status, out) == (1, "")

@@ -127,7 +127,7 @@ def test_what_may_cost_much_is_asked_about(
     cli: Cli, ids: list[str], reflecting: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(ids) == 2
-    monkeypatch.setattr("pytest_kaizen.pipeline.search_lines.DEAR_USD", 0.001)
+    monkeypatch.setattr("pytest_kaizen.pipeline.search.DEAR_USD", 0.001)
     # Where nobody can answer, the cap has to do.
     status, _, err = cli("run", "--all")
     assert (status, "warning: this may cost $0.0" in err, "Go on?" in err) == (0, True, False)

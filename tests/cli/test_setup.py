@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_kaizen.pipeline.guide import SKILL_PATH, instructions, skill, with_instructions
+from pytest_kaizen.pipeline.starter import SKILL_PATH, instructions, skill, with_instructions
 from pytest_kaizen.scripted import Request, ScriptedLLM
 
 Cli = Callable[..., tuple[int, str, str]]

@@ -57,7 +57,6 @@ CONFIGURED = THIN | {
 ASIDE = (
     "pytest_kaizen.cli",
     "pytest_kaizen.optimize",
-    "pytest_kaizen.pipeline.calibrate",
     "pytest_kaizen.platforms",
     "pytest_kaizen.prompts.authoring",
     "pytest_kaizen.score",

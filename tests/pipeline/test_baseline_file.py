@@ -8,7 +8,7 @@ import pytest
 
 from pytest_kaizen.errors import ConfigError
 from pytest_kaizen.models import MetricMean, TaskBaseline, UsedPrompt
-from pytest_kaizen.pipeline.baseline_file import read_baseline, write_baseline
+from pytest_kaizen.pipeline.baseline import read_baseline, write_baseline
 
 
 def task(**cases: dict[str, float]) -> TaskBaseline:

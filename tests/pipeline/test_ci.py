@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.models import CIContext
-from pytest_kaizen.pipeline.ci import ci_context
+from pytest_kaizen.pipeline.provenance import ci_context
 
 HEAD = "a" * 40
 MERGE = "b" * 40

@@ -15,7 +15,7 @@ from pytest_kaizen.errors import LLMError, RubricError, ScoreError, UsageError
 from pytest_kaizen.llm import Completion, LLMRequest
 from pytest_kaizen.models import Agent, AgentRun, Job, JobStatus, Outcome, Trace
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.evaluations import evaluate, fall_of, start_evaluation
+from pytest_kaizen.pipeline.observing import evaluate, fall_of, start_evaluation
 from pytest_kaizen.store import Store
 
 NOW = datetime.now(UTC)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pytest_kaizen.models import Score, ScoreSource, Span, SpanKind, Trace, Usage
-from pytest_kaizen.pipeline.figures import figures_of
+from pytest_kaizen.pipeline.tally import figures_of
 
 NOW = datetime(2026, 3, 30, tzinfo=UTC)
 

@@ -13,8 +13,8 @@ from pytest_kaizen.models import Score, ScoreSource, Task, TraceFile
 from pytest_kaizen.optimize import TaskCase, split_cases
 from pytest_kaizen.pipeline.feedback import entry_of_trace
 from pytest_kaizen.pipeline.feedback.logged import logged_cases
-from pytest_kaizen.pipeline.held_out import is_kept_back
-from pytest_kaizen.pipeline.suite_measure import case_input
+from pytest_kaizen.pipeline.insights import is_kept_back
+from pytest_kaizen.pipeline.measures import case_input
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Make

@@ -8,10 +8,9 @@ from pathlib import Path
 from pytest_kaizen.config import load_config
 from pytest_kaizen.models import FeedbackEntry, Run, Task, TaskSummary
 from pytest_kaizen.pipeline.feedback.measure import FeedbackMeasure
-from pytest_kaizen.pipeline.measures import measure_for, source_of
+from pytest_kaizen.pipeline.measures import SuiteMeasure, measure_for, source_of
 from pytest_kaizen.pipeline.search import Search
 from pytest_kaizen.pipeline.suite import Launch
-from pytest_kaizen.pipeline.suite_measure import SuiteMeasure
 from pytest_kaizen.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

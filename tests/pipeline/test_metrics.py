@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kaizen.models import SpanKind, Usage
-from pytest_kaizen.pipeline.metrics import NOTHING_CAPTURED, sample_metrics
+from pytest_kaizen.pipeline.tally import NOTHING_CAPTURED, sample_metrics
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Make

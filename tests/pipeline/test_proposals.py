@@ -9,7 +9,7 @@ import pytest
 from pytest_kaizen.config import load_config
 from pytest_kaizen.errors import PromptError
 from pytest_kaizen.models import Proposal, ProposalStatus
-from pytest_kaizen.pipeline.proposals import activate_proposal, open_proposal, take_over
+from pytest_kaizen.pipeline.improve import activate_proposal, open_proposal, take_over
 from pytest_kaizen.store import Store
 from tests.pipeline.pulls.conftest import proposal
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_kaizen.capture import Redactor
 from pytest_kaizen.models import Feedback, Scored
-from pytest_kaizen.pipeline.redacted import RedactedEvaluator
+from pytest_kaizen.pipeline.rollouts import RedactedEvaluator
 
 KEY = "sk-ant-api03-" + "aB3dE6gH9jK2" * 4
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.pipeline.revision import checkout, code_state, revision
+from pytest_kaizen.pipeline.provenance import checkout, code_state, revision
 
 
 def git(folder: Path, *arguments: str) -> str:

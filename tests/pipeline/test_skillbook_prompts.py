@@ -11,7 +11,7 @@ import pytest
 from pytest_kaizen.config import Config, load_config
 from pytest_kaizen.errors import PromptError, StoreError, UsageError
 from pytest_kaizen.models import Insight, InsightStatus, PromptVersion
-from pytest_kaizen.pipeline.skillbook_prompts import prompt_version, write_prompt
+from pytest_kaizen.pipeline.prompt_versions import prompt_version, write_prompt
 from pytest_kaizen.prompts import activate_version
 from pytest_kaizen.store import Store
 

@@ -14,7 +14,7 @@ from pytest_kaizen.optimize import (
     Meter,
     ReflectionRequest,
 )
-from pytest_kaizen.pipeline.spans import StoredSpans
+from pytest_kaizen.pipeline.studied import StoredSpans
 from pytest_kaizen.prices import load_prices
 from pytest_kaizen.store import Store
 

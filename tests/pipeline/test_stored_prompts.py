@@ -20,7 +20,7 @@ from pytest_kaizen.models import (
     Spend,
 )
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.pipeline.stored_prompts import (
+from pytest_kaizen.pipeline.prompt_versions import (
     active_text,
     add_draft,
     dismiss_open,

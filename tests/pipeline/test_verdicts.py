@@ -6,7 +6,7 @@ import pytest
 
 from pytest_kaizen.models import GateResult, Outcome, Scope
 from pytest_kaizen.pipeline import NO_TASK, CasePlan, failure_text
-from pytest_kaizen.pipeline.metrics import why_missing
+from pytest_kaizen.pipeline.tally import why_missing
 
 if TYPE_CHECKING:
     from pytest_kaizen.models import Sample

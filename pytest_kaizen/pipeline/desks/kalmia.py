@@ -25,7 +25,6 @@ from ...store import Store
 from ...store.feedback import Rating
 from ...store.search import MOST_COUNTED
 from .. import jobs
-from ..figures import figures_of
 from ..observing import (
     analysis_settings,
     analyze,
@@ -33,7 +32,8 @@ from ..observing import (
     detection_settings,
     place_of,
 )
-from ..ratings import rate
+from ..reported import rate
+from ..tally import figures_of
 
 Work: TypeAlias = Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]
 

@@ -21,8 +21,8 @@ from ...report.trace_json import META_KEYS, trace_content, trace_json
 from ...store import Store
 from .. import jobs
 from ..insights import Study, StudyEstimate, choose, draw_insights, estimate_study
-from ..search_lines import dear_study_line
-from ..skillbook_prompts import SkillbookPrompt, find_insight, prompt_version, write_prompt
+from ..prompt_versions import SkillbookPrompt, find_insight, prompt_version, write_prompt
+from ..search import dear_study_line
 from ..trace_files import NewFile, file_traces
 
 #: Seconds for an answer: a reflection takes longer than a judge's.

@@ -17,7 +17,7 @@ from ...platforms.kalmia.arrived import arrived
 from ...platforms.kalmia.client import KalmiaClient
 from ...platforms.kalmia.trace_wire import KalmiaTrace
 from ...platforms.kayba.client import KaybaClient
-from ..figures import figures_of
+from ..tally import figures_of
 
 if TYPE_CHECKING:
     from ..trace_files import NewFile

@@ -19,8 +19,7 @@ from ...platforms.kaizen_ct import FeedbackResult
 from ...platforms.kaizen_ct.task_wire import Task as WireTask
 from ...platforms.kate import Agent, EvalSummary, NewSpan, Run, SpanList, SpansUploaded, Trigger
 from ...store import Store
-from ..agent_runs import add_spans, agent_of_first_run, trace_of
-from ..ratings import score_trace
+from ..reported import add_spans, agent_of_first_run, score_trace, trace_of
 
 
 class LocalCT:
@@ -230,7 +229,7 @@ class LocalEvals:
     async def summary(self, agent_id: str) -> EvalSummary:
         """Return the summary over an agent's runs."""
         # Rubrics and all that evaluates by them, which no other command here needs.
-        from ..evaluations import summary_of
+        from ..observing import summary_of
 
         return summary_of(self._config, self._store, _agent_of(self._store, agent_id))
 

@@ -18,8 +18,7 @@ from ...prices import Prices, load_prices
 from ...prompts import Prompt
 from ...score import Judge, Rubric
 from ...store import Store
-from ..answers import StoredAnswers
-from ..calibrations import Calibrations
+from ..judge import Calibrations, StoredAnswers
 from ..search import Measured, Search
 from . import scoring_rubric
 from .evaluator import AgreementCheck, FeedbackEvaluator, request_for

@@ -24,9 +24,9 @@ from ...models import Proposal, ProposalStatus, PullRequest
 from ...prompts.lock import LOCK_NAME
 from ...report.pull_request import pull_request_text, pull_request_title
 from ...store import Store
-from ..ci import ci_context
-from ..proposals import take_over
-from ..weak import OWN_BRANCHES
+from ..improve import take_over
+from ..provenance import ci_context
+from ..verdicts import OWN_BRANCHES
 from . import GitHost
 from .hosts import GitHub
 

@@ -20,7 +20,7 @@ from ...platforms.connections import pinned_client
 from ...report.pull_request import pull_request_text, pull_request_title
 from ...store import Store
 from .. import jobs
-from ..weak import OWN_BRANCHES
+from ..verdicts import OWN_BRANCHES
 from . import PREVIEW, RESULT, TIMEOUT_S, TOKEN_KIND, TOKEN_NAME, MakeClient, Repository
 from .hosts import BitbucketServer, GitHub, GitLab
 from .prompt_file import format_of, with_prompt

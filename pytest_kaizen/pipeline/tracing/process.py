@@ -25,9 +25,9 @@ from ...models import Score, ScoreSource, Trace
 from ...platforms.kaizen_ct.client import CTClient
 from ...prices import load_prices
 from ...store import Store
-from ..live import LiveSample, current, current_sample
 from ..plan import NO_TASK, CasePlan
 from ..run import new_run
+from ..sample import LiveSample, current, current_sample
 from .sinks import CTSink, Kept, LocalSink, Origin, Sink
 
 _log = logging.getLogger("pytest_kaizen")

@@ -23,8 +23,8 @@ from ...models import Case, Sample, Score, Trace
 from ...platforms.kaizen_ct.client import CTClient
 from ...store import Store
 from ..feedback import entry_of_trace
-from ..metrics import sample_metrics
 from ..plan import NO_TASK
+from ..tally import sample_metrics
 
 # Shorter texts are found in too many prompts by chance.
 _SHORTEST = 12

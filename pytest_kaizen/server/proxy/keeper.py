@@ -18,7 +18,7 @@ from ...capture.credentials import credentials_in
 from ...capture.wire import Exchange
 from ...errors import StoreError
 from ...models import SpanKind, Trace, new_span_id, new_trace_id
-from ...pipeline.live import content_of
+from ...pipeline.sample import content_of
 from ...store.workspaces import OpenWorkspace
 from ..state import Metrics
 from . import Passage, RawHeaders

@@ -23,9 +23,9 @@ from ...capture.build import cost_of
 from ...errors import JobError
 from ...models import Job, JobStatus, SpanKind, Trace
 from ...pipeline import jobs
-from ...pipeline.figures import figures_of
 from ...pipeline.observing import analysis_settings, detection_settings, start_or_join
-from ...pipeline.ratings import rate, rated
+from ...pipeline.reported import rate, rated
+from ...pipeline.tally import figures_of
 from ...platforms import validation_text
 from ...platforms.kalmia import (
     Acknowledged,

@@ -16,8 +16,8 @@ from ... import models
 from ...config import Config
 from ...models import AgentRun, AgentRunStatus, Span
 from ...pipeline import jobs
-from ...pipeline.agent_runs import add_spans, agent_of_first_run, trace_of
-from ...pipeline.evaluations import start_evaluation, summary_of
+from ...pipeline.observing import start_evaluation, summary_of
+from ...pipeline.reported import add_spans, agent_of_first_run, trace_of
 from ...platforms.kate import (
     Agent,
     AgentCreate,

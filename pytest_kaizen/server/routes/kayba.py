@@ -19,7 +19,7 @@ from ...models import InsightStatus, JobStatus, PromptVersion, Trace
 from ...pipeline import jobs
 from ...pipeline.desks.kayba import LocalDesk
 from ...pipeline.insights import DEFAULT_TASK, Study, choose
-from ...pipeline.stored_prompts import write_stored_prompt
+from ...pipeline.prompt_versions import write_stored_prompt
 from ...pipeline.trace_files import NewFile, file_traces
 from ...platforms.kayba import (
     BatchRequest,

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from ...capture.build import Price
 from ...capture.otel.received import Event, ReceivedSpan, scores_of, span_of
 from ...models import Span, Trace
-from ...pipeline.live import Content, content_of
+from ...pipeline.sample import Content, content_of
 from ...store import Store
 from ..operation import JSON, Access, Call, Operation
 from ..problem import Refusal

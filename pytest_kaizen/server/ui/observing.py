@@ -9,9 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from ...models import Experiment, Trace
-from ...pipeline.agent_runs import trace_of
-from ...pipeline.evaluations import summary_of
-from ...pipeline.figures import figures_of
+from ...pipeline.observing import summary_of
+from ...pipeline.reported import trace_of
+from ...pipeline.tally import figures_of
 from ...platforms.kalmia import (
     AnalysisRequest,
     AnnotationCreate,

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from ...errors import UsageError
 from ...models import Insight, InsightStatus, PromptVersion
 from ...models.insight import DEFAULT_BUDGET_USD
-from ...pipeline.stored_prompts import write_stored_prompt
+from ...pipeline.prompt_versions import write_stored_prompt
 from ...platforms.kaizen_ct import OptimizeResult
 from ...platforms.kayba import GenerateInsights, JobStarted
 from ...store import Store

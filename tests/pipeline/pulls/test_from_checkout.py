@@ -10,7 +10,7 @@ import pytest
 from pytest_kaizen.errors import UsageError
 from pytest_kaizen.models import CIContext, ProposalStatus
 from pytest_kaizen.pipeline.pulls.from_checkout import PullRequests, branch_name
-from pytest_kaizen.pipeline.weak import why_no_search
+from pytest_kaizen.pipeline.verdicts import why_no_search
 from tests.pipeline.pulls.conftest import TOKEN, FakeGitHub, Project, git, proposal
 
 BRANCH = branch_name("greet", proposal().parent_sha256)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.pipeline.starter.found import FoundPrompt, find_prompts, task_name
+from pytest_kaizen.pipeline.starter import FoundPrompt, find_prompts, task_name
 
 
 def found(folder: Path, source: str) -> list[tuple[str, str]]:

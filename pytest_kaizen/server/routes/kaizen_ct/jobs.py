@@ -17,9 +17,9 @@ from ....models import JobStatus
 from ....pipeline import jobs
 from ....pipeline.feedback.logged import due_job
 from ....pipeline.feedback.measure import Forecast, forecast
+from ....pipeline.prompt_versions import active_text, prompt_to_improve
 from ....pipeline.pulls import PREVIEW, RESULT
 from ....pipeline.search import Search
-from ....pipeline.stored_prompts import active_text, prompt_to_improve
 from ....platforms.kaizen_ct import CostEstimate, Job, JobList, OptimizeResult
 from ....store import Store
 from ...operation import Access, Call, Operation

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from ....models import Message, Part, Span, SpanKind, Task, Trace, new_span_id, new_trace_id
-from ....pipeline.ratings import SCORE, score_trace
+from ....pipeline.reported import SCORE, score_trace
 from ....platforms.kaizen_ct import ScoreRequest, TraceCreate, TraceList, TraceResult
 from ....platforms.kalmia import TracePage
 from ....platforms.kalmia.arrived import project_of

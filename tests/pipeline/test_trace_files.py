@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_kaizen.pipeline.trace_facts import trace_facts
-from pytest_kaizen.pipeline.trace_files import FileType, NewFile
+from pytest_kaizen.pipeline.trace_files import FileType, NewFile, trace_facts
 
 
 def facts(content: str, kind: FileType = "json") -> dict[str, Any]:

@@ -1,1 +1,0 @@
-"""Where prompts can be kept besides the repository: one module for each platform."""
