@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import ConfigError
+from .files import read_yaml
 from .models import Usage
-from .yamlfile import read_yaml
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
 

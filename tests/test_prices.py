@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pytest_kaizen import prices as prices_module
 from pytest_kaizen.errors import ConfigError
+from pytest_kaizen.files import read_yaml
 from pytest_kaizen.models import Usage
 from pytest_kaizen.prices import SHIPPED, ModelPrice, Prices, PriceTable, load_prices
-from pytest_kaizen.yamlfile import read_yaml
 
 MILLION = 1_000_000
 

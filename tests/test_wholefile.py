@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import pytest_kaizen
-from pytest_kaizen.wholefile import replace_text
+from pytest_kaizen.files import replace_text
 
 WRITER = """
 import sys
 from pathlib import Path
-from pytest_kaizen.wholefile import replace_text
+from pytest_kaizen.files import replace_text
 number = 0
 while not Path(sys.argv[3]).exists():
     replace_text(Path(sys.argv[1]), f"{sys.argv[2]}{number}," * 2000)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pytest_kaizen.errors import ConfigError, RubricError, UsageError
-from pytest_kaizen.yamlfile import YamlFile, read_yaml
+from pytest_kaizen.files import YamlFile, read_yaml
 
 FILE = Path("some/file.yaml")
 

@@ -13,8 +13,8 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from ..errors import UsageError
-from ..report.kate import agent_runs_table, agents_table, steps_table, summary_text
-from ..report.plain import plain
+from ..report.platforms import agent_runs_table, agents_table, steps_table, summary_text
+from ..report.text import plain
 from .desks import ask, open_kate, show
 from .options import add_target_options
 from .terminal import agreed

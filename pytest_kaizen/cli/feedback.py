@@ -21,9 +21,8 @@ from ..models import FeedbackEntry, Job, Task
 from ..pipeline.desks.tasks_agents import LocalCT
 from ..pipeline.feedback import check_evaluator
 from ..pipeline.feedback.logged import check_inputs, log_feedback, start_if_due
-from ..report.feedback import feedback_table, task_text, tasks_table
-from ..report.plain import plain
-from ..report.text import safe_text
+from ..report.platforms import feedback_table, task_text, tasks_table
+from ..report.text import plain, safe_text
 from ..store import Store
 from .configuration import config_for
 from .desks import ct_client, open_ct, show

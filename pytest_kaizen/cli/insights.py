@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import KaizenError, UsageError
 from ..models import InsightStatus
-from ..models.insight import DEFAULT_BUDGET_USD
 from ..models.job import FINAL
-from ..report.insights import insights_table
-from ..report.plain import plain
-from ..report.text import safe_text
+from ..models.proposal import DEFAULT_BUDGET_USD
+from ..report.status import insights_table
+from ..report.text import plain, safe_text
 from .configuration import config_for
 from .desks import Desk, open_desk, wait_for_job
 from .options import add_target_options, count, dollars, target_flags

@@ -20,9 +20,7 @@ from ..pipeline.integrations import importing, settings, understood
 from ..pipeline.writer import open_store
 from ..platforms import validation_text
 from ..prices import load_prices
-from ..report.plain import plain
-from ..report.table import table
-from ..report.text import safe_text
+from ..report.text import plain, safe_text, table
 from .configuration import config_for
 from .desks import Desk, open_desk
 from .options import add_target_options, count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import JobError, UsageError
 from ..models.job import FINAL
-from ..report.insights import job_text, jobs_table
+from ..report.status import job_text, jobs_table
 from ..report.text import safe_text
 from .desks import ct_client, open_desk, show, wait_for_job
 from .options import Target, add_list_options, add_target_options, is_remote, seconds, target_flags, target_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..pipeline.observing import BUDGET_USD, MIN_CONFIDENCE
-from ..report.kalmia import (
+from ..report.platforms import (
     analysis_text,
     annotations_table,
     behaviors_table,

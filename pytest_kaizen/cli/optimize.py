@@ -21,7 +21,7 @@ from ..pipeline.search import DEFAULT_BUDGET, Search, dear_line, estimate_lines,
 from ..pipeline.suite import Launch
 from ..pipeline.verdicts import why_no_search
 from ..prompts import PromptLibrary
-from ..report.proposal import proposal_lines
+from ..report.documents import proposal_lines
 from ..report.text import safe_text
 from ..store import Store
 from .configuration import config_for

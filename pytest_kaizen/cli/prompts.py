@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import PromptError
 from ..models import PromptVersion
 from ..prompts import PromptLibrary, activate_version, lock_versions, new_version
-from ..report.plain import plain
-from ..report.table import table
+from ..report.text import plain, table
 from . import skillbook
 from .configuration import config_for
 from .desks import ct_client, show

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import replace_text
 from ..pipeline.starter import (
     SKILL_PATH,
     FoundPrompt,
@@ -20,8 +21,7 @@ from ..pipeline.starter import (
     task_name,
     with_instructions,
 )
-from ..report.plain import plain
-from ..wholefile import replace_text
+from ..report.text import plain
 from . import GROUPS, build_parser
 from .configuration import read_testpaths
 

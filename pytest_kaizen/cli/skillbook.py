@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PromptError
-from ..report.plain import plain
-from ..report.table import table
+from ..report.text import plain, table
 from .desks import open_desk, open_server_desk
 from .options import Target, add_target_options
 

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..report.plain import plain
-from ..report.text import safe_text
+from ..report.text import plain, safe_text
 
 
 def agreed(question: str) -> bool:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
+from ..files import replace_text
 from ..pipeline import trace_files
 from ..pipeline.trace_files import FILE_TYPES, FileType, NewFile, file_type_of, trace_facts
-from ..report.insights import files_table
-from ..report.plain import plain
-from ..report.table import table
-from ..wholefile import replace_text
+from ..report.status import files_table
+from ..report.text import plain, table
 from .desks import open_desk
 from .options import add_target_options, count
 

@@ -13,10 +13,10 @@ from types import FrameType
 from ..capture.otel import otlp_json
 from ..errors import UsageError
 from ..models import Trace
-from ..report.insights import file_text, files_table
+from ..report.as_json import META_KEYS, run_json, trace_json
 from ..report.listing import found_table, run_text, runs_table, trace_facts_text, trace_text, traces_table
-from ..report.plain import plain
-from ..report.trace_json import META_KEYS, run_json, trace_json
+from ..report.status import file_text, files_table
+from ..report.text import plain
 from ..store import Store
 from . import agents, trace_files
 from .configuration import config_for

@@ -14,8 +14,8 @@ from ..errors import ConfigError, PlatformError, UsageError
 from ..pipeline.checkup import check_up, installation
 from ..pipeline.recorded import CassetteCheck
 from ..pipeline.upload.senders import Sync, Upload
-from ..report.checkup import checkup_text
-from ..report.plain import plain
+from ..report.status import checkup_text
+from ..report.text import plain
 from ..store import Store
 from .configuration import config_for
 from .desks import open_server_desk

@@ -13,15 +13,15 @@ from typing import Any
 
 from ..capture import Redactor
 from ..errors import UsageError
-from ..gate.power import LIMIT, Spread, bar_draws, paired_cases, spread
+from ..gate.draws import LIMIT, Spread, bar_draws, paired_cases, spread
 from ..llm import AnthropicLLM
 from ..models import BUDGET_METRICS
 from ..pipeline import StoredAnswers
 from ..pipeline.history import StoredScores, stored_scores
 from ..pipeline.judge import calibrate
 from ..prices import load_prices
-from ..report.calibration import calibration_text, calibrations_table
-from ..report.plain import plain
+from ..report.listing import calibration_text, calibrations_table
+from ..report.text import plain
 from ..score import Judge, load_rubric, read_labels
 from ..store import Store
 from .configuration import config_for

@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError, UsageError
-from ..report.table import table
-from ..report.text import safe_text
+from ..report.text import safe_text, table
 from ..store.central import ApiKey, Scope, Workspace
 from ..store.workspaces import Workspaces
 from .desks import ct_client, show

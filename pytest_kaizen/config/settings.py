@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from ..models import GateSpec
-from .backends import BackendsConfig
 from .document import (
     DEFAULT_ENDPOINTS,
     AgentConfig,
+    BackendsConfig,
     CassettesConfig,
     Endpoint,
     JudgeConfig,

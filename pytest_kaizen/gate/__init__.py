@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from .bars import case_gate, gate_draw, gate_test, task_gate, task_test
-from .betting import SequentialTest, Verdict, confidence_interval, sequential_verdict
-from .correction import Family, is_decided, verdict_of
+from .bars import case_gate, gate_draw, gate_test, mean_interval, task_gate, task_test
+from .betting import (
+    Family,
+    SequentialTest,
+    Verdict,
+    confidence_interval,
+    is_decided,
+    sequential_verdict,
+    verdict_of,
+)
 from .draws import TaskDraws
 from .drop import (
     Pair,
@@ -16,7 +23,6 @@ from .drop import (
     drop_test,
     without_baseline,
 )
-from .interval import mean_interval
 from .prompt import VersionRequirement, parse_requirement, prompt_gate
 
 __all__ = [

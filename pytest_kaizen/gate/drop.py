@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..models import GateResult, GateSpec, Interval, Outcome
 from .bars import Values, case_gate, not_run
-from .betting import SequentialTest, Verdict, confidence_interval
-from .correction import Family
+from .betting import Family, SequentialTest, Verdict, confidence_interval
 from .sentence import TOLERANCE, bar_text, counted, error_text, figure_text, missing_text, score_number
 
 #: Mean now and mean in the baseline, of one case; now is None when the score could not be had.

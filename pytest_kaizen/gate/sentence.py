@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from ..models import BUDGET_METRICS, GateSpec, Interval
-from .correction import Family
+from .betting import Family
 
 #: Two values this close are one: a mean of 0.8 is at a bar of 0.8 whatever float arithmetic says.
 TOLERANCE = 1e-9

@@ -1,15 +1,135 @@
-"""Proposals: a better prompt, with the evidence that it is better."""
+"""Better prompts: the lessons and the rollouts that lead to one, and the proposal with its evidence."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from .gate import Interval
-from .insight import Insight
 from .job import Spend
+
+#: What drawing insights may cost where nothing else is said.
+DEFAULT_BUDGET_USD = 5.0
+
+
+class InsightStatus(StrEnum):
+    """What people, or the search on their behalf, decided about an insight."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Insight(BaseModel, defer_build=True):
+    """One atomic lesson: a rule, and when it applies.
+
+    Attributes:
+        id: Derived from task and text, so that the same lesson has the same id in every job.
+        section: The heading it belongs under in a skillbook.
+        rule: What to do, in one sentence.
+        when: The condition under which the rule applies; empty for always.
+        criterion: The criterion whose failures it is about.
+        evidence: The ids of the traces it was drawn from.
+        justification: Why the evidence supports the rule.
+        confidence: The reflector's own, in [0, 1].
+        votes: How many reflections came to it.
+        helpful: Rollouts on its evidence that got better with it.
+        harmful: Rollouts on its evidence that got worse with it, or no better.
+        contradicts: The ids of insights that cannot be followed together with it.
+        note: What the person who triaged it wrote.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    task: str
+    section: str = "general"
+    rule: str
+    when: str = ""
+    criterion: str | None = None
+    evidence: tuple[str, ...] = ()
+    justification: str = ""
+    confidence: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
+    votes: int = 1
+    helpful: int = 0
+    harmful: int = 0
+    status: InsightStatus = InsightStatus.PENDING
+    contradicts: tuple[str, ...] = ()
+    note: str | None = None
+    created_at: datetime | None = None
+
+    @property
+    def text(self) -> str:
+        """The lesson as it stands in a prompt: one line."""
+        line = f"{self.when.rstrip(' :,')}: {self.rule}" if self.when else self.rule
+        return " ".join(line.split())
+
+
+class Feedback(BaseModel, defer_build=True):
+    """What one criterion found in an output.
+
+    Attributes:
+        criterion: The score's name (``summary.faithful``, a check, a metric).
+        score: None when it could not be scored.
+        expected: What a good output has.
+        observed: What the output had, where the scorer can say.
+        reason: Why, in the scorer's words.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    criterion: str
+    score: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    expected: str | None = None
+    observed: str | None = None
+    reason: str | None = None
+
+
+class Scored(BaseModel, defer_build=True):
+    """One rollout.
+
+    Attributes:
+        sample: The number of the sample, from 0.
+        score: The case's ``score`` metric; None exactly when ``error`` is set.
+        output: What the program answered, as text.
+        objectives: The score of each criterion, by name.
+        trace_id: The trace that it left; None when it left none.
+        cost_usd: What the rollout cost, its judge included; None when that is not known.
+        error: Why there is no score: the worker died, the time was up, a scorer failed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    case_id: str
+    sample: int = 0
+    score: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    output: str | None = None
+    feedback: tuple[Feedback, ...] = ()
+    objectives: dict[str, float] = Field(default_factory=dict)
+    trace_id: str | None = None
+    cost_usd: float | None = None
+    error: str | None = None
+
+
+class RolloutKey(NamedTuple):
+    """What makes two rollouts the same rollout.
+
+    Attributes:
+        prompt: The SHA-256 of the prompt's text, in hex.
+        case: The case's id and the hash of its input: an input that was edited is another case.
+        sample: The number of the sample, from 0.
+        model: The model that answers.
+        rubric: The SHA-256 of what judges, in hex.
+    """
+
+    prompt: str
+    case: str
+    sample: int
+    model: str
+    rubric: str
 
 
 class Decision(StrEnum):

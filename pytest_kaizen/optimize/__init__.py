@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from .acceptance import Standard, accept, look_level
-from .budget import Budget, CappedLLM, Meter
-from .cases import Split, TaskCase, split_cases
-from .engines import DEFAULT_ENGINE, ENGINES, Engine, Estimate
-from .estimate import CostEstimate
-from .evaluator import Evaluator
-from .improve import Improve, Improved, Plan, estimate_improve, improve, plan_improve
-from .ledger import Ledger, MemoryLedger
+from .budget import Budget, CappedLLM, Ledger, MemoryLedger, Meter
+from .improve import (
+    DEFAULT_ENGINE,
+    ENGINES,
+    CostEstimate,
+    Improve,
+    Improved,
+    Plan,
+    estimate_improve,
+    improve,
+    plan_improve,
+)
 from .llm_reflector import LLMReflector, SpanReader
-from .reflector import (
+from .search import (
+    Candidate,
+    Evaluator,
+    Event,
     Failure,
     Lesson,
     Lessons,
+    OnEvent,
     ReflectionRequest,
     Reflector,
     RelateRequest,
@@ -22,8 +31,12 @@ from .reflector import (
     Relations,
     Rewrite,
     RewriteRequest,
+    SearchJob,
+    Split,
+    TaskCase,
+    split_cases,
 )
-from .search import Candidate, Event, OnEvent, SearchJob
+from .workbench import Engine, Estimate
 
 __all__ = [
     "DEFAULT_ENGINE",

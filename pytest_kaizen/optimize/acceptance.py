@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..gate import change_interval, change_test, mean_interval
-from ..gate.power import bar_draws
+from ..gate.draws import bar_draws
 from ..gate.sentence import TOLERANCE, score_number
 from ..models import Acceptance, CasePair, CriterionPair, Decision, Outcome, Scored
-from .cases import TaskCase
-from .ledger import Ledger
+from .budget import Ledger
+from .search import TaskCase
 from .workbench import Workbench
 
 #: The precision of the detectable gain.

@@ -1,4 +1,4 @@
-"""What a job may spend, and the meter that keeps it from spending more."""
+"""What a job may spend, the meter that keeps it from spending more, and the ledger of what is paid for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from ..errors import BudgetExceeded, LLMError
 from ..llm import LLM, Completion, LLMRequest
-from ..models import Spend, Usage
+from ..models import RolloutKey, Scored, Spend, Usage
 from ..prices import Prices
 
 #: What the API adds to the text of a request (roles, the schema's wrapping), in tokens, at most.
@@ -190,3 +191,67 @@ class CappedLLM:
                 "be kept; add the model to your price file (prices in kaizen.yaml)"
             )
         return most or 0.0
+
+
+class Ledger(Protocol):
+    """An append-only record of rollouts, reflections and looks; ``store.Store`` is one."""
+
+    def rollout(self, key: RolloutKey) -> Scored | None:
+        """Return a rollout; None when there is none."""
+        ...
+
+    def save_rollout(self, key: RolloutKey, scored: Scored) -> None:
+        """Keep a rollout; one that is there already stays."""
+        ...
+
+    def reflection(self, key: str) -> Any:
+        """Return the JSON of a reflection by the hash of its request; None when there is none."""
+        ...
+
+    def save_reflection(self, key: str, answer: Any) -> None:
+        """Keep the JSON of a reflection; one that is there already stays."""
+        ...
+
+    def look(self, task: str, prompt: str, candidate: str) -> int:
+        """Note that a candidate is compared with a prompt on the task's held-out cases.
+
+        Args:
+            task: The task.
+            prompt: The SHA-256 of the active prompt.
+            candidate: The SHA-256 of the candidate.
+
+        Returns:
+            The number of this look at the task's held-out cases, from 1. The same comparison made
+            again is the same look.
+        """
+        ...
+
+
+class MemoryLedger:
+    """A ledger that lasts as long as the object: for dry runs and simulations."""
+
+    def __init__(self) -> None:
+        self._rollouts: dict[RolloutKey, Scored] = {}
+        self._reflections: dict[str, Any] = {}
+        self._looks: dict[tuple[str, str, str], int] = {}
+
+    def rollout(self, key: RolloutKey) -> Scored | None:
+        """Return a rollout; None when there is none."""
+        return self._rollouts.get(key)
+
+    def save_rollout(self, key: RolloutKey, scored: Scored) -> None:
+        """Keep a rollout; one that is there already stays."""
+        self._rollouts.setdefault(key, scored)
+
+    def reflection(self, key: str) -> Any:
+        """Return the JSON of a reflection; None when there is none."""
+        return self._reflections.get(key)
+
+    def save_reflection(self, key: str, answer: Any) -> None:
+        """Keep the JSON of a reflection; one that is there already stays."""
+        self._reflections.setdefault(key, answer)
+
+    def look(self, task: str, prompt: str, candidate: str) -> int:
+        """Note a look at the task's held-out cases and return its number, from 1."""
+        seen = sum(known[0] == task for known in self._looks)
+        return self._looks.setdefault((task, prompt, candidate), seen + 1)

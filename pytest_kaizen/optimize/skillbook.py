@@ -1,13 +1,159 @@
-"""The lessons of a search: merged, tested, and those that are not to be proposed again."""
+"""Rules of a prompt: lessons merged and tested, the small edits that they make, and which lines help."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from ..models import Insight, InsightStatus
-from .questions import Questions
-from .reflector import Failure, Lesson, RelateRequest
+from ..prompts.files import variables_in
+from .search import Failure, Lesson, RelateRequest
+from .workbench import Questions
+
+#: The line that stands above added rules.
+HEADER = "Follow these rules:"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit.
+
+    Attributes:
+        rule: The rule to add or to put in the place of ``target``.
+        target: The line to change or drop, without a bullet.
+    """
+
+    kind: Literal["add", "change", "drop"]
+    rule: str = ""
+    target: str = ""
+
+
+def apply_edits(prompt: str, edits: Sequence[Edit]) -> str:
+    """Apply edits one after the other.
+
+    A rule is added once, at the end of the list under ``HEADER``, which is made when it is not there.
+    An edit whose target is not a line of the prompt is left out, and so is one that would take a
+    variable out of the prompt or bring one in: the tests fill in those they know.
+
+    Args:
+        prompt: The text.
+        edits: The edits.
+    """
+    for edit in edits:
+        edited = _apply(prompt, edit)
+        if set(variables_in(edited)) == set(variables_in(prompt)):
+            prompt = edited
+    return prompt
+
+
+def has_line(prompt: str, text: str) -> bool:
+    """Return whether a line of the prompt is this text, bullets and spaces aside."""
+    return _find(prompt.split("\n"), text) is not None
+
+
+def bare_lines(prompt: str) -> frozenset[str]:
+    """Return the lines of a prompt without bullets and surplus spaces."""
+    return frozenset(_bare(line) for line in prompt.split("\n"))
+
+
+def _apply(prompt: str, edit: Edit) -> str:
+    lines = prompt.split("\n")
+    if edit.kind == "add":
+        if not edit.rule.strip() or _find(lines, edit.rule) is not None:
+            return prompt
+        bullet = f"- {edit.rule}"
+        header = _find(lines, HEADER)
+        if header is None:
+            return f"{prompt.rstrip()}\n\n{HEADER}\n{bullet}"
+        end = header + 1
+        while end < len(lines) and lines[end].startswith("- "):
+            end += 1
+        return "\n".join([*lines[:end], bullet, *lines[end:]])
+    place = _find(lines, edit.target)
+    if place is None:
+        return prompt
+    if edit.kind == "change":
+        bullet = lines[place][: len(lines[place]) - len(lines[place].lstrip(" -*"))]
+        return "\n".join([*lines[:place], f"{bullet}{edit.rule}", *lines[place + 1 :]])
+    del lines[place]
+    header = _find(lines, HEADER)
+    if header is not None and not any(line.startswith("- ") for line in lines[header + 1 : header + 2]):
+        del lines[header]
+    return "\n".join(lines).rstrip()
+
+
+def _find(lines: Sequence[str], text: str) -> int | None:
+    wanted = _bare(text)
+    if not wanted:
+        return None
+    return next((index for index, line in enumerate(lines) if _bare(line) == wanted), None)
+
+
+def _bare(line: str) -> str:
+    return " ".join(line.lstrip(" -*").split())
+
+
+#: Standard deviations on the scale of scores: of a rollout, of the cases' means, of the lines' effects.
+_NOISE, _BETWEEN_CASES, _OF_LINES = 0.2, 0.1, 0.1
+
+
+class Observation(NamedTuple):
+    """A rollout: the lines of its prompt, its case and its score."""
+
+    lines: frozenset[str]
+    case_id: str
+    score: float
+
+
+def line_effects(observations: Sequence[Observation], lines: Sequence[str]) -> dict[str, float]:
+    """Estimate what each line adds to the mean score.
+
+    Args:
+        observations: All rollouts.
+        lines: The lines that are asked about; others count as part of the noise.
+
+    Returns:
+        The effect of each line, on the scale of scores; 0 for one that no rollout had.
+    """
+    cases = sorted({observation.case_id for observation in observations})
+    place = {case: len(lines) + index for index, case in enumerate(cases)}
+    size = len(lines) + len(cases) + 1
+    penalties = [(_NOISE / _OF_LINES) ** 2] * len(lines) + [(_NOISE / _BETWEEN_CASES) ** 2] * len(cases)
+    # The overall mean is free, but for what keeps the system solvable without observations.
+    penalties.append(1e-6)
+    matrix = [[0.0] * size for _ in range(size)]
+    for index, penalty in enumerate(penalties):
+        matrix[index][index] = penalty
+    right = [0.0] * size
+    for observation in observations:
+        terms = [index for index, line in enumerate(lines) if line in observation.lines]
+        terms += [place[observation.case_id], size - 1]
+        for row in terms:
+            right[row] += observation.score
+            for column in terms:
+                matrix[row][column] += 1.0
+    return dict(zip(lines, _solve(matrix, right), strict=False))
+
+
+def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
+    """Solve a symmetric, positive definite system by Gaussian elimination."""
+    size = len(right)
+    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
+    for pivot in range(size):
+        top = rows[pivot]
+        for row in rows[pivot + 1 :]:
+            factor = row[pivot] / top[pivot]
+            if factor:
+                for column in range(pivot, size + 1):
+                    row[column] -= factor * top[column]
+    solution = [0.0] * size
+    for index in range(size - 1, -1, -1):
+        rest = sum(rows[index][column] * solution[column] for column in range(index + 1, size))
+        solution[index] = (rows[index][size] - rest) / rows[index][index]
+    return solution
+
 
 #: What a rule must add to its criterion, on the cases it was drawn from, to be worth a line.
 _WORTH = 0.25

@@ -1,18 +1,145 @@
-"""Rollouts and reflections for an engine: remembered, metered and in a fixed order."""
+"""What an engine is, and what it works with: rollouts and reflections, remembered, metered and in order."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
+from ..errors import BudgetExceeded
 from ..models import RolloutKey, Scored
-from .budget import Meter
-from .cases import TaskCase
-from .evaluator import Evaluator
-from .ledger import Ledger
-from .questions import Questions
-from .reflector import Failure, Reflector
-from .search import Event, OnEvent, SearchJob
+from .budget import Ledger, Meter
+from .search import (
+    Answer,
+    Candidate,
+    Evaluator,
+    Event,
+    Failure,
+    Lessons,
+    OnEvent,
+    ReflectionRequest,
+    Reflector,
+    RelateRequest,
+    Relations,
+    Rewrite,
+    RewriteRequest,
+    SearchJob,
+    TaskCase,
+)
+
+#: So many reflections may fail, one after the other, before a search gives up.
+MAX_ERRORS = 3
+
+
+class Estimate(NamedTuple):
+    """What a search is expected to use; from the fewest to the most.
+
+    Attributes:
+        rollouts: Cases run under candidate prompts.
+        calls: Calls to the model that reflects.
+    """
+
+    rollouts: tuple[int, int]
+    calls: tuple[int, int]
+
+
+class Engine(Protocol):
+    """A way to search for a better prompt."""
+
+    def estimate(self, job: SearchJob, rollouts: int | None) -> Estimate:
+        """Say what a search will use.
+
+        Args:
+            job: The search.
+            rollouts: The cap on rollouts, None for none.
+        """
+        ...
+
+    def run(
+        self,
+        job: SearchJob,
+        evaluate: Evaluator,
+        reflect: Reflector,
+        ledger: Ledger,
+        budget: Meter,
+        on_event: OnEvent,
+    ) -> list[Candidate]:
+        """Search until the budget or the job's epochs are used up.
+
+        The same seed and the same answers of evaluator and reflector give the same candidates.
+
+        Args:
+            job: What is searched.
+            evaluate: Runs cases.
+            reflect: Reflects on failures.
+            ledger: What it holds is not paid for again.
+            budget: Refuses what would pass a cap.
+            on_event: Is told about progress.
+
+        Returns:
+            Candidates other than the active prompt, the best first; none when nothing better was
+            found.
+
+        Raises:
+            LLMError: The reflecting model failed again and again.
+        """
+        ...
+
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
+RequestT = TypeVar("RequestT", ReflectionRequest, RelateRequest, RewriteRequest)
+
+
+class Questions:
+    """Asks a reflector what the ledger does not know yet.
+
+    Args:
+        task: The task that the questions are about.
+        model: The model that reflects; another one is asked anew.
+        reflector: Reflects.
+        ledger: Remembers the answers.
+        meter: Caps them.
+    """
+
+    def __init__(self, task: str, model: str, reflector: Reflector, ledger: Ledger, meter: Meter) -> None:
+        self.task = task
+        self.meter = meter
+        self._model = model
+        self._reflector = reflector
+        self._ledger = ledger
+
+    def reflect(self, request: ReflectionRequest) -> Lessons:
+        """Draw lessons from failures.
+
+        Raises:
+            BudgetExceeded: The budget does not allow it.
+            LLMError: The model failed.
+        """
+        return self._ask(request, Lessons, self._reflector.reflect)
+
+    def relate(self, request: RelateRequest) -> Relations:
+        """Find rules that say the same or the opposite; raises as ``reflect`` does."""
+        return self._ask(request, Relations, self._reflector.relate)
+
+    def rewrite(self, request: RewriteRequest) -> Rewrite:
+        """Ask for a whole text; raises as ``reflect`` does."""
+        return self._ask(request, Rewrite, self._reflector.rewrite)
+
+    def _ask(self, request: RequestT, kind: type[AnswerT], ask: Callable[[RequestT], AnswerT]) -> AnswerT:
+        key = hashlib.sha256(f"{self.task}\n{self._model}\n{request.model_dump_json()}".encode()).hexdigest()
+        kept = self._ledger.reflection(key)
+        if kept is not None:
+            answer = kind.model_validate(kept)
+            cap = self.meter.budget.calls
+            if cap is not None and not self.meter.knows(key) and self.meter.used.calls + answer.calls > cap:
+                raise BudgetExceeded(f"all {cap} calls to the reflecting model are used")
+            self.meter.count_reflection(key, answer.calls, answer.cost_usd)
+            return answer
+        answer = ask(request)
+        self._ledger.save_reflection(key, answer.model_dump(mode="json"))
+        # Its calls were counted one by one as they were made.
+        self.meter.count_reflection(key, 0, 0.0)
+        return answer
 
 
 class Workbench(Questions):

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..config import Config
 from ..errors import ConfigError
+from ..files import replace_text
 from ..gate import (
     Family,
     Pair,
@@ -30,7 +31,6 @@ from ..gate import (
 )
 from ..models import BUDGET_METRICS, GateResult, GateSpec, MetricMean, Outcome, Run, TaskBaseline, UsedPrompt
 from ..store import Store
-from ..wholefile import replace_text
 from .tally import TaskTally
 
 FORMAT = 1

@@ -32,8 +32,8 @@ from ..optimize import (
 )
 from ..prices import load_prices
 from ..prompts import Prompt, PromptLibrary, activate_version, new_version
-from ..prompts.text import normalise
-from ..report.proposal import proposal_markdown
+from ..prompts.files import normalise
+from ..report.documents import proposal_markdown
 from ..store import Store
 from . import jobs
 from .rollouts import RedactedEvaluator

@@ -16,17 +16,15 @@ from ..config import Config
 from ..errors import BudgetExceeded, LLMError, UsageError
 from ..llm import LLM
 from ..models import Insight, Job, Trace, Usage
-from ..models.insight import DEFAULT_BUDGET_USD
+from ..models.proposal import DEFAULT_BUDGET_USD
 from ..optimize import Budget, CappedLLM, LLMReflector, Meter, ReflectionRequest
-from ..optimize.cases import input_text, is_held_out
-from ..optimize.engines.base import MAX_ERRORS
 from ..optimize.llm_reflector import READING_ROUNDS
-from ..optimize.questions import Questions
-from ..optimize.reflector import Lesson
+from ..optimize.search import Lesson, input_text, is_held_out
 from ..optimize.skillbook import Skillbook
+from ..optimize.workbench import MAX_ERRORS, Questions
 from ..prices import load_prices
 from ..prompts import PromptLibrary
-from ..report.plain import plain
+from ..report.text import plain
 from ..store import Store
 from . import jobs
 from .measures import case_input

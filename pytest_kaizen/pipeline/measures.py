@@ -10,7 +10,7 @@ from ..config import Config
 from ..errors import UsageError
 from ..models import Case, Scored, Trace
 from ..optimize import Evaluator, Improve, Meter, TaskCase, split_cases
-from ..optimize.cases import input_text
+from ..optimize.search import input_text
 from ..prompts import Prompt
 from ..store import Store
 from .feedback.measure import FeedbackMeasure

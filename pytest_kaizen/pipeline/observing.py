@@ -34,13 +34,12 @@ from ..models import (
     Trace,
 )
 from ..optimize import Budget, CappedLLM, Failure, Meter
-from ..optimize.analysis import Analyst, Finding
+from ..optimize.analysis import Analyst, Finding, detect_behaviors
 from ..platforms.kate import EvalSummary
 from ..prices import load_prices
-from ..report.plain import plain
+from ..report.text import plain
 from ..score import Judge, Rubric, load_rubric, score_rubric
 from ..score.asking import Asker
-from ..score.behaviors import detect_behaviors
 from ..store import Store
 from ..store.observing import RunCounts
 from . import jobs

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from ..config import Config
 from ..errors import StoreError, UsageError
 from ..models import Insight, InsightStatus, Job, PromptVersion, Proposal, ProposalStatus
-from ..optimize.edits import Edit, apply_edits, has_line
+from ..optimize.skillbook import Edit, apply_edits, has_line
 from ..prompts import Prompt, PromptLibrary, new_version
-from ..prompts.text import normalise, sha256_of, variables_in
+from ..prompts.files import normalise, sha256_of, variables_in
 from ..store import Store
 from .insights import DEFAULT_TASK
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..models import Case, Feedback, Sample, Score, Scored, SpanKind
-from ..score.checks.base import as_text
+from ..score.check import as_text
 
 if TYPE_CHECKING:
     from ..capture import Redactor

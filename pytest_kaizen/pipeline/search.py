@@ -10,7 +10,7 @@ from ..config import Config
 from ..errors import UsageError
 from ..models import Job, JobStatus, Trace
 from ..optimize import DEFAULT_ENGINE, Budget, CostEstimate, Evaluator, Event, Improve, Meter
-from ..optimize.cases import TaskCase
+from ..optimize.search import TaskCase
 from ..prompts import Prompt, PromptLibrary
 from ..store import Store
 from . import jobs

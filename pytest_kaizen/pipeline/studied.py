@@ -11,7 +11,7 @@ from ..errors import StoreError
 from ..models import Feedback, Part, Span, SpanKind, Trace
 from ..optimize import Failure
 from ..report.listing import span_text
-from ..score.checks.base import as_text
+from ..score.check import as_text
 from ..store import Store
 
 

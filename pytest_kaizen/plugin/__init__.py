@@ -10,19 +10,52 @@ siblings are imported plainly, and this module is left as it is by PYTEST_DONT_R
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .plain_imports import plain_imports
-
-with plain_imports():
-    from . import hookspecs, markers, options
-
 if TYPE_CHECKING:
     from ..scripted import ScriptedLLM
     from .fixture import Kaizen
+
+
+_INSIDE = __name__.partition(".")[0] + "."
+
+
+class PlainImports:
+    """Finds this package's modules before pytest's assertion rewriter does.
+
+    pytest rewrites the assertions of a plugin's whole distribution, which takes seconds where
+    bytecode is not kept; this package's modules have no assertions that need it.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module of this package; leave every other one to the finders behind."""
+        if not fullname.startswith(_INSIDE):
+            return None
+        return PathFinder.find_spec(fullname, path, target)
+
+
+@contextmanager
+def plain_imports() -> Iterator[None]:
+    """Import plainly for the length of the block."""
+    finder = PlainImports()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+with plain_imports():
+    from . import hookspecs, options
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -32,13 +65,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare options and ini keys."""
-    options.declare(parser)
+    options.declare_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; with ``--kaizen``, load and register the session."""
-    markers.declare(config)
+    options.declare_markers(config)
     if options.is_on(config):
         from .start import start
 
@@ -50,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Without ``--kaizen``, skip what needs it."""
     if not options.is_on(config) and options.when_off(config) == "skip":
         for item in items:
-            if markers.asks(item):
+            if options.asks_for_kaizen(item):
                 item.add_marker(pytest.mark.skip(reason=options.OFF_REASON))
 
 
@@ -66,7 +99,7 @@ def kaizen(request: pytest.FixtureRequest) -> Kaizen:
         return request.config.stash[KAIZEN].fixture(request.node)
     if options.when_off(request.config) == "skip":
         pytest.skip(options.OFF_REASON)
-    from .off import fixture_when_off
+    from .fixture import fixture_when_off
 
     return fixture_when_off(request)
 

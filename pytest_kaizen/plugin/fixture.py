@@ -1,21 +1,34 @@
-"""The ``kaizen`` fixture: what a test says to, and learns from, the plugin."""
+"""The ``kaizen`` fixture: what a test says to, and learns from, the plugin, and the judge it may ask.
+
+With ``kaizen_when_off = run`` there is a fixture without ``--kaizen``, too: prompts are served and a
+check that does not hold fails the test at once. Nothing is captured, stored or gated.
+"""
 
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..capture import SpanHandle
+import pytest
+
+from ..capture import Redactor, SpanHandle
+from ..config import Config, load_config
 from ..errors import ScoreError
 from ..models import Score, ScoreSource, SpanKind, Trace
-from ..pipeline import LiveSample, Scoring, current_sample
+from ..pipeline import Calibrations, CasePlan, LiveSample, Scoring, StoredAnswers, current_sample
 from ..prompts import Prompt, PromptLibrary
+from ..store import Store
+from . import options
+from .start import kaizen_root
 
 if TYPE_CHECKING:
-    from ..score import Comparison, Verdict
+    from ..llm import AnthropicLLM
+    from ..prices import Prices
+    from ..score import Comparison, Judge, Verdict
 
 
 class Kaizen:
@@ -213,3 +226,89 @@ class Kaizen:
         if not 0 <= number <= 1:
             raise ScoreError(f"'{name}': a score lies in [0, 1] (found {value!r})")
         self._open_sample(name).scores.append(Score(name=name, value=number, source=source, reason=reason))
+
+
+class SessionJudge:
+    """Makes the session's judge once, at the first call, and then returns it.
+
+    Args:
+        config: Which model judges.
+        prices: What its calls cost; the configured table by default.
+    """
+
+    def __init__(self, config: Config, prices: Prices | None = None) -> None:
+        self._config = config
+        self._prices = prices
+        self._lock = threading.Lock()
+        self._llm: AnthropicLLM | None = None
+        self._judge: Judge | None = None
+        self._cache: StoredAnswers | None = None
+        self._calibrations: Calibrations | None = None
+
+    def use(self, store: Store, redactor: Redactor) -> None:
+        """Keep answers in a store, unless that is off, and know the calibrations in it.
+
+        To be called before the judge is made.
+
+        Args:
+            store: The session's store.
+            redactor: Takes secrets out of what is kept.
+        """
+        self._calibrations = Calibrations(store, self._config.judge)
+        if self._config.judge_cache:
+            self._cache = StoredAnswers(store, redactor)
+
+    def __call__(self) -> Judge:
+        """Return the judge."""
+        # Not above: a suite without a judge need not wait for it.
+        from ..llm import AnthropicLLM
+        from ..prices import load_prices
+        from ..score import Judge
+
+        with self._lock:
+            if self._judge is None:
+                settings = self._config.judge
+                prices = self._prices or load_prices(self._config.prices)
+                self._llm = AnthropicLLM(prices=prices, timeout_s=settings.timeout_s)
+                self._judge = Judge(
+                    self._llm,
+                    settings.model,
+                    settings.max_tokens,
+                    votes=settings.votes,
+                    cache=self._cache,
+                    refusal=self._calibrations.refusal if self._calibrations else None,
+                )
+            return self._judge
+
+    def close(self) -> None:
+        """Close the connections of the judge, if there is one."""
+        if self._llm is not None:
+            self._llm.close()
+
+
+class _PlainKaizen(Kaizen):
+    def check(self, name: str, passed_or_score: bool | float, reason: str | None = None) -> None:
+        super().check(name, passed_or_score, reason)
+        if name in self._sample.failed_checks:
+            pytest.fail(f"check '{name}' failed" + (f": {reason}" if reason else ""), pytrace=False)
+
+
+_PARTS = pytest.StashKey[tuple[Path, PromptLibrary, Scoring]]()
+
+
+def _parts(config: pytest.Config) -> tuple[Path, PromptLibrary, Scoring]:
+    if _PARTS not in config.stash:
+        root = kaizen_root(config)
+        settings = load_config(root, cli=options.from_command_line(config), ini=options.from_ini(config))
+        judge = SessionJudge(settings)
+        config.add_cleanup(judge.close)
+        config.stash[_PARTS] = (root, PromptLibrary(settings), Scoring(Redactor({}), judge))
+    return config.stash[_PARTS]
+
+
+def fixture_when_off(request: pytest.FixtureRequest) -> Kaizen:
+    """Make the fixture's value for a test that runs without ``--kaizen``."""
+    root, library, scoring = _parts(request.config)
+    item = request.node
+    sample = LiveSample(CasePlan(case_id=item.nodeid, name=item.name), run_id=options.OFF_REASON)
+    return _PlainKaizen(lambda: sample, library, scoring, root)

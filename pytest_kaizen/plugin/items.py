@@ -1,9 +1,10 @@
-"""What happens around one test while ``--kaizen`` is on: its samples, its gates, its outcome."""
+"""What happens around a test while ``--kaizen`` is on: its samples, its gates, its outcome, more rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ..pipeline import (
     Baselines,
     CasePlan,
     LiveSample,
+    RunBook,
     RunWriter,
     Sampling,
     Scoring,
@@ -23,11 +25,9 @@ from ..pipeline import (
     failure_text,
 )
 from ..prompts import PromptLibrary
-from .body import sampled
+from .body import SessionCassettes, sampled
 from .case_run import INTERRUPTS, SKIPS, CaseRun, message_of
-from .properties import set_properties
-from .pytest_internals import set_up_again
-from .recording import SessionCassettes
+from .pytest_internals import run_again, set_up_again, tear_down_all
 
 RUN = pytest.StashKey[CaseRun]()
 
@@ -274,3 +274,80 @@ def _line(error: BaseException | None) -> str | None:
         return None
     text = " ".join(message_of(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Rounds:
+    """Runs the cases of such a task once more each, round after round.
+
+    Every case counts alike in a gate on its task, so only whole rounds take it further. They come
+    when all tests have had their outcome, which they no longer change.
+
+    Args:
+        book: Says which tasks are undecided.
+        hooks: Runs the samples.
+        plan_of: Gives an item's plan.
+    """
+
+    def __init__(self, book: RunBook, hooks: ItemHooks, plan_of: Callable[[pytest.Item], CasePlan]) -> None:
+        self._book = book
+        self._hooks = hooks
+        self._plan_of = plan_of
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Draw until every gate is decided, or a case of its task may not run again."""
+        outcome = yield
+        drawn = False
+        for task in self._book.undecided():
+            # A test that was collected twice is one case.
+            by_id = {item.nodeid: item for item in session.items if self._plan_of(item).task == task}
+            items = list(by_id.values())
+            while task in self._book.undecided() and self._draw_round(items):
+                drawn = True
+        if drawn:
+            tear_down_all(session)
+        return outcome
+
+    def _draw_round(self, items: list[pytest.Item]) -> bool:
+        """Give one sample more to each case that has the fewest; return whether that was possible."""
+        counts = {item.nodeid: self._book.samples_of(self._plan_of(item)) for item in items}
+        fewest = min(counts.values())
+        due = [item for item in items if counts[item.nodeid] == fewest]
+        if any(fewest >= self._plan_of(item).most for item in due):
+            return False
+        for item in due:
+            self._hooks.going_on = fewest
+            try:
+                run_again(item)
+            finally:
+                self._hooks.going_on = None
+        return min(self._book.samples_of(self._plan_of(item)) for item in items) > fewest
+
+
+_PREFIX = "kaizen_"
+
+
+def set_properties(item: pytest.Item, case: Case) -> None:
+    """Give a test the figures of its case; those of an earlier attempt are replaced."""
+    item.user_properties[:] = [
+        (name, value) for name, value in item.user_properties if not name.startswith(_PREFIX)
+    ]
+    item.user_properties += [(f"{_PREFIX}{name}", value) for name, value in _figures(case).items()]
+
+
+def _figures(case: Case) -> dict[str, str]:
+    metrics = [sample.metrics for sample in case.samples]
+    scores = [values["score"] for values in metrics if "score" in values]
+    costs = [values["cost_usd"] for values in metrics if "cost_usd" in values]
+    prompts = {
+        f"{task} v{version}" for sample in case.samples for task, (version, _) in sample.prompts.items()
+    }
+    figures = {
+        "task": case.task,
+        "samples": str(len(case.samples)),
+        "score": f"{fmean(scores):.4f}" if scores else "",
+        "prompt": ", ".join(sorted(prompts)),
+        "cost_usd": f"{sum(costs):.6f}" if len(costs) == len(metrics) else "",
+        "gates": "; ".join(f"{gate.outcome}: {gate.sentence}" for gate in case.gates),
+    }
+    return {name: value for name, value in figures.items() if value}

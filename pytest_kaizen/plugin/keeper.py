@@ -1,29 +1,39 @@
-"""The process that keeps the book of the run: the only one there is, or pytest-xdist's controller."""
+"""The process that keeps the book of the run: the only one there is, or pytest-xdist's controller.
+
+A worker of pytest-xdist stores its samples itself, so that one that is killed loses only the sample
+in flight. What the controller needs for its books comes along with the reports: each finished case
+as JSON and, with a worker's first one, what there is to run. A report takes no objects, only plain
+values.
+"""
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import BaseModel
 
 from ..capture import Redactor
 from ..config import Config
 from ..errors import KaizenError
 from ..models import Case, GateResult, Outcome, Run
-from ..pipeline import RunBook, open_store
+from ..pipeline import Collected, RunBook, open_store
 from ..prompts import PromptLibrary
 from ..report import closing_line, sample_lines, summary_lines, terse_lines
 from ..store import Store
+from ..store.table import storable_json
 from .case_run import CaseRun
-from .handover import Handover, give_run, refusal
-from .progress import Progress
 
 if TYPE_CHECKING:
     from ..pipeline.upload.senders import SessionUpload
     from .reports import Reports
+
 
 #: How pytest's terminal reporter is asked for a colour, which it gives on a terminal that wants any.
 _COLOURS: Mapping[Outcome | None, dict[str, bool]] = {
@@ -245,3 +255,111 @@ class Keeper:
             self._reporter.write_line(line)
         else:
             os.write(2, f"{line}\n".encode())
+
+
+#: The attribute of a report, and the key in what a worker is given and gives back.
+_KEY = "kaizen"
+
+
+class Handover(BaseModel, defer_build=True):
+    """What comes with a report.
+
+    Attributes:
+        case: A case that has come to its outcome.
+        unstored: Why something of this worker is not on disk.
+        edited: Lines on prompt versions that were edited since an earlier run recorded them.
+        cases, rubrics, beyond, confidences: The fields of ``Collected``, rubrics by their paths; with
+            a worker's first report.
+    """
+
+    case: Case
+    unstored: str | None = None
+    edited: list[str] = []
+    cases: dict[str, int] | None = None
+    rubrics: dict[str, list[Path]] = {}
+    beyond: dict[str, str] = {}
+    confidences: list[float] = []
+
+    def say(self, collected: Collected) -> None:
+        """Add what there is to run."""
+        self.cases = dict(collected.cases)
+        self.rubrics = {task: [r.path for r in rubrics] for task, rubrics in collected.rubrics.items()}
+        self.beyond = dict(collected.beyond)
+        self.confidences = list(collected.confidences)
+
+    @property
+    def collected(self) -> Collected | None:
+        """What there is to run; None if this report does not say."""
+        if self.cases is None:
+            return None
+        # Not above: a suite without rubrics need not wait for it.
+        from ..score import load_rubric
+
+        rubrics = {task: tuple(map(load_rubric, paths)) for task, paths in self.rubrics.items()}
+        return Collected(self.cases, rubrics, self.beyond, self.confidences)
+
+    def attach(self, report: pytest.TestReport) -> None:
+        """Let a worker's report take this along."""
+        vars(report)[_KEY] = storable_json(self)
+
+    @classmethod
+    def take(cls, report: pytest.TestReport) -> Handover | None:
+        """Take this off a report that a worker sent."""
+        text = vars(report).pop(_KEY, None)
+        return None if text is None else cls.model_validate_json(text)
+
+
+def given_run(config: pytest.Config) -> str | None:
+    """Return the id of the run that a worker is to work for; None in any other process."""
+    workerinput: Mapping[str, Any] | None = getattr(config, "workerinput", None)
+    return None if workerinput is None else workerinput[_KEY]
+
+
+def give_run(node: Any, run_id: str) -> None:
+    """Tell a worker which run it is to work for."""
+    node.workerinput[_KEY] = run_id
+
+
+def refuse(config: pytest.Config, why: str) -> None:
+    """Let a worker say why it does not run: its own exit status would tell the controller nothing."""
+    output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+    if output is not None:
+        output[_KEY] = why
+
+
+def refusal(node: Any) -> str | None:
+    """Return why a worker does not run."""
+    output: Mapping[str, Any] = getattr(node, "workeroutput", None) or {}
+    return output.get(_KEY)
+
+
+#: Seconds between two lines.
+EVERY_S = 20.0
+
+
+class Progress:
+    """Counts what ends, and says so at most every ``EVERY_S`` seconds.
+
+    Args:
+        say: Prints a line.
+        clock: Gives the time in seconds.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._last = clock()
+        self._cases: set[str] = set()
+        self._samples = 0
+        self._costs: list[float] = []
+
+    def count(self, case: Case, collected: int) -> None:
+        """Take in a case that has ended, of so many; a rerun is no further case, and costs again."""
+        self._cases.add(case.id)
+        self._samples += len(case.samples)
+        self._costs += [s.cost_usd for sample in case.samples for s in sample.trace.spans if s.cost_usd]
+        if self._clock() - self._last >= EVERY_S:
+            self._last = self._clock()
+            spent = f", ${math.fsum(self._costs):.2f}" if self._costs else ""
+            samples = f"{self._samples} sample{'s' * (self._samples != 1)}"
+            self._say(f"kaizen: {len(self._cases)} of {collected} cases, {samples}{spent}")

@@ -18,7 +18,7 @@ from ..pipeline.search import Search, dear_line, estimate_lines, event_line
 from ..pipeline.suite import Launch
 from ..pipeline.verdicts import weak_tasks, why_no_search
 from ..prompts import PromptLibrary
-from ..report.proposal import proposal_lines
+from ..report.documents import proposal_lines
 from ..report.text import safe_text
 from ..store import Store
 

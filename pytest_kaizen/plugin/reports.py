@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ..config import Config
+from ..files import replace_text
 from ..models import GateResult, Run
 from ..prompts import PromptLibrary
-from ..report.annotations import Annotation, annotation_lines
-from ..report.run_markdown import run_markdown
-from ..report.trace_json import run_json
+from ..report.as_json import run_json
+from ..report.documents import run_markdown
+from ..report.terminal import Annotation, annotation_lines
 from ..store import Store
-from ..wholefile import replace_text
 
 #: So many runs back goes the trend of a task.
 _MOST_RUNS = 50
@@ -111,7 +111,7 @@ class Reports:
 
 def _html(run: Run, store: Store, decided: Sequence[GateResult], failed_tasks: Sequence[GateResult]) -> str:
     # Nobody else waits for the page and what it is built from.
-    from ..report.html.page import run_html
+    from ..report.html import run_html
 
     earlier = [
         past

@@ -14,16 +14,12 @@ from ..pipeline import NO_TASK, Baselines, CasePlan, Collected, RunWriter, Scori
 from ..prices import load_prices
 from ..prompts import PromptLibrary
 from ..store import Store
-from . import handover
+from .body import SessionCassettes
 from .case_run import CaseRun
-from .fixture import Kaizen
-from .items import RUN, ItemHooks, Work
-from .judging import SessionJudge
-from .keeper import Keeper
-from .planning import Planner
-from .recording import SessionCassettes
-from .rounds import Rounds
-from .whole import left_out
+from .fixture import Kaizen, SessionJudge
+from .items import RUN, ItemHooks, Rounds, Work
+from .keeper import Handover, Keeper, given_run, refuse
+from .planning import Planner, left_out
 from .worker import WORKER
 
 if TYPE_CHECKING:
@@ -78,7 +74,7 @@ class KaizenSession:
         self._store: Store | None = None
         self._keeper: Keeper | None = None
         self._worker = config.stash.get(WORKER, None)
-        if handover.given_run(config) is None and self._worker is None:
+        if given_run(config) is None and self._worker is None:
             self._keeper = Keeper(config, settings, self._library, redactor, self._fails, warnings)
             config.pluginmanager.register(self._keeper, "kaizen-keeper")
 
@@ -147,7 +143,7 @@ class KaizenSession:
         """Say what this process is to run: the whole of a run of its own, or a part of a controller's."""
         if self._worker is not None:
             return self._worker.work(store, self._library, self._scoring.redactor, self._plans)
-        run_id = handover.given_run(self._config)
+        run_id = given_run(self._config)
         if self._keeper is not None:
             keeper = self._keeper
             book = keeper.begin(store)
@@ -165,7 +161,7 @@ class KaizenSession:
         unsaid = [collected]
 
         def hand_over(run: CaseRun, report: pytest.TestReport) -> None:
-            found = handover.Handover(case=run.case, unstored=writer.unstored, edited=writer.edited)
+            found = Handover(case=run.case, unstored=writer.unstored, edited=writer.edited)
             if unsaid:
                 found.say(unsaid.pop())
             found.attach(report)
@@ -175,7 +171,7 @@ class KaizenSession:
         return Work(run_id, self._plans, writer, baselines, family, finished=hand_over)
 
     def _refused(self, error: KaizenError) -> pytest.UsageError:
-        handover.refuse(self._config, str(error))
+        refuse(self._config, str(error))
         return pytest.UsageError(str(error))
 
     def _fails(self, result: GateResult) -> bool:

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .plain_imports import PlainImports
+from . import PlainImports
 
 if TYPE_CHECKING:
     from ..config import Config
+
+
+def kaizen_root(config: pytest.Config) -> Path:
+    """Return the folder that relative paths start from.
+
+    That is the nearest folder with a ``kaizen.yaml``, from the common folder of the command line's
+    arguments up to pytest's rootdir, so that one repository may hold several suites; else rootdir.
+    """
+    # Not above: what is loaded before the finder of `start` is there, pytest rewrites.
+    from ..config import KAIZEN_YAML
+
+    places = [config.invocation_params.dir / arg.partition("::")[0] for arg in config.args]
+    try:
+        start = Path(os.path.commonpath([place.resolve() for place in places]))
+    except ValueError:
+        return config.rootpath
+    folder = start if start.is_dir() else start.parent
+    for candidate in (folder, *folder.parents):
+        if (candidate / KAIZEN_YAML).exists():
+            return candidate
+        if candidate == config.rootpath:
+            break
+    return config.rootpath
 
 
 class FirstTest:
@@ -80,7 +105,6 @@ def start(config: pytest.Config) -> None:
     from ..config import load_config
     from ..errors import UsageError
     from . import options
-    from .root import kaizen_root
 
     try:
         settings = load_config(

@@ -11,15 +11,14 @@ from ..late import Late
 
 if TYPE_CHECKING:
     from .authoring import activate_version, lock_versions, new_version
-    from .library import PromptLibrary
-    from .lock import Lock
-    from .prompt import Prompt
+    from .files import Prompt
+    from .library import Lock, PromptLibrary
 else:
     __getattr__ = Late(
         __name__,
         {
-            "Lock": "lock",
-            "Prompt": "prompt",
+            "Lock": "library",
+            "Prompt": "files",
             "PromptLibrary": "library",
             "activate_version": "authoring",
             "lock_versions": "authoring",

@@ -8,9 +8,8 @@ from pathlib import Path
 from pytest_kaizen.config import Config
 from pytest_kaizen.errors import PromptError
 
-from .files import FrontMatter, Source, compose, parse_source, read_source
+from .files import FrontMatter, Source, compose, parse_source, read_source, variables_in
 from .library import PromptLibrary
-from .text import variables_in
 
 _FIRST = Source(
     FrontMatter(note="First version."),

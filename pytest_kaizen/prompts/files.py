@@ -1,19 +1,114 @@
-"""Prompt files on disk: ``<n>.md``, YAML front matter between ``---`` lines, then the text."""
+"""Prompts and the files they stand in: ``<n>.md``, YAML front matter between ``---`` lines, then the text.
+
+A text is brought into one form, hashed, and its variables are found and filled in.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from pytest_kaizen.errors import PromptError
-from pytest_kaizen.yamlfile import YamlFile
+from ..errors import PromptError
+from ..files import YamlFile
 
-from .prompt import Prompt
-from .text import normalise, sha256_of, variables_in
+_VARIABLE = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
+# Braces round something that starts like a name and is none: `{{ user.name }}`, `{{ name | upper }}`.
+# Braces round anything else (`{{"a": 1}}`) are plain text.
+_ALMOST_VARIABLE = re.compile(r"\{\{[ \t]*[^\W\d][^{}\n]*\}\}")
+
+
+def normalise(text: str) -> str:
+    """Bring a text into the form that is hashed and sent.
+
+    Line ends become LF and blank lines around the text go, so that neither git's ``autocrlf`` nor
+    an editor's final newline changes a hash. Everything else stays as it is written.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    return "\n".join(lines[first:])
+
+
+def sha256_of(text: str) -> str:
+    """Return the SHA-256 of a text in UTF-8, in hex."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def variables_in(text: str) -> tuple[str, ...]:
+    """Return the names of the variables ``{{ name }}`` of a text, in the order they first occur."""
+    return tuple(dict.fromkeys(_VARIABLE.findall(text)))
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """Put values in the place of variables.
+
+    A value is inserted as ``str(value)`` and not looked at again: ``{{ x }}`` inside it stays.
+
+    Raises:
+        ValueError: A variable has no value, a value has no variable, or something in double
+            braces looks like a variable and is none.
+    """
+    names = variables_in(text)
+    missing = [name for name in names if name not in values]
+    unknown = [name for name in values if name not in names]
+    if missing or unknown:
+        faults = [f"missing: {', '.join(missing)}"] if missing else []
+        faults += [f"unknown: {', '.join(unknown)}"] if unknown else []
+        has = f"the prompt's variables are {', '.join(names)}" if names else "the prompt has no variables"
+        raise ValueError(f"{'; '.join(faults)} ({has})")
+    for match in _ALMOST_VARIABLE.finditer(text):
+        if not _VARIABLE.fullmatch(match[0]):
+            raise ValueError(
+                f"{match[0]!r} is not a variable: a name is letters a-z, digits and '_'; "
+                "to send it as it stands, give it as the value of a variable"
+            )
+    return _VARIABLE.sub(lambda match: str(values[match[1]]), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One version of a task's prompt, as ``kaizen.prompt(task)`` gives it.
+
+    Attributes:
+        text: The prompt, without its front matter, line ends LF, no blank lines around it.
+        version: Its number, counted from 1 within the task.
+        sha256: Of ``text`` in UTF-8, in hex.
+        path: The file it was read from.
+        model: The model it was written for, as its front matter says.
+        variables: The names of its variables, in the order they first occur.
+        note: What its front matter says about it.
+    """
+
+    task: str
+    version: int
+    text: str
+    sha256: str
+    path: Path
+    model: str | None = None
+    variables: tuple[str, ...] = ()
+    note: str | None = None
+
+    def render(self, /, **variables: object) -> str:
+        """Return the text with ``{{ name }}`` replaced by ``str(value)``, for every variable.
+
+        Raises:
+            PromptError: A variable has no value, or a value has no variable.
+        """
+        try:
+            return fill(self.text, variables)
+        except ValueError as exc:
+            message = f"version {self.version} of '{self.task}' cannot be rendered: {exc}"
+            raise PromptError(message, path=self.path) from None
+
+    def __str__(self) -> str:
+        return self.text
+
 
 _FENCE = "---"
 _NUMBER = re.compile("[0-9]+")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..late import Late
-from .plain import plain
-from .table import table
+from .text import plain, table
 
 if TYPE_CHECKING:
     from .terminal import closing_line, sample_lines, summary_lines, terse_lines

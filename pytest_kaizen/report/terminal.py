@@ -1,4 +1,4 @@
-"""Run → what stands at the end of a session's output."""
+"""Run → what stands at the end of a session's output; there, GitHub reads which lines of files to mark."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..models import Case, GateResult, Interval, Outcome, Run, Sample, TaskSummary
-from .changes import changes_lines
-from .content import score_text
-from .plain import plain
-from .table import table
-from .text import safe_text
+from .text import changes_lines, plain, safe_text, score_text, table
 
 #: The columns of a row of ``task_row``.
 HEADERS = (
@@ -228,3 +224,44 @@ def _unpriced(task: TaskSummary) -> str:
 def _judging(task: TaskSummary) -> str:
     cost = "unknown cost" if task.judge_cost_usd is None else f"${task.judge_cost_usd:.4f}"
     return f"{task.task}: judged with {task.judge_calls} call{'s' * (task.judge_calls != 1)}, {cost}"
+
+
+#: GitHub shows so many errors of a step and drops the rest.
+MOST = 10
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A message at a line of a file.
+
+    Attributes:
+        file: Relative to the repository's root, with forward slashes.
+        line: Counted from 1.
+    """
+
+    file: str
+    line: int
+    title: str
+    message: str
+
+
+def annotation_lines(annotations: Sequence[Annotation]) -> list[str]:
+    """Write workflow commands, each of which must begin a line; the last says how many more there are."""
+    shown = list(annotations[:MOST])
+    if len(annotations) > MOST:
+        last = shown[-1]
+        more = f"{last.message} (and {len(annotations) - MOST} more gates did not pass)"
+        shown[-1] = Annotation(last.file, last.line, last.title, more)
+    return [
+        f"::error file={_property(a.file)},line={a.line},title={_property(a.title)}::{_data(a.message)}"
+        for a in shown
+    ]
+
+
+def _data(text: str) -> str:
+    """Escape a message as the runner reads it back."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING
 from ..late import Late
 
 if TYPE_CHECKING:
-    from .asking import AnswerCache
-    from .calibration import WHOLE, agreement, corrected_mean
-    from .checks import CHECKS, Check, CheckResult
-    from .judge import Judge
-    from .labels import Labelled, read_labels
-    from .pairwise import Comparison, compare_outputs
-    from .rubric import Criterion, Rubric, load_rubric, parse_rubric
-    from .scale import IntegerScale, Scale, YesNo
-    from .scoring import score_rubric
-    from .suspicion import addresses_judge, compared_words, same_replies
-    from .trust import calibration_of, refusal
-    from .verdict import Verdict
+    from .asking import AnswerCache, addresses_judge, compared_words, same_replies
+    from .calibration import WHOLE, Labelled, agreement, calibration_of, corrected_mean, read_labels, refusal
+    from .check import Check, CheckResult
+    from .checks import CHECKS
+    from .judge import Comparison, Judge, compare_outputs
+    from .rubric import Criterion, IntegerScale, Rubric, Scale, YesNo, load_rubric, parse_rubric
+    from .scoring import Verdict, score_rubric
 else:
     __getattr__ = Late(
         __name__,
@@ -29,28 +24,28 @@ else:
             "CHECKS": "checks",
             "WHOLE": "calibration",
             "AnswerCache": "asking",
-            "Check": "checks",
-            "CheckResult": "checks",
-            "Comparison": "pairwise",
+            "Check": "check",
+            "CheckResult": "check",
+            "Comparison": "judge",
             "Criterion": "rubric",
-            "IntegerScale": "scale",
+            "IntegerScale": "rubric",
             "Judge": "judge",
-            "Labelled": "labels",
+            "Labelled": "calibration",
             "Rubric": "rubric",
-            "Scale": "scale",
-            "Verdict": "verdict",
-            "YesNo": "scale",
-            "addresses_judge": "suspicion",
+            "Scale": "rubric",
+            "Verdict": "scoring",
+            "YesNo": "rubric",
+            "addresses_judge": "asking",
             "agreement": "calibration",
-            "calibration_of": "trust",
-            "compare_outputs": "pairwise",
-            "compared_words": "suspicion",
+            "calibration_of": "calibration",
+            "compare_outputs": "judge",
+            "compared_words": "asking",
             "corrected_mean": "calibration",
             "load_rubric": "rubric",
             "parse_rubric": "rubric",
-            "read_labels": "labels",
-            "refusal": "trust",
-            "same_replies": "suspicion",
+            "read_labels": "calibration",
+            "refusal": "calibration",
+            "same_replies": "asking",
             "score_rubric": "scoring",
         },
     )

@@ -1,13 +1,17 @@
-"""Agreement of a judge with people, and means corrected for the judge's errors: plain statistics."""
+"""Whether a judge may be trusted: its agreement with labels that people gave, and what a rubric demands."""
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import NormalDist
 
-from ..models import Agreement, Interval, Pair
-from .scale import Scale
+from ..errors import UsageError
+from ..models import Agreement, Calibration, Interval, Pair
+from .rubric import Rubric, Scale
 
 #: The criterion under which scores of the whole are compared, and the answers they are taken for.
 WHOLE = "score"
@@ -149,3 +153,162 @@ def _nearest(value: float, answers: Sequence[tuple[str, float]]) -> int:
 
 def _z(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+_NEEDED = ("input", "output")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One output that a person has judged.
+
+    Attributes:
+        line: Its line in the file, counted from 1.
+        values: What the person thought, in [0, 1], by criterion; or by ``score`` for the whole.
+    """
+
+    line: int
+    input: str | None
+    output: str
+    reference: str | None
+    values: dict[str, float]
+
+
+def read_labels(path: Path, rubric: Rubric) -> list[Labelled]:
+    """Read labels for the judged criteria of a rubric.
+
+    The columns are ``input``, ``output``, perhaps ``reference``, and one for each judged criterion
+    with answers on its scale; or instead of these one named ``score``, in [0, 1], for the whole.
+    Other columns are left alone.
+
+    Raises:
+        UsageError: The file cannot be read or does not hold that; names the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            columns = _columns(path, header, rubric)
+            labelled = []
+            start = reader.line_num + 1
+            for cells in reader:
+                if cells:
+                    labelled.append(_row(path, start, header, cells, columns))
+                start = reader.line_num + 1
+    except FileNotFoundError:
+        raise UsageError("no such file", path=path) from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"cannot be read: {exc}", path=path) from None
+    except csv.Error as exc:
+        raise UsageError(f"not valid CSV: {exc}", path=path, line=reader.line_num) from None
+    if not labelled:
+        raise UsageError("there are no labels below the header", path=path)
+    return labelled
+
+
+def _columns(path: Path, header: list[str], rubric: Rubric) -> dict[str, Scale | None]:
+    """Find the columns that hold labels, with their scales."""
+    if not rubric.judged:
+        raise UsageError(
+            "no criterion is judged by a model, so there is nothing to calibrate", path=rubric.path
+        )
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two columns are named '{twice}'; keep one", path=path, line=1)
+    criteria: dict[str, Scale | None] = {criterion.name: criterion.scale for criterion in rubric.judged}
+    columns = criteria
+    if WHOLE in header and criteria.keys().isdisjoint(header):
+        columns = {WHOLE: None}
+    missing = [name for name in (*_NEEDED, *columns) if name not in header]
+    if missing:
+        wanted = ", ".join((*_NEEDED, *criteria))
+        raise UsageError(
+            f"no column '{missing[0]}'; valid: {wanted}, and reference; or {WHOLE} instead of the criteria "
+            f"(found {', '.join(header) or 'an empty file'})",
+            path=path,
+            line=1,
+        )
+    return columns
+
+
+def _row(
+    path: Path, line: int, header: list[str], cells: list[str], columns: dict[str, Scale | None]
+) -> Labelled:
+    if len(cells) != len(header):
+        raise UsageError(f"expected {len(header)} cells, found {len(cells)}", path=path, line=line)
+    row = dict(zip(header, cells, strict=True))
+    values = {}
+    for name, scale in columns.items():
+        try:
+            values[name] = _whole(row[name]) if scale is None else _answer(row[name], scale)
+        except ValueError as exc:
+            raise UsageError(f"{name}: {exc} (found {row[name]!r})", path=path, line=line) from None
+    return Labelled(line, row["input"] or None, row["output"], row.get("reference") or None, values)
+
+
+def _answer(text: str, scale: Scale) -> float:
+    for answer in scale.schema["enum"]:
+        if text.strip().lower() == str(answer):
+            return scale.to_unit(answer)
+    raise ValueError(f"expected {scale.question}")
+
+
+def _whole(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ValueError("expected a number in [0, 1]")
+    return value
+
+
+def calibration_of(
+    rubric: Rubric, model: str, votes: int, calibrations: Sequence[Calibration]
+) -> Calibration | None:
+    """Find the calibration that holds for a judge: the same text of the rubric, model and votes.
+
+    Args:
+        rubric: What is judged by.
+        model: The judge's model.
+        votes: How often it judges each output.
+        calibrations: Those of the rubric's name, the newest first.
+    """
+    wanted = (rubric.sha256, model, votes)
+    return next((c for c in calibrations if (c.rubric_sha256, c.model, c.votes) == wanted), None)
+
+
+def refusal(rubric: Rubric, model: str, votes: int, calibrations: Sequence[Calibration]) -> str | None:
+    """Say why a judge does not reach a rubric's ``min_kappa``, and what to do; None when it does.
+
+    The kappa that counts is that of the criterion on which the judge agrees with people least.
+    """
+    if rubric.min_kappa is None:
+        return None
+    here = Path.cwd()
+    path = rubric.path.relative_to(here) if rubric.path.is_relative_to(here) else rubric.path
+    cure = f"`kaizen judge calibrate labels.csv --rubric {path}`"
+    found = calibration_of(rubric, model, votes, calibrations)
+    if found is None:
+        why = _why_not(rubric, model, votes, calibrations)
+        return f"min_kappa {rubric.min_kappa:g} is demanded, but {why}; run {cure}"
+    weakest = found.weakest
+    if weakest.kappa is not None and weakest.kappa >= rubric.min_kappa:
+        return None
+    return (
+        f"min_kappa {rubric.min_kappa:g} is demanded, but judge {model} has "
+        f"{weakest.kappa_text} on '{weakest.name}' over {found.labels} labels; word the criterion more "
+        f"clearly or take another model, then run {cure}"
+    )
+
+
+def _why_not(rubric: Rubric, model: str, votes: int, calibrations: Sequence[Calibration]) -> str:
+    if not calibrations:
+        return f"judge {model} was never calibrated"
+    of_text = [c for c in calibrations if c.rubric_sha256 == rubric.sha256]
+    if not of_text:
+        return f"the calibration of {calibrations[0].created_at:%Y-%m-%d} is for another text of the rubric"
+    of_model = [c for c in of_text if c.model == model]
+    if not of_model:
+        return f"the calibration of {of_text[0].created_at:%Y-%m-%d} is for {of_text[0].model}, not {model}"
+    return f"judge {model} was calibrated with votes: {of_model[0].votes}, not {votes}"

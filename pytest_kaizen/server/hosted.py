@@ -21,7 +21,7 @@ from ..errors import KaizenError, StoreError
 from ..models import Agent, AgentRun, AgentRunStatus, Job, Message, Part, Span, SpanKind, Trace, new_span_id
 from ..pipeline import jobs
 from ..pipeline.observing import start_evaluation
-from ..report.plain import plain
+from ..report.text import plain
 from ..store import Store
 from .proxy.recorder import recorded
 

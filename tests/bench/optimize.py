@@ -47,7 +47,7 @@ from pytest_kaizen.optimize import (
     split_cases,
 )
 from pytest_kaizen.optimize.acceptance import Standard, judge
-from pytest_kaizen.optimize.edits import Edit, apply_edits
+from pytest_kaizen.optimize.skillbook import Edit, apply_edits
 from pytest_kaizen.optimize.workbench import Workbench, failures_in, mean_score
 from tests.bench.optimize_world import BASE, SimulatedReflector, World
 

@@ -22,7 +22,7 @@ from pytest_kaizen.models import (
 from pytest_kaizen.optimize import ENGINES, Event, TaskCase, split_cases
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.suite import Launch, WorkerProcess
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.store import Store
 

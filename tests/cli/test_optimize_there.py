@@ -12,7 +12,7 @@ import pytest
 
 from pytest_kaizen.models import FeedbackEntry, Job, JobStatus, PromptVersion, Task
 from pytest_kaizen.pipeline.pulls import PREVIEW, RESULT
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 from pytest_kaizen.scripted import ScriptedLLM
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.workspaces import Workspaces

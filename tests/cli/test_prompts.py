@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_kaizen.cli import main
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 
 Command = Callable[..., tuple[int, str, str]]
 ONE, TWO = "Sum up.", "Sum up {{ ticket }}\nin two sentences."

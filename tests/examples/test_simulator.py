@@ -20,7 +20,7 @@ from examples.support_bot.support_bot.tickets import Ticket, load_tickets
 from pytest_kaizen.llm import AnthropicLLM
 from pytest_kaizen.models import Feedback, Score
 from pytest_kaizen.optimize import Failure, ReflectionRequest, RelateRequest
-from pytest_kaizen.optimize.reflect_prompts import reflect_text, relate_text
+from pytest_kaizen.optimize.llm_reflector import reflect_text, relate_text
 from pytest_kaizen.prices import load_prices
 from pytest_kaizen.score import Judge, Rubric, load_rubric
 from pytest_kaizen.scripted import ScriptedLLM

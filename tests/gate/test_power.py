@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pytest_kaizen.gate import drop_test, sequential_verdict
-from pytest_kaizen.gate.power import bar_draws, paired_cases, spread
+from pytest_kaizen.gate.draws import bar_draws, paired_cases, spread
 from pytest_kaizen.models import GateSpec, Outcome, Scope
 
 COINS = {f"case {n}": [1.0, 0.0] for n in range(10)}

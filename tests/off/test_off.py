@@ -34,23 +34,18 @@ THIN = {
     "pytest_kaizen",
     "pytest_kaizen.plugin",
     "pytest_kaizen.plugin.hookspecs",
-    "pytest_kaizen.plugin.markers",
     "pytest_kaizen.plugin.options",
-    "pytest_kaizen.plugin.plain_imports",
 }
 #: What looking at the configuration adds; the rest comes with the first test.
 CONFIGURED = THIN | {
     "pytest_kaizen.config",
-    "pytest_kaizen.config.backends",
     "pytest_kaizen.config.document",
     "pytest_kaizen.config.load",
-    "pytest_kaizen.config.parse",
     "pytest_kaizen.config.settings",
     "pytest_kaizen.errors",
     "pytest_kaizen.late",
     "pytest_kaizen.models",
     "pytest_kaizen.models.gate",
-    "pytest_kaizen.plugin.root",
     "pytest_kaizen.plugin.start",
 }
 #: What no ordinary test needs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_kaizen.optimize import TaskCase, split_cases
-from pytest_kaizen.optimize.cases import input_text, is_held_out
+from pytest_kaizen.optimize.search import input_text, is_held_out
 
 CASES = [TaskCase(f"t.py::test[{number}]", f"input {number}") for number in range(1000)]
 

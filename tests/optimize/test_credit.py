@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pytest_kaizen.optimize.credit import Observation, line_effects
+from pytest_kaizen.optimize.skillbook import Observation, line_effects
 
 
 def test_effects_are_found_through_noise_and_unequal_cases() -> None:

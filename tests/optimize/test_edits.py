@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_kaizen.optimize.edits import HEADER, Edit, apply_edits, bare_lines, has_line
+from pytest_kaizen.optimize.skillbook import HEADER, Edit, apply_edits, bare_lines, has_line
 
 PROMPT = "Reply to {{ name }}.\n* Be brief.\n\nEnd well."
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pytest_kaizen.models import Fall, MetricMean, TaskBaseline, TaskChanges, UsedPrompt
 from pytest_kaizen.pipeline.history import task_changes
-from pytest_kaizen.report.changes import changes_lines
+from pytest_kaizen.report.text import changes_lines
 
 TEXTS = {"a" * 64: "Say hi.\nBe kind.", "b" * 64: "Say hello.\nBe kind.", "e" * 64: "::error::hi\nnow"}
 

@@ -13,7 +13,7 @@ from pytest_kaizen.config import Config, load_config
 from pytest_kaizen.errors import BudgetExceeded, JobError, LLMError, UsageError
 from pytest_kaizen.llm import Completion, LLMRequest
 from pytest_kaizen.models import Insight, InsightStatus, Job, JobStatus, Trace
-from pytest_kaizen.optimize.cases import is_held_out
+from pytest_kaizen.optimize.search import is_held_out
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.pipeline.insights import Study, choose, draw_insights, estimate_study
 from pytest_kaizen.store import Store

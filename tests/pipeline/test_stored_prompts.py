@@ -27,7 +27,7 @@ from pytest_kaizen.pipeline.prompt_versions import (
     prompt_to_improve,
     write_stored_prompt,
 )
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 from pytest_kaizen.store import Store
 
 

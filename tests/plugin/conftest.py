@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 # pytester throws away what a run imported. What is imported here is imported once for all tests.
-import pytest_kaizen.plugin.off
+import pytest_kaizen.plugin.fixture
 import pytest_kaizen.plugin.session  # noqa: F401
 from pytest_kaizen.models import Case, GateResult, Run, Sample, Span, Trace
 from pytest_kaizen.scripted import ScriptedLLM

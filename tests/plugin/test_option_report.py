@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-import pytest_kaizen.report.run_document as run_document
+import pytest_kaizen.report.as_json as run_document
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite

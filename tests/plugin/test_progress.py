@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_kaizen.models import Case, Sample, Span, SpanKind, Trace
-from pytest_kaizen.plugin.progress import EVERY_S, Progress
+from pytest_kaizen.plugin.keeper import EVERY_S, Progress
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite
@@ -58,7 +58,7 @@ def test_what_nothing_was_spent_on_names_no_cost() -> None:
 @pytest.mark.parametrize(("options", "terminal", "said"), [([], True, 3), (["-q"], True, 0), ([], False, 0)])
 def test_it_is_for_people_who_watch(suite: Suite, options: list[str], terminal: bool, said: int) -> None:
     suite.add_to_conftest("""
-        import pytest_kaizen.plugin.progress as progress
+        import pytest_kaizen.plugin.keeper as progress
 
         progress.EVERY_S = 0
     """)

@@ -9,7 +9,7 @@ import pytest
 from pytest_kaizen.config import Config, load_config
 from pytest_kaizen.errors import PromptError
 from pytest_kaizen.prompts import Lock, PromptLibrary, activate_version, lock_versions, new_version
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 
 Write = Callable[[str, str], Path]
 

@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_kaizen.errors import PromptError
-from pytest_kaizen.prompts.files import FrontMatter, compose, parse_source, read_versions, version_paths
-from pytest_kaizen.prompts.text import normalise, variables_in
+from pytest_kaizen.prompts.files import (
+    FrontMatter,
+    compose,
+    normalise,
+    parse_source,
+    read_versions,
+    variables_in,
+    version_paths,
+)
 
 Write = Callable[[str, str], Path]
 FILE = Path("prompts/t/1.md")

@@ -8,7 +8,7 @@ import pytest
 from pytest_kaizen.errors import PromptError
 from pytest_kaizen.models import PromptVersion
 from pytest_kaizen.prompts import PromptLibrary
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 
 Write = Callable[[str, str], Path]
 Library = Callable[..., PromptLibrary]

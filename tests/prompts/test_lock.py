@@ -8,7 +8,7 @@ import pytest
 
 from pytest_kaizen.errors import PromptError
 from pytest_kaizen.prompts import Lock, Prompt
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 
 Write = Callable[[str, str], Path]
 A, B = "a" * 64, "b" * 64

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_kaizen.errors import PromptError
 from pytest_kaizen.prompts import Prompt
-from pytest_kaizen.prompts.text import sha256_of, variables_in
+from pytest_kaizen.prompts.files import sha256_of, variables_in
 
 
 def prompt_of(text: str) -> Prompt:

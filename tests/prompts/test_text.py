@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_kaizen.prompts.text import fill, normalise, sha256_of, variables_in
+from pytest_kaizen.prompts.files import fill, normalise, sha256_of, variables_in
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_kaizen.report.annotations import MOST, Annotation, annotation_lines
+from pytest_kaizen.report.terminal import MOST, Annotation, annotation_lines
 
 
 def test_a_command_is_one_line_that_nothing_in_it_ends() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_kaizen.config import JudgeConfig
 from pytest_kaizen.models import Calibration, Pair
 from pytest_kaizen.pipeline import Calibrations
-from pytest_kaizen.report.calibration import calibration_text, calibrations_table
+from pytest_kaizen.report.listing import calibration_text, calibrations_table
 from pytest_kaizen.score import YesNo, agreement, load_rubric
 from pytest_kaizen.store import Store
 

@@ -20,7 +20,7 @@ from pytest_kaizen.models import (
     SpanKind,
     Trace,
 )
-from pytest_kaizen.report.case_file import case_markdown
+from pytest_kaizen.report.documents import case_markdown
 
 NOW = datetime(2026, 3, 30, tzinfo=UTC)
 RUN = Run(id="run-1", created_at=NOW, branch="main", revision="0123456789abcdef")

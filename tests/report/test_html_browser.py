@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import pytest_kaizen.report.html.page as module
+import pytest_kaizen.report.html as module
 from pytest_kaizen.models import Case, Run, Sample, TaskSummary, Trace
 from tests.hostile import AT, ATTACK, HOSTILE, hostile_run
 

@@ -22,8 +22,7 @@ from pytest_kaizen.models import (
     TaskSummary,
     Trace,
 )
-from pytest_kaizen.report.html.data import LONGEST_TEXT, limit
-from pytest_kaizen.report.html.page import run_html
+from pytest_kaizen.report.html import LONGEST_TEXT, limit, run_html
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_kaizen.report.markdown import code, fenced, table_lines
+from pytest_kaizen.report.text import code, fenced, table_lines
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_kaizen.report.plain import plain
+from pytest_kaizen.report.text import plain
 
 
 @pytest.mark.parametrize(

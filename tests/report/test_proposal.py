@@ -10,7 +10,7 @@ from pytest_kaizen.models import (
     Proposal,
     Spend,
 )
-from pytest_kaizen.report.proposal import proposal_lines, proposal_markdown
+from pytest_kaizen.report.documents import proposal_lines, proposal_markdown
 
 
 def proposal(text: str = "Be warm.") -> Proposal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pytest_kaizen.models import Insight
-from pytest_kaizen.report.pull_request import pull_request_text, pull_request_title
+from pytest_kaizen.report.documents import pull_request_text, pull_request_title
 from tests.pipeline.pulls.conftest import proposal
 
 HOSTILE = [

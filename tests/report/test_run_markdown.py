@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from pytest_kaizen.models import Fall, GateResult, Outcome, Run, Scope, TaskChanges, TaskSummary
-from pytest_kaizen.report.run_markdown import run_markdown
+from pytest_kaizen.report.documents import run_markdown
 
 
 def gate(outcome: Outcome, sentence: str, case: str | None = None) -> GateResult:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_kaizen.report.table import table
+from pytest_kaizen.report.text import table
 
 
 def test_numbers_stand_right_and_stay_as_they_are() -> None:

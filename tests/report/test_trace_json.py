@@ -25,7 +25,7 @@ from pytest_kaizen.models import (
     Trace,
     Usage,
 )
-from pytest_kaizen.report.trace_json import run_json, trace_json
+from pytest_kaizen.report.as_json import run_json, trace_json
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 TRACE = Trace(

@@ -10,8 +10,8 @@ import pytest
 
 from pytest_kaizen.errors import LLMError
 from pytest_kaizen.models import AnswerKey, Behavior
+from pytest_kaizen.optimize.analysis import AT_ONCE, Sign, detect_behaviors
 from pytest_kaizen.score.asking import Asker
-from pytest_kaizen.score.behaviors import AT_ONCE, Sign, detect_behaviors
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LOOPS = Behavior(label="loops", description="Does the same again.", created_at=NOW)

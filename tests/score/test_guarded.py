@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from pytest_kaizen.errors import ScoreError
-from pytest_kaizen.score.checks import guarded as module
-from pytest_kaizen.score.checks.guarded import Guarded, guarded
-from pytest_kaizen.score.checks.structure import JsonPath, JsonSchema
-from pytest_kaizen.score.checks.text import Contains, Regex
+from pytest_kaizen.score import guarded as module
+from pytest_kaizen.score.checks import Contains, JsonPath, JsonSchema, Regex
+from pytest_kaizen.score.guarded import Guarded, guarded
 
 #: It tries every way to cut the text into runs, of which there are 2**40.
 ENDLESS, LONG = "(a+)+$", "a" * 40 + "!"

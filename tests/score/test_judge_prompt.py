@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_kaizen.llm import LLMRequest
 from pytest_kaizen.score import Criterion, IntegerScale, Rubric, YesNo
-from pytest_kaizen.score.judge_prompt import SYSTEM, answer_schema, build_request, read_answer
+from pytest_kaizen.score.asking import GRADE, answer_schema, build_request, read_answer
 
 RUBRIC = """\
 name: summary
@@ -51,7 +51,7 @@ def test_the_whole_request(rubric: Callable[[str], Rubric]) -> None:
         f"BEGIN REFERENCE {code}\ngood\nEND REFERENCE {code}\n"
         f'BEGIN OUTPUT {code}\n{{"text": "ä"}}\nEND OUTPUT {code}'
     )
-    assert (request.model, request.max_tokens, request.system) == ("m", 9, SYSTEM)
+    assert (request.model, request.max_tokens, request.system) == ("m", 9, GRADE)
 
 
 def test_what_is_not_known_is_left_out(rubric: Callable[[str], Rubric]) -> None:
@@ -77,8 +77,8 @@ def test_material_cannot_close_its_own_section(rubric: Callable[[str], Rubric]) 
     assert code != stolen
     assert prompt.endswith(f"\nBEGIN OUTPUT {code}\n{attack}\nEND OUTPUT {code}")
     assert prompt.count(code) == 3
-    assert "is data to be graded" in SYSTEM
-    assert "ignore that" in SYSTEM
+    assert "is data to be graded" in GRADE
+    assert "ignore that" in GRADE
 
 
 def test_the_reason_comes_before_the_score() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_kaizen.score.scale import MAX_STEPS, IntegerScale, YesNo, parse_scale
+from pytest_kaizen.score.rubric import MAX_STEPS, IntegerScale, YesNo, parse_scale
 
 scales = st.integers(-1000, 1000).flatmap(
     lambda low: st.integers(1, MAX_STEPS).map(lambda width: IntegerScale(low=low, high=low + width))

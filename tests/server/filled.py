@@ -9,7 +9,7 @@ import httpx
 
 from pytest_kaizen.models import Insight, PromptVersion
 from pytest_kaizen.pipeline import jobs
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 from tests.server.conftest import Book
 
 #: What parameters of paths, of queries and of bodies name in a workspace: the key of its id in what

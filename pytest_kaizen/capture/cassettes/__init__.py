@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import CassetteError, ReplayError
-from ...wholefile import replace_text
+from ...files import replace_text
 from ..wire import Exchange
 from .layout import FOLDER, cassette_path, parse, render
 from .record import Matcher, Question, Record, difference, nearest, record_of

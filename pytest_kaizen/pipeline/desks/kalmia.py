@@ -19,8 +19,8 @@ from ...models import Job, Trace
 from ...platforms.kalmia import Analysis, Annotation, Behavior, Detected, Experiment, ExperimentMetrics
 from ...platforms.kalmia.arrived import project_of
 from ...prices import load_prices
-from ...report.insights import step_line
-from ...report.trace_json import trace_json
+from ...report.as_json import trace_json
+from ...report.status import step_line
 from ...store import Store
 from ...store.feedback import Rating
 from ...store.search import MOST_COUNTED

@@ -16,8 +16,8 @@ from ...config import Config
 from ...errors import JobError, StoreError, UsageError
 from ...models import Insight, InsightStatus, Job, JobStatus, PromptVersion
 from ...platforms import kayba
-from ...report.insights import step_line, study_lines
-from ...report.trace_json import META_KEYS, trace_content, trace_json
+from ...report.as_json import META_KEYS, trace_content, trace_json
+from ...report.status import step_line, study_lines
 from ...store import Store
 from .. import jobs
 from ..insights import Study, StudyEstimate, choose, draw_insights, estimate_study

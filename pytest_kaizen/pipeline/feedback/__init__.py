@@ -29,11 +29,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ...config import KAIZEN_YAML, Config
 from ...errors import RubricError
+from ...files import YamlFile
 from ...models import AUTO_EVAL, UNNAMED, FeedbackEntry, Score, ScoreSource, Task, Trace
 from ...score import Criterion, Rubric, load_rubric, parse_rubric
-from ...score.checks.base import as_text
-from ...score.checks.guarded import guarded
-from ...yamlfile import YamlFile
+from ...score.check import as_text
+from ...score.guarded import guarded
 
 #: Where an error says that a rubric is from which is in no file.
 _PLACE = Path("evaluator_config")

@@ -18,11 +18,11 @@ from ...errors import LLMError, ScoreError
 from ...llm import LLM, Completion, LLMRequest
 from ...models import AUTO_EVAL, Agreement, Feedback, FeedbackEntry, Pair, Scored
 from ...optimize import CappedLLM, Ledger, Meter
-from ...optimize.cases import input_text
+from ...optimize.search import input_text
 from ...prices import Prices
-from ...prompts.text import fill, variables_in
+from ...prompts.files import fill, variables_in
 from ...score import WHOLE, Judge, Rubric, agreement, score_rubric
-from ...score.checks.base import as_text
+from ...score.check import as_text
 from ..rollouts import feedback_of
 from .logged import LoggedCase, is_good
 

@@ -16,7 +16,7 @@ from ...capture import Redactor
 from ...errors import KaizenError, UsageError
 from ...models import SEED, UNNAMED, FeedbackEntry, Job, Task
 from ...optimize import TaskCase
-from ...optimize.cases import input_text
+from ...optimize.search import input_text
 from ...store import Store
 from .. import jobs
 from ..search import Search

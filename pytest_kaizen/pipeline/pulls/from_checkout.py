@@ -21,8 +21,8 @@ from ...capture import Redactor
 from ...config import Config
 from ...errors import PromptError, ProposalError, UsageError
 from ...models import Proposal, ProposalStatus, PullRequest
-from ...prompts.lock import LOCK_NAME
-from ...report.pull_request import pull_request_text, pull_request_title
+from ...prompts.library import LOCK_NAME
+from ...report.documents import pull_request_text, pull_request_title
 from ...store import Store
 from ..improve import take_over
 from ..provenance import ci_context

@@ -17,7 +17,7 @@ from ...config import Config
 from ...errors import ProposalError
 from ...models import Job, JobStatus, Proposal, PullRequest, Task
 from ...platforms.connections import pinned_client
-from ...report.pull_request import pull_request_text, pull_request_title
+from ...report.documents import pull_request_text, pull_request_title
 from ...store import Store
 from .. import jobs
 from ..verdicts import OWN_BRANCHES

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...config import KAIZEN_YAML
-from ...prompts.files import FrontMatter, compose
-from ...prompts.text import normalise
+from ...prompts.files import FrontMatter, compose, normalise
 
 _CALLS = ("create", "parse", "stream")
 _KEYWORDS = ("system", "instructions")

@@ -23,7 +23,7 @@ from ...models import ParcelKind, Remote, Run, Sample
 from ...platforms import kate
 from ...platforms.exchange import idempotency_key
 from ...platforms.kate.client import KateClient
-from ...report.content import value_text
+from ...report.text import value_text
 from . import TIMEOUTS, Parcel, Shipment, key_from
 
 _MOST_SPANS = 200

@@ -22,7 +22,7 @@ from ...models import Case, Outcome, ParcelKind, Remote, Run
 from ...platforms.exchange import idempotency_key
 from ...platforms.kayba import Job
 from ...platforms.kayba.client import AsyncKaybaClient
-from ...report.case_file import case_markdown
+from ...report.documents import case_markdown
 from . import TIMEOUTS, Parcel, Shipment, key_from
 
 #: Kayba's own command warns beyond this many characters.

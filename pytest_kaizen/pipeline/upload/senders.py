@@ -15,7 +15,7 @@ from typing import Any
 from ...config import Config
 from ...errors import ConfigError, PlatformError
 from ...models import BackendState
-from ...report.plain import plain
+from ...report.text import plain
 from ...store import Store
 from . import BACKENDS, Backend, Follows, open_backend
 from .dispatch import Dispatch, new_loop

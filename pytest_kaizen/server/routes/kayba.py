@@ -46,7 +46,7 @@ from ...platforms.kayba import (
     Uploaded,
     UploadRequest,
 )
-from ...report.trace_json import META_KEYS, trace_content, trace_json
+from ...report.as_json import META_KEYS, trace_content, trace_json
 from ...store import Store
 from ..operation import Access, Call, Operation
 from ..problem import Refusal

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from ...report.plain import plain
+from ...report.text import plain
 from ..operation import Access, Call, Operation
 from ..problem import Refusal
 from . import shown

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from ...errors import UsageError
 from ...models import Insight, InsightStatus, PromptVersion
-from ...models.insight import DEFAULT_BUDGET_USD
+from ...models.proposal import DEFAULT_BUDGET_USD
 from ...pipeline.prompt_versions import write_stored_prompt
 from ...platforms.kaizen_ct import OptimizeResult
 from ...platforms.kayba import GenerateInsights, JobStarted

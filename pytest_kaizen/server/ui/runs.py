@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from ...models import Case, Run, TaskSummary, Trace
-from ...report.html.data import criteria_of, history_data, limit
+from ...report.html import criteria_of, history_data, limit
 from ..operation import Access, Call
 from ..problem import Refusal
 from . import shown

@@ -13,7 +13,7 @@ from pytest_kaizen.optimize import Budget
 from pytest_kaizen.pipeline.feedback.measure import Forecast, forecast
 from pytest_kaizen.pipeline.search import Search
 from pytest_kaizen.prompts import Prompt
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 from pytest_kaizen.store import Store
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import pytest
 
 from pytest_kaizen.errors import RubricError
 from pytest_kaizen.pipeline.feedback import check_evaluator, scoring_rubric
-from pytest_kaizen.score import score_rubric
-from pytest_kaizen.score.checks import guarded
+from pytest_kaizen.score import guarded, score_rubric
 
 if TYPE_CHECKING:
     from .conftest import Make

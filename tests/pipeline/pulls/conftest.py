@@ -16,7 +16,7 @@ import pytest
 
 from pytest_kaizen.config import Config, load_config
 from pytest_kaizen.models import Acceptance, CasePair, Decision, Insight, Proposal, Spend
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 from pytest_kaizen.store import Store
 
 TOKEN = "ghx_0123456789abcdefghijklmnopqrstuvwxyz"

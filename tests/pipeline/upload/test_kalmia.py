@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kaizen.config import Config
-from pytest_kaizen.config.backends import BackendsConfig, KalmiaConfig
+from pytest_kaizen.config.document import BackendsConfig, KalmiaConfig
 from pytest_kaizen.errors import ConfigError, KalmiaError
 from pytest_kaizen.models import CIContext, Run
 from pytest_kaizen.pipeline.upload import BACKENDS, Fate, Shipment, fate_of, open_backend

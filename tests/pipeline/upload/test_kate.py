@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from pytest_kaizen.config import Config
-from pytest_kaizen.config.backends import BackendsConfig, KateConfig
+from pytest_kaizen.config.document import BackendsConfig, KateConfig
 from pytest_kaizen.errors import ConfigError, KateError
 from pytest_kaizen.models import CIContext
 from pytest_kaizen.pipeline.upload import BACKENDS, Fate, Shipment, fate_of, open_backend

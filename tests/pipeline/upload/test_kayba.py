@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kaizen.config import Config
-from pytest_kaizen.config.backends import BackendsConfig, KaybaConfig
+from pytest_kaizen.config.document import BackendsConfig, KaybaConfig
 from pytest_kaizen.errors import ConfigError, KaybaAPIError
 from pytest_kaizen.models import ParcelKind
 from pytest_kaizen.pipeline.upload import BACKENDS, Parcel, Shipment, open_backend

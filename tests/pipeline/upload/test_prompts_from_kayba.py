@@ -12,7 +12,7 @@ from pytest_kaizen.errors import ConfigError
 from pytest_kaizen.pipeline.pulled import pull_prompts
 from pytest_kaizen.platforms import kayba
 from pytest_kaizen.prompts import PromptLibrary
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 
 if TYPE_CHECKING:
     from tests.pipeline.upload.conftest import Platform, Route, Serve

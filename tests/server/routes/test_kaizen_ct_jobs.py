@@ -17,7 +17,7 @@ from pytest_kaizen.errors import CTError, CTNotFoundError, StoreError
 from pytest_kaizen.models import Acceptance, Decision, FeedbackEntry, PromptVersion, Proposal, Spend, Task
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.platforms.kaizen_ct import Job
-from pytest_kaizen.prompts.text import sha256_of
+from pytest_kaizen.prompts.files import sha256_of
 from pytest_kaizen.scripted import Request, ScriptedLLM
 from pytest_kaizen.server.routes.kaizen_ct.tasks import add_first_version
 from pytest_kaizen.server.worker import Assignment, optimize
