@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_kaizen import __version__
-from pytest_kaizen.errors import KaizenError, UsageError
+from .. import __version__
+from ..errors import KaizenError, UsageError
 
 
 class Group(NamedTuple):
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KaizenError as exc:
         # What a server answered may be in it.
-        from pytest_kaizen.report.text import safe_text
+        from ..report.text import safe_text
 
         print(safe_text(f"kaizen: {exc}"), file=sys.stderr)
         return 2 if isinstance(exc, UsageError) else 1

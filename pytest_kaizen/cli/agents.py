@@ -203,7 +203,7 @@ def _list_spans(args: argparse.Namespace) -> int:
 
 
 def _enqueue_run(args: argparse.Namespace) -> int:
-    from pytest_kaizen.pipeline.desks.tasks_agents import LocalKate
+    from ..pipeline.desks.tasks_agents import LocalKate
 
     agent = _agent(args)
     with open_kate(args) as kate:
@@ -232,8 +232,8 @@ def _row(run: Run) -> str:
 
 
 def _read_spans(path: Path) -> list[NewSpan]:
-    from pytest_kaizen.platforms import validation_text
-    from pytest_kaizen.platforms.kate import SpanUpload
+    from ..platforms import validation_text
+    from ..platforms.kate import SpanUpload
 
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")

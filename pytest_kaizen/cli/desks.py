@@ -54,9 +54,9 @@ def open_desk(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[D
             yield desk
         return
     # Not what `kaizen prompts list` and `kaizen traces list` should wait for.
-    from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.pipeline.desks.kayba import LocalDesk
-    from pytest_kaizen.store import Store
+    from ..capture import Redactor
+    from ..pipeline.desks.kayba import LocalDesk
+    from ..store import Store
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
@@ -70,9 +70,9 @@ def open_server_desk(target: Target) -> Iterator[ServerDesk]:
     Raises:
         PlatformError: A call in the block failed.
     """
-    from pytest_kaizen.pipeline.desks.servers import ServerDesk
-    from pytest_kaizen.platforms import Timeouts
-    from pytest_kaizen.platforms.kayba.client import KaybaClient
+    from ..pipeline.desks.servers import ServerDesk
+    from ..platforms import Timeouts
+    from ..platforms.kayba.client import KaybaClient
 
     with target.speaking(), KaybaClient(target.key, target.url, Timeouts(**_KAYBA_TIMEOUTS_S)) as client:
         yield ServerDesk(client)
@@ -128,14 +128,14 @@ def open_kalmia(
     """
     target = target_of(args, "kalmia")
     if target is not None:
-        from pytest_kaizen.pipeline.desks.servers import ServerKalmia
+        from ..pipeline.desks.servers import ServerKalmia
 
         with target.speaking(), ServerKalmia(target.key, target.url, _KALMIA_TIMEOUT_S) as server:
             yield server
         return
-    from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.pipeline.desks.kalmia import LocalKalmia
-    from pytest_kaizen.store import Store
+    from ..capture import Redactor
+    from ..pipeline.desks.kalmia import LocalKalmia
+    from ..store import Store
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
@@ -147,8 +147,8 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
     """Open the place of agents and their runs; its calls are run by ``ask``. Raises as ``open_kalmia``."""
     target = target_of(args, "kate")
     if target is not None:
-        from pytest_kaizen.platforms.connections import BACKGROUND
-        from pytest_kaizen.platforms.kate.client import KateClient
+        from ..platforms.connections import BACKGROUND
+        from ..platforms.kate.client import KateClient
 
         with target.speaking():
             client = KateClient(target.key, target.url)
@@ -157,9 +157,9 @@ def open_kate(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[K
             finally:
                 BACKGROUND.run(client.close())
         return
-    from pytest_kaizen.capture import Redactor
-    from pytest_kaizen.pipeline.desks.tasks_agents import LocalKate
-    from pytest_kaizen.store import Store
+    from ..capture import Redactor
+    from ..pipeline.desks.tasks_agents import LocalKate
+    from ..store import Store
 
     config = config_for(args)
     with Store.open(config.store, readonly=readonly) as store:
@@ -174,8 +174,8 @@ def open_ct(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[CT]
         with ct_client(target) as client:
             yield client
         return
-    from pytest_kaizen.pipeline.desks.tasks_agents import LocalCT
-    from pytest_kaizen.store import Store
+    from ..pipeline.desks.tasks_agents import LocalCT
+    from ..store import Store
 
     with Store.open(config_for(args).store, readonly=readonly) as store:
         yield LocalCT(store)
@@ -188,7 +188,7 @@ def ct_client(target: Target) -> Iterator[CTClient]:
     Raises:
         PlatformError: A call in the block failed.
     """
-    from pytest_kaizen.platforms.kaizen_ct.client import CTClient
+    from ..platforms.kaizen_ct.client import CTClient
 
     with target.speaking(), CTClient(target.key, target.url) as client:
         yield client
@@ -207,7 +207,7 @@ def reading(args: argparse.Namespace) -> Iterator[Kalmia]:
 
 def ask(call: Coroutine[Any, Any, T]) -> T:
     """Wait for a call of Kate's and return its answer."""
-    from pytest_kaizen.platforms.connections import BACKGROUND
+    from ..platforms.connections import BACKGROUND
 
     return BACKGROUND.run(call)
 

@@ -208,10 +208,9 @@ def _tell(args: argparse.Namespace, task: str, logged: int, fresh: int, threshol
 def _search(config: Config, store: Store, task: Task) -> None:
     """Start the search that enough feedback asks for; the feedback is stored, whatever comes of it."""
     # Not what a look at tasks and feedback should wait for.
-    from pytest_kaizen.pipeline.improve import open_proposal
-    from pytest_kaizen.pipeline.pulls.from_checkout import PullRequests
-    from pytest_kaizen.pipeline.search import Search
-
+    from ..pipeline.improve import open_proposal
+    from ..pipeline.pulls.from_checkout import PullRequests
+    from ..pipeline.search import Search
     from .optimize import run_search
 
     mode = config.optimize_mode(task.name)

@@ -280,6 +280,6 @@ def _masked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mask(text: str) -> str:
-    from pytest_kaizen.store.sealed import is_masked, masked
+    from ..store.sealed import is_masked, masked
 
     return text if is_masked(text) else masked(text)

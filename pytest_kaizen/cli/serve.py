@@ -46,8 +46,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 def _opened(args: argparse.Namespace) -> int:
     try:
-        from pytest_kaizen.server.app import create_app, listen, run, url_of
-        from pytest_kaizen.server.dispatch import is_loopback
+        from ..server.app import create_app, listen, run, url_of
+        from ..server.dispatch import is_loopback
     except ImportError as exc:
         raise UsageError(
             f"kaizen serve needs {exc.name}, which an extra brings: pip install 'pytest-kaizen[server]'"
@@ -94,7 +94,7 @@ def declare_worker(parser: argparse.ArgumentParser) -> None:
 
 def _work(args: argparse.Namespace) -> int:
     # Not what `kaizen keys` should wait for, which opens the same store.
-    from pytest_kaizen.server.worker import Worker
+    from ..server.worker import Worker
 
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

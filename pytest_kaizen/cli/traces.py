@@ -232,7 +232,7 @@ def declare_exec(parser: argparse.ArgumentParser) -> None:
 
 def _exec(args: argparse.Namespace) -> int:
     try:
-        from pytest_kaizen.server.proxy.recorder import recorded
+        from ..server.proxy.recorder import recorded
     except ImportError as exc:
         raise UsageError(
             f"kaizen exec needs {exc.name}, which an extra brings: pip install 'pytest-kaizen[server]'"
