@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import ast
+import gc
 import importlib.util
 import itertools
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +41,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 NO_SCHEMATHESIS = "-p no:schemathesis"
 #: What a lost disk would cost does not matter to a test; its time does.
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+if sys.version_info[:3] < (3, 11, 8):
+    # https://github.com/python/cpython/issues/106905: a parse breaks when another begins in the midst of it.
+    # That happens where the garbage collector runs Python code there, such as what Hypothesis hangs into it:
+    # other threads get their turn then. pytest parses for every failure, and what it rewrites.
+    _parse, _one_at_a_time = ast.parse, threading.RLock()
+
+    def _parse_alone(*args: Any, **more: Any) -> Any:
+        with _one_at_a_time:
+            collects = gc.isenabled()
+            gc.disable()
+            try:
+                return _parse(*args, **more)
+            finally:
+                if collects:
+                    gc.enable()
+
+    setattr(ast, "parse", _parse_alone)  # noqa: B010 - to mypy it is a function for good
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -55,7 +55,7 @@ def run(code: str, *flags: str) -> tuple[int, str, str]:
         [sys.executable, *flags, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )

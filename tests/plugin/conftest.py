@@ -23,6 +23,9 @@ import os
 import httpx
 import pytest
 
+# In a process of its own, as in `run`.
+gc.disable()
+
 def call(text="hello", system="", model="claude-haiku-4-5"):
     request = {
         "model": model,
@@ -99,8 +102,8 @@ class Suite:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
             loaded = [f"-p{name}" for name in plugins]
-            # CPython 3.11 breaks ast.parse, which pytest calls for every failure, when the garbage
-            # collector closes what an earlier run left unfinished in the midst of it.
+            # CPython before 3.11.8 breaks ast.parse, which pytest calls for every failure, when the garbage
+            # collector runs Python code in the midst of it and that, or another thread, parses too.
             gc.disable()
             try:
                 self.result = self._pytester.runpytest_inprocess(

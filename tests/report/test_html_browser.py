@@ -63,7 +63,7 @@ def browse(tmp_path: Path) -> Callable[[str], tuple[str, str]]:
         )
         command = [str(CHROMIUM), *(f"--{option}" for option in options.split())]
         command += [f"--user-data-dir={tmp_path / 'user'}", f"{file.as_uri()}#case-0"]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=600, check=True)
         log = done.stderr.decode("utf-8", "replace").splitlines()
         return done.stdout.decode("utf-8"), "\n".join(line for line in log if "CONSOLE" in line)
 

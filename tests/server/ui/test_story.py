@@ -40,7 +40,7 @@ def server(tmp_path: Path, model: ScriptedLLM) -> Iterator[Server]:
         assert found, told
         yield Server(found[1], found[2])
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
 
 
 def upload_example(server: Server, tmp_path: Path) -> None:
