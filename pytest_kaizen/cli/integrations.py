@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -18,7 +17,7 @@ from ..pipeline.integrations import settings
 from ..platforms import validation_text
 from ..report.text import plain, safe_text, table
 from .desks import Desk, open_desk, wait_for_job
-from .options import add_target_options, count, target_flags
+from .options import add_target_options, count, secret_of, target_flags
 from .terminal import progress
 
 #: Seconds between two looks at a server's job.
@@ -173,7 +172,7 @@ def _set(args: argparse.Namespace) -> int:
             raise UsageError(f"expected KEY=VALUE, with one of {known} (found {pair!r})")
         given[key] = value or None
     if args.secret is not None:
-        given[one.secret] = _secret(args.secret)
+        given[one.secret] = secret_of("--secret", args.secret)
     try:
         changes = one.config.model_validate(given)
     except ValidationError as exc:
@@ -235,16 +234,6 @@ def _forget(args: argparse.Namespace) -> int:
     with open_desk(args) as desk:
         desk.forget_integration(args.name)
     return 0
-
-
-def _secret(source: str) -> str:
-    if source == "-":
-        given = getpass.getpass("token or key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
-    else:
-        given = os.environ.get(source, "")
-    if not given:
-        raise UsageError(f"--secret: {'nothing was given' if source == '-' else f'${source} is not set'}")
-    return given
 
 
 def _time(text: str) -> datetime:

@@ -268,7 +268,6 @@ def test_what_was_logged_is_listed(command: Command) -> None:
         (["feedback", "list", "--task", "other"], "no task 'other' has feedback here (there are: greet)"),
         (["tasks", "show", "other"], "no task 'other' has feedback here (there are: greet)"),
         (["tasks", "create", "greet"], "a task 'greet' is there already"),
-        (["tasks", "create", "t", "--threshold", "0"], "feedback_threshold: Input should be greater than"),
         (["tasks", "create", "t", "--evaluator", '{"type": "x"}'], "evaluator_config: Input tag 'x' found"),
     ],
 )

@@ -15,7 +15,7 @@ from ...capture import Redactor
 from ...config import Config
 from ...errors import StoreError, UsageError
 from ...models import AgentRunStatus, Task
-from ...platforms.kaizen_ct import FeedbackResult
+from ...platforms.kaizen_ct import FeedbackResult, SeedResult
 from ...platforms.kaizen_ct.task_wire import Task as WireTask
 from ...platforms.kate import Agent, EvalSummary, NewSpan, Run, SpanList, SpansUploaded, Trigger
 from ...store import Store
@@ -53,6 +53,14 @@ class LocalCT:
     def delete_task(self, task_id: str) -> None:
         """Delete a task with its feedback; its traces and prompts stay. Raises as ``find_task``."""
         self._store.tasks.delete(find_task(self._store, task_id).id)
+
+    def seed_task(self, task_id: str, content: str, redactor: Redactor) -> SeedResult:
+        """Give a task the examples of a file, a JSON object on each line; raises as ``find_task``."""
+        # What searches with feedback, which no other call here needs.
+        from ..feedback.logged import add_seeds, read_seeds
+
+        task = find_task(self._store, task_id)
+        return add_seeds(self._store, task, read_seeds(content), redactor, datetime.now(UTC))
 
     def list_feedback(self, task_id: str, limit: int = 50) -> list[FeedbackResult]:
         """Return the feedback of a task, the newest first; raises as ``find_task``."""
