@@ -184,6 +184,7 @@ def _set(args: argparse.Namespace) -> int:
 
 def _projects(args: argparse.Namespace) -> int:
     with open_desk(args) as desk:
+        _require_set(args, desk)
         found = desk.list_projects(args.name)
     if args.json:
         print(json.dumps(found, indent=2))
@@ -196,6 +197,7 @@ def _projects(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     with open_desk(args, uploads=True) as desk:
+        _require_set(args, desk)
         if desk.here:
             with progress(f"importing from {args.name}") as say:
                 job = desk.import_traces(args.name, args.project, args.since, args.limit, say)
@@ -207,6 +209,17 @@ def _import(args: argparse.Namespace) -> int:
     print(json.dumps({"jobId": job_id}, indent=2) if args.json else plain(f"job {job_id} started"))
     print(plain(f"to wait for it: {again}"), file=sys.stderr)
     return 0
+
+
+def _require_set(args: argparse.Namespace, desk: Desk) -> None:
+    """Make sure that anything is set of an integration, before it is asked.
+
+    Raises:
+        UsageError: Nothing is.
+    """
+    if not any((desk.get_integrations().get(args.name) or {}).values()):
+        cure = f"kaizen integrations configure {args.name}{target_flags(args)}"
+        raise UsageError(f"{args.name} is not set up: `{cure}`")
 
 
 def _imported(args: argparse.Namespace, job: dict[str, Any]) -> int:

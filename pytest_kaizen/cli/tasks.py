@@ -184,8 +184,10 @@ def _seed_task(args: argparse.Namespace) -> int:
     try:
         data = sys.stdin.buffer.read() if str(args.file) == "-" else args.file.read_bytes()
         text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"cannot be read: {exc}", path=args.file) from None
+    except OSError as exc:
+        raise UsageError(f"cannot be read: {exc.strerror}", path=args.file) from None
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"is no UTF-8: {exc.reason} at byte {exc.start}", path=args.file) from None
     if not text.strip():
         raise UsageError("is empty; it has a JSON object on each line", path=args.file)
     with open_ct(args) as ct:

@@ -105,7 +105,13 @@ def test_the_same_on_a_server(cli: Cli, mlflow: MlflowPlace, served: Served, pro
 
     assert there("forget", "mlflow") == (0, "", "")
     assert there("list")[1].count("not set") == 3
-    status, out, err = there("import", "mlflow", "--project", "support", "--wait")
+    cure = f"`kaizen integrations configure mlflow --server {served.url}`"
+    for command in ("projects", "import"):
+        assert there(command, "mlflow") == (2, "", f"kaizen: mlflow is not set up: {cure}\n")
+
+    # What fails on the server is said as it says it.
+    there("set", "mlflow", "experimentName=support")
+    status, out, err = there("import", "mlflow", "--wait")
     assert (status, out) == (1, "")
     assert err.endswith(" failed: mlflow is not set up: trackingUri is not set\n")
     status, out, err = there("projects", "mlflow")
@@ -190,19 +196,23 @@ def test_what_cannot_be_set(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("import", "mlflow"), "mlflow: say which project, or set experimentName"),
-        (("import", "mlflow", "--project", "x"), "mlflow is not set up: trackingUri is not set"),
+        (("import", "mlflow"), "mlflow is not set up: `kaizen integrations configure mlflow`"),
+        (("import", "braintrust"), "braintrust: say which project, or set projectName"),
+        (("import", "braintrust", "--project", "x"), "braintrust: apiKey is not set"),
         (("import", "mlflow", "--since", "monday"), "expected a time such as 2026-01-31 (found 'monday')"),
-        (("projects", "langsmith"), "langsmith: apiKey is not set"),
+        (("projects", "langsmith"), "langsmith is not set up: `kaizen integrations configure langsmith`"),
+        (("projects", "braintrust"), "braintrust: apiKey is not set"),
     ],
 )
 def test_what_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], problem: str) -> None:
+    cli("integrations", "set", "braintrust", "apiUrl=https://api.braintrust.dev")
     status, _, err = cli("integrations", *arguments)
     assert status == 2
     assert problem in err
 
 
 def test_an_import_is_gone_on_with_by_importing_again(cli: Cli) -> None:
+    cli("integrations", "set", "mlflow", "experimentName=x")
     cli("integrations", "import", "mlflow", "--project", "x")
     status, _, err = cli("insights", "generate", "--resume", "last")
     assert status == 2

@@ -89,7 +89,8 @@ def find_task(store: Store, id_or_name: str) -> Task:
     task = store.tasks.find(id_or_name)
     if task is None:
         names = ", ".join(sorted(found.name for found in store.tasks.newest()))
-        raise UsageError(f"no task '{id_or_name}' has feedback here (there are: {names or 'none'})")
+        there = f"there are: {names}" if names else "there are none; make one: `kaizen tasks create`"
+        raise UsageError(f"no task '{id_or_name}' has feedback here ({there})")
     return task
 
 
