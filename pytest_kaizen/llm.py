@@ -200,7 +200,8 @@ class AnthropicLLM:
         except Exception as exc:
             # The SDK raises plain TypeErrors for what it refuses to send; none may reach a test.
             if isinstance(exc, TypeError) and "authentication" in str(exc):
-                raise LLMError(f"no key for {request.model}: set {_KEYS[0]} in the environment") from None
+                message = f"no key for {request.model}: set {_KEYS[0]} in the environment"
+                raise LLMError(message, unsent=True) from None
             detail = self._without_secrets(str(exc))
             raise LLMError(f"{request.model}: {type(exc).__name__}: {detail}") from None
         # The SDK does not validate: a proxy's error page with status 200 comes back as it is.
