@@ -150,6 +150,11 @@ def give_up(store: Store, job_id: str, error: str) -> None:
             fail(store, claim(store, job_id), error)
 
 
+def may_pass(exc: Exception) -> bool:
+    """Whether the same may go well later: a lock, a lost connection, a model that is overloaded."""
+    return getattr(exc, "transient", False) is True
+
+
 def reason_of(exc: Exception) -> str:
     """Return an error as a job keeps it."""
     return str(exc) if isinstance(exc, KaizenError) else f"{type(exc).__name__}: {exc}"
@@ -274,7 +279,7 @@ def running(store: Store, job: Job) -> Iterator[Job]:
         yield job
     except Exception as exc:
         with suppress(KaizenError):
-            if job.retries and getattr(exc, "transient", False):
+            if job.retries and may_pass(exc):
                 _put_off(store, job, reason_of(exc))
                 raise HandedBack(job.step) from exc
             fail(store, job, reason_of(exc))
