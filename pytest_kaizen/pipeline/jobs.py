@@ -178,19 +178,21 @@ def look_up(store: Store, job_id: str) -> Job:
     return _as_it_stands(store.jobs.one(job_id))
 
 
-def newest_of(store: Store, task: str | None = None, kind: str | None = None) -> list[Job]:
-    """Return jobs as ``look_up`` does, the newest first; of one task or kind only, where given."""
-    return [_as_it_stands(job) for job in store.jobs.newest(task, kind=kind)]
+def newest_of(
+    store: Store, task: str | None = None, kind: str | None = None, limit: int | None = None
+) -> list[Job]:
+    """Return jobs as ``look_up`` does, the newest first; of one task or kind and so many, where given."""
+    return [_as_it_stands(job) for job in store.jobs.newest(task, kind=kind, limit=limit)]
 
 
 def newest(store: Store, kind: str, task: str) -> Job | None:
     """Return the newest job of a kind for a task, as ``look_up`` does; None without one."""
-    return next(iter(newest_of(store, task, kind)), None)
+    return next(iter(newest_of(store, task, kind, 1)), None)
 
 
 def recent(store: Store, limit: int) -> list[Job]:
     """Return jobs of all kinds, the newest first, each as ``look_up`` does."""
-    return [_as_it_stands(job) for job in store.jobs.newest(limit=limit)]
+    return newest_of(store, limit=limit)
 
 
 def progress(store: Store, job: Job, step: str, spend: Spend) -> None:
