@@ -126,10 +126,10 @@ class Jobs:
             if not _store(connection, job, JobStatus.COMPLETED, owner or job.owner):
                 raise JobError(f"job {job.id} is not completed, or is another process's")
 
-    def beat(self, job_id: str, owner: str, now: datetime) -> bool:
-        """Note that the process of a running job lives; return whether the job is still its own."""
+    def beat(self, job_id: str, owner: str, now: datetime, status: JobStatus = JobStatus.RUNNING) -> bool:
+        """Note that the process of a job lives; return whether it still has it, in this status."""
         query = "UPDATE jobs SET heartbeat_at = ? WHERE id = ? AND owner = ? AND status = ?"
-        values = (utc_text(now), job_id, owner, JobStatus.RUNNING.value)
+        values = (utc_text(now), job_id, owner, status.value)
         with self._database.write() as connection:
             return connection.execute(query, values).rowcount > 0
 

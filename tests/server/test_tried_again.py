@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,38 @@ def test_prices_that_cannot_be_read_fail_a_job(book: Book, ours: OpenWorkspace, 
     known = ours.store.jobs.one(job.id)
     assert known.status is JobStatus.FAILED
     assert str(prices) in (known.error or "")
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_job_that_takes_long_is_taken_over_only_from_a_process_that_died(
+    book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch, lives: bool
+) -> None:
+    """Longer than the lease: the process that has it renews that, as long as it lives."""
+    monkeypatch.setattr(jobs, "BEAT_S", 0.01 if lives else 10.0 * PATIENCE_S)
+    taken: list[str] = []
+    ended: list[JobStatus] = []
+    began = datetime.now(UTC)
+
+    def long(work: Assignment) -> None:
+        with jobs.running(work.store, jobs.claim(work.store, work.job.id)) as job:
+            taken.append("first")
+            work.store.jobs.write(job, began - timedelta(seconds=2 * jobs.LEASE_S))
+            end = time.monotonic() + PATIENCE_S
+            while lives and (work.store.jobs.one(job.id).heartbeat_at or began) < began:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            make_worker(book, other).work_off(ours)
+            ended.append(work.store.jobs.one(job.id).status)
+            job.result = {"by": "first"}
+
+    def other(work: Assignment) -> None:
+        with jobs.running(work.store, jobs.claim(work.store, work.job.id)) as job:
+            taken.append("other")
+            job.result = {"by": "other"}
+
+    job = jobs.create(ours.store, "odd", "a", {})
+    make_worker(book, long).work_off(ours)
+    by = "first" if lives else "other"
+    assert ours.store.jobs.one(job.id).result == {"by": by}
+    assert taken == (["first"] if lives else ["first", "other"])
+    assert ended == [JobStatus.RUNNING if lives else JobStatus.COMPLETED]
