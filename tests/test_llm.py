@@ -345,7 +345,7 @@ def test_one_client_serves_all_calls_until_it_is_closed(
     llm.close()
     llm.close()
     llm.complete(request())
-    assert made == [5, 5]
+    assert made == [60, 60]
 
 
 def test_the_sdk_is_not_imported_before_the_first_call() -> None:
