@@ -33,12 +33,13 @@ def ours(book: Book) -> OpenWorkspace:
     return book.open("ours")
 
 
-@pytest.mark.parametrize("where", ["key", "before", "claim"])
+@pytest.mark.parametrize("where", ["key", "before", "claim", "answer"])
 def test_a_job_that_a_passing_failure_of_the_store_keeps_from_beginning_is_tried_again(
     book: Book, ours: OpenWorkspace, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     monkeypatch.setattr(worker_module, "_AGAIN_S", 0.2)
     monkeypatch.setattr(worker_module, "_SWEEP_S", 0.05)
+    monkeypatch.setattr(jobs, "LEASE_S", 0.5)
     lost = [StoreError("the connection was lost", transient=True) for _ in range(2)]
 
     def breaks_in(place: str) -> None:
@@ -53,7 +54,9 @@ def test_a_job_that_a_passing_failure_of_the_store_keeps_from_beginning_is_tried
 
     def claimed(store: Store, job_id: str) -> Job:
         breaks_in("claim")
-        return claim(store, job_id)
+        mine = claim(store, job_id)
+        breaks_in("answer")  # It is stored, and nobody here knows.
+        return mine
 
     def do(work: Assignment) -> None:
         breaks_in("before")
