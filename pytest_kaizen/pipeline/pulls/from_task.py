@@ -101,15 +101,15 @@ class TaskPulls:
             _require_path(path)
             _require_path(base)
             title, text = self._words(proposal)
-            content = with_prompt(
-                repository.read(path, base),
-                path,
-                proposal.text,
+            change = partial(
+                with_prompt,
+                path=path,
+                text=proposal.text,
                 form=format_of(path, task.prompt_format),
                 locator=task.prompt_locator,
             )
             message = f"{title}\n\nThe evidence is in the text of the pull request.\n\nKaizen-Job: {job.id}\n"
-            repository.commit(path, content, branch=pull.branch, base=base, message=message)
+            repository.commit(path, change, branch=pull.branch, base=base, message=message)
             pull.url = repository.open(branch=pull.branch, base=base, title=title, text=text)
         except Exception as exc:
             # What was found is worth more than the request for it: no failure may cost the job.

@@ -220,8 +220,12 @@ OPERATIONS = (
     Operation("POST", "/api/v1/optimize/{task_id}", Access.WRITE, start, errors=(400, 404, 409)),
     Operation("GET", "/api/v1/jobs", Access.READ, list_jobs, errors=(404,)),
     Operation("GET", "/api/v1/jobs/{job_id}", Access.READ, get, errors=(404,)),
-    Operation("POST", "/api/v1/jobs/{job_id}/retry-pr", Access.WRITE, retry_pr, errors=(400, 404, 409)),
-    Operation("POST", "/api/v1/jobs/{job_id}/create-pr", Access.WRITE, create_pr, errors=(400, 404, 409)),
+    Operation(
+        "POST", "/api/v1/jobs/{job_id}/retry-pr", Access.WRITE, retry_pr, errors=(400, 404, 409), asks=True
+    ),
+    Operation(
+        "POST", "/api/v1/jobs/{job_id}/create-pr", Access.WRITE, create_pr, errors=(400, 404, 409), asks=True
+    ),
 )
 
 
