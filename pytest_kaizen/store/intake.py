@@ -58,6 +58,11 @@ class Intake:
         with self._database.read() as connection:
             return traces.page(connection, task, provider, limit, after)
 
+    def has(self, trace_id: str) -> bool:
+        """Say whether a trace is there, by its whole id."""
+        with self._database.read() as connection:
+            return traces.number_of(connection, trace_id) is not None
+
     def one(self, trace_id: str) -> Trace | None:
         """Return a trace by its whole id; None when there is none."""
         with self._database.read() as connection:

@@ -24,8 +24,9 @@ from ...store import Store
 from ...store.prompts import Status
 from ..operation import Access, Call
 from ..problem import Refusal
+from ..routes import kayba
 from ..routes.kaizen_ct import jobs
-from ..routes.kayba import desk_of, generate_insights, require_insights
+from ..routes.kayba import desk_of, require_insights
 from ..routes.known import job_of, task_of
 from .page import ROOT, Page, Redirect, View, url
 
@@ -187,11 +188,12 @@ def list_insights(call: Call, query: InsightsQuery) -> View:
 async def draw_insights(call: Call, body: WantedInsights) -> Redirect | ASGIApp:
     """Have a model draw insights from traces."""
     ids: list[str] | None = [*body.trace] or None
-    if ids is None and body.task is not None:
-        ids = await run_in_threadpool(call.store.shelf.ids, body.task)
-        if not ids:
-            raise Refusal(404, f"there is no trace of the task {body.task!r}")
-    started = await generate_insights(call, GenerateInsights(trace_ids=ids, model=body.model))
+    task = body.task if ids is None else None
+    newest = partial(call.store.traces, task=task, limit=1)
+    if task is not None and not await run_in_threadpool(newest):
+        raise Refusal(404, f"there is no trace of the task {task!r}")
+    wanted = GenerateInsights(trace_ids=ids, model=body.model)
+    started = await kayba.draw_insights(call, wanted, task)
     return Redirect(url("jobs", started.job_id)) if isinstance(started, JobStarted) else started
 
 
