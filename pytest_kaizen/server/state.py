@@ -25,6 +25,7 @@ from ..errors import StoreError
 from ..store.central import ApiKey, KeyState, Scope
 from ..store.workspaces import OpenWorkspace, Workspaces
 from .problem import Refusal
+from .streams import Streams
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -317,6 +318,7 @@ class State:
         worker: Does what requests leave to be done after them.
         elsewhere: Does what waits for servers elsewhere.
         span_uploads: Counts the uploads of spans to each run of an agent.
+        streams: The answers that go on for as long as somebody listens.
         stopping: Set when the server was told to stop: what would go on for ever ends.
         describe: Makes ``openapi``.
     """
@@ -333,6 +335,7 @@ class State:
     worker: Worker
     elsewhere: Elsewhere = field(default_factory=lambda: Elsewhere(_MOST_ELSEWHERE, _MOST_OF_A_WORKSPACE))
     span_uploads: Window = field(default_factory=lambda: Window(60, 60.0))
+    streams: Streams = field(default_factory=Streams)
     stopping: threading.Event = field(default_factory=threading.Event)
     describe: Callable[[], bytes] = bytes
 

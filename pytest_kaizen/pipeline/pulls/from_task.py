@@ -85,11 +85,11 @@ class TaskPulls:
             raise ProposalError("the job found nothing that could be proposed")
         if lacks := self._lacks(task):
             raise ProposalError(f"the task '{task.name}' says nothing of its {', '.join(lacks)}")
-        held = jobs.hold(self._store, job)
-        # Somebody else may have opened it before it was held.
-        if not held.result.get(RESULT, {}).get("url"):
-            held.result = {**held.result, RESULT: self._opened(task, held, proposal).model_dump()}
-        return jobs.release(self._store, held)
+        with jobs.held(self._store, job) as held:
+            # Somebody else may have opened it before it was held.
+            if not held.result.get(RESULT, {}).get("url"):
+                held.result = {**held.result, RESULT: self._opened(task, held, proposal).model_dump()}
+        return held
 
     def _opened(self, task: Task, job: Job, proposal: Proposal) -> PullRequest:
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", task.name)[:_LONGEST_NAME]

@@ -284,7 +284,7 @@ def _to_detect(call: Call, body: DetectRequest) -> dict[str, Any]:
     # Of an id that is given twice there is one trace.
     traces = list(dict.fromkeys(body.trace_ids))
     _require_few(call, len(traces))
-    missing = next((given for given in traces if store.intake.one(given) is None), None)
+    missing = next((given for given in traces if not store.intake.has(given)), None)
     if missing is not None:
         raise Refusal(404, f"there is no trace {missing!r}")
     known = {behavior.label: behavior for behavior in store.annotations.behaviors()}
