@@ -121,6 +121,17 @@ class AnthropicLLM:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(calls={self.calls}, spent_usd={self.spent_usd:.6f})"
 
+    def has_key(self) -> bool:
+        """Say whether there is anything to ask with: a key, or a profile of the SDK's."""
+        import anthropic
+
+        try:
+            client = self._connected()
+        except anthropic.AnthropicError:
+            # A profile that cannot be used: whoever asks is told what is wrong with it.
+            return True
+        return any((client.api_key, client.auth_token, client.credentials))
+
     def complete(self, request: LLMRequest) -> Completion:
         """Ask the model and wait for its whole answer.
 

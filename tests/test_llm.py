@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -299,6 +300,22 @@ def test_a_timeout_is_said_in_seconds(provider: Provider, prices: Prices) -> Non
     assert caught.value.transient
 
 
+def test_whether_there_is_a_key(prices: Prices, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("API_KEY", "AUTH_TOKEN", "CONFIG_DIR", "PROFILE"):
+        monkeypatch.delenv(f"ANTHROPIC_{name}", raising=False)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    llm = AnthropicLLM(prices)
+    assert not llm.has_key()
+    assert AnthropicLLM(prices, api_key=KEY).has_key()
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", KEY)
+    assert llm.has_key()
+    # Where the SDK has something to say about a profile, it is to be heard.
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN")
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))
+    assert AnthropicLLM(prices).has_key()
+
+
 def test_a_refused_connection(llm: AnthropicLLM, prices: Prices, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
     offline = AnthropicLLM(prices, max_retries=0)
@@ -345,7 +362,7 @@ def test_one_client_serves_all_calls_until_it_is_closed(
     llm.close()
     llm.close()
     llm.complete(request())
-    assert made == [5, 5]
+    assert made == [60, 60]
 
 
 def test_the_sdk_is_not_imported_before_the_first_call() -> None:

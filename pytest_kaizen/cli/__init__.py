@@ -58,7 +58,7 @@ GROUPS = (
     Group("setup", "tell coding agents how the project is tested", ".setup"),
     Group("status", "say how a job stands", ".jobs"),
     Group("sync", "send what runs still owe to the platforms", ".upkeep"),
-    Group("tasks", "manage the tasks that are known by their feedback", ".feedback"),
+    Group("tasks", "manage the tasks that are known by their feedback", ".tasks"),
     Group("traces", "look at traces, put in and delete them", ".traces"),
     Group("upload", "put files in as traces", ".trace_files"),
     Group("worker", "do the jobs of a server's store, beside the servers", ".serve"),

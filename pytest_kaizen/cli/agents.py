@@ -12,17 +12,18 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from ..errors import UsageError
+from ..errors import KaizenError, UsageError
 from ..report.platforms import agent_runs_table, agents_table, steps_table, summary_text
-from ..report.text import plain
+from ..report.text import plain, safe_text
 from .desks import ask, open_kate, show
 from .options import add_target_options
-from .terminal import agreed
+from .terminal import agreed, progress
 
 if TYPE_CHECKING:
     # The name of what argparse returns is private.
     from argparse import _SubParsersAction
 
+    from ..pipeline.desks.tasks_agents import LocalKate
     from ..platforms.kate import NewSpan, Run
 
 
@@ -133,7 +134,13 @@ def declare_agent_runs(commands: _SubParsersAction[argparse.ArgumentParser]) -> 
     create.set_defaults(run=_create_run)
 
     upload = commands.add_parser("upload", help="add spans to a run of an agent")
-    complete = commands.add_parser("complete", help="end a run of an agent, which a server then evaluates")
+    complete = commands.add_parser(
+        "complete",
+        help="end a run of an agent, which is then evaluated",
+        description="End a run of an agent, which is then evaluated by the agent's rubric or objective, "
+        "unless it was a moment ago (cooldown_s); a server does that later. Once more evaluates a run that "
+        "was not.",
+    )
     complete.set_defaults(run=_complete_run)
     spans = commands.add_parser("spans", help="list the spans of a run of an agent, in their order")
     spans.set_defaults(run=_list_spans)
@@ -191,9 +198,33 @@ def _upload_spans(args: argparse.Namespace) -> int:
 
 
 def _complete_run(args: argparse.Namespace) -> int:
+    from ..pipeline.desks.tasks_agents import LocalKate
+
+    agent, status = _agent(args), 0
     with open_kate(args) as kate:
-        ended = ask(kate.runs.complete(_agent(args), run_id=args.id))
-    return show(args, ended, _row)
+        ended = ask(kate.runs.complete(agent, run_id=args.id))
+        if isinstance(kate, LocalKate):
+            status = _evaluate(kate, agent, ended.id)
+            ended = ask(kate.runs.get(agent, run_id=args.id))
+    show(args, ended, _row)
+    return status
+
+
+def _evaluate(kate: LocalKate, agent: str, run_id: str) -> int:
+    """Evaluate a run of the store on this machine, and say what came of it; 1 where that failed."""
+    try:
+        with progress(f"evaluating run {run_id}") as say:
+            why = kate.evals.evaluate(agent, run_id=run_id, on_step=say)
+    except KaizenError as exc:
+        print(safe_text(f"kaizen: the run is completed; its evaluation failed: {exc}"), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("the run is completed; the same command evaluates it", file=sys.stderr)
+        raise
+    done = f"evaluated; to see what was found wanting: kaizen agents summary {agent}"
+    said = done if why is None else f"not evaluated: {why}"
+    print(safe_text(said), file=sys.stderr)
+    return 0
 
 
 def _list_spans(args: argparse.Namespace) -> int:

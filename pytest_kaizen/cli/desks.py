@@ -38,12 +38,13 @@ Desk: TypeAlias = "LocalDesk | ServerDesk"
 
 
 @contextmanager
-def open_desk(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[Desk]:
+def open_desk(args: argparse.Namespace, *, readonly: bool = False, uploads: bool = False) -> Iterator[Desk]:
     """Open the store of the project that a command works on, or speak to the server that was named.
 
     Args:
         args: The parsed arguments, with those of ``add_target_options``.
         readonly: Only read; a store that is not there is an error then.
+        uploads: Traces that are stored here are owed to the backends in use.
 
     Raises:
         KaizenError: A setting is wrong, the store cannot be opened, or a call to the server failed.
@@ -59,7 +60,13 @@ def open_desk(args: argparse.Namespace, *, readonly: bool = False) -> Iterator[D
     from ..store import Store
 
     config = config_for(args)
-    with Store.open(config.store, readonly=readonly) as store:
+    if uploads:
+        from ..pipeline.writer import open_store
+
+        opened = open_store(config)
+    else:
+        opened = Store.open(config.store, readonly=readonly)
+    with opened as store:
         yield LocalDesk(config, store, Redactor(os.environ, config.redact))
 
 

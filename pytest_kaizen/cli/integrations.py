@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,17 +12,16 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ..capture import Redactor
 from ..errors import UsageError
-from ..models import Job
-from ..pipeline.integrations import importing, settings, understood
-from ..pipeline.writer import open_store
+from ..pipeline.integrations import settings
 from ..platforms import validation_text
-from ..prices import load_prices
 from ..report.text import plain, safe_text, table
-from .configuration import config_for
-from .desks import Desk, open_desk
-from .options import add_target_options, count
+from .desks import Desk, open_desk, wait_for_job
+from .options import add_target_options, count, secret_of, target_flags
+from .terminal import progress
+
+#: Seconds between two looks at a server's job.
+_INTERVAL_S = 2.0
 
 
 class _Field(NamedTuple):
@@ -89,7 +87,7 @@ def declare_integrations(parser: argparse.ArgumentParser) -> None:
     test = add("test", "try a connection", _test)
     projects = add("projects", "list the experiments or projects there", _projects)
     load = add("import", "import traces; a second time makes nothing double", _import)
-    add("forget", "delete what is set of a connection, its secret too", _forget)
+    forget = add("forget", "delete what is set of a connection, its secret too", _forget)
 
     change.add_argument(
         "settings",
@@ -108,10 +106,13 @@ def declare_integrations(parser: argparse.ArgumentParser) -> None:
     )
     load.add_argument("--since", metavar="TIME", type=_time, help="only traces begun since then, in ISO 8601")
     load.add_argument("--limit", metavar="N", type=count, help="at most so many, the newest")
+    load.add_argument(
+        "--wait", action="store_true", help="on a server: until it is done, and show what came of it"
+    )
     for command in (listing, test, load):
         command.add_argument("--json", action="store_true", help="as a JSON object")
     projects.add_argument("--json", action="store_true", help="as a JSON array")
-    add_target_options(listing, ask, change, test)
+    add_target_options(listing, ask, change, test, projects, load, forget)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -171,7 +172,7 @@ def _set(args: argparse.Namespace) -> int:
             raise UsageError(f"expected KEY=VALUE, with one of {known} (found {pair!r})")
         given[key] = value or None
     if args.secret is not None:
-        given[one.secret] = _secret(args.secret)
+        given[one.secret] = secret_of("--secret", args.secret)
     try:
         changes = one.config.model_validate(given)
     except ValidationError as exc:
@@ -182,39 +183,47 @@ def _set(args: argparse.Namespace) -> int:
 
 
 def _projects(args: argparse.Namespace) -> int:
-    config = config_for(args)
-    price = load_prices(config.prices).cost
-    with open_store(config) as store:
-        source = settings.connect(store, args.name, allow_private=True, price=price)
-    try:
-        with understood(args.name):
-            found = source.projects()
-    finally:
-        source.close()
+    with open_desk(args) as desk:
+        found = desk.list_projects(args.name)
     if args.json:
-        print(json.dumps([project._asdict() for project in found], indent=2))
+        print(json.dumps(found, indent=2))
+    elif found:
+        print(safe_text(table(("id", "name"), [(project["id"], project["name"]) for project in found])))
     else:
-        print(safe_text(table(("id", "name"), found)))
+        print(f"{args.name} has no {'experiments' if args.name == 'mlflow' else 'projects'}")
     return 0
 
 
 def _import(args: argparse.Namespace) -> int:
-    config = config_for(args)
-    with open_store(config) as store:
-        wanted = importing.planned(store, args.name, args.project, args.since, args.limit)
-        job = importing.start(store, wanted)
-        importing.Importer(
-            store=store,
-            redactor=Redactor(os.environ, config.redact),
-            price=load_prices(config.prices).cost,
-            allow_private=True,
-            pause=_show,
-        ).run(job)
-    done = job.result
+    with open_desk(args, uploads=True) as desk:
+        if desk.here:
+            with progress(f"importing from {args.name}") as say:
+                job = desk.import_traces(args.name, args.project, args.since, args.limit, say)
+            return _imported(args, job)
+        job_id = desk.import_traces(args.name, args.project, args.since, args.limit)
+        again = f"kaizen status {job_id} --wait{target_flags(args)}"
+        if args.wait:
+            return _imported(args, wait_for_job(desk, job_id, _INTERVAL_S, again))
+    print(json.dumps({"jobId": job_id}, indent=2) if args.json else plain(f"job {job_id} started"))
+    print(plain(f"to wait for it: {again}"), file=sys.stderr)
+    return 0
+
+
+def _imported(args: argparse.Namespace, job: dict[str, Any]) -> int:
+    """Show what came of an import; 1 where it failed."""
+    result = job.get("result") or {}
+    # Where a server answers as Kayba's page has it.
+    done = result.get("summary", result)
+    if job["status"] != "completed":
+        if args.json:
+            print(json.dumps(job, indent=2))
+        why = job.get("error") or "no reason was given"
+        print(plain(f"kaizen: job {job['jobId']} {job['status']}: {why}"), file=sys.stderr)
+        return 1
     if args.json:
-        print(json.dumps({"jobId": job.id, **done}, indent=2))
+        print(json.dumps({"jobId": job["jobId"], **done}, indent=2))
         return 0
-    print(f"{done['traces']} traces, {done['new']} of them new")
+    print(f"{done['traces']} trace{'s' * (done['traces'] != 1)}, {done['new']} of them new")
     if done["leftOut"]:
         print(f"{done['leftOut']} could not be read:", file=sys.stderr)
         print(safe_text("\n".join(done["reasons"])), file=sys.stderr)
@@ -222,23 +231,9 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _forget(args: argparse.Namespace) -> int:
-    with open_store(config_for(args)) as store:
-        settings.forget(store, args.name)
+    with open_desk(args) as desk:
+        desk.forget_integration(args.name)
     return 0
-
-
-def _show(job: Job) -> None:
-    print(safe_text(job.step), file=sys.stderr)
-
-
-def _secret(source: str) -> str:
-    if source == "-":
-        given = getpass.getpass("token or key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
-    else:
-        given = os.environ.get(source, "")
-    if not given:
-        raise UsageError(f"--secret: {'nothing was given' if source == '-' else f'${source} is not set'}")
-    return given
 
 
 def _time(text: str) -> datetime:

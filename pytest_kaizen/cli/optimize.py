@@ -6,13 +6,16 @@ A server searches with the task's feedback, and keeps what it finds.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from contextlib import suppress
+from typing import Any
 
 from ..config import Config
-from ..errors import UsageError
+from ..errors import LLMError, UsageError, WorkerError
 from ..models import Proposal, ProposalStatus
-from ..optimize import DEFAULT_ENGINE, ENGINES, CostEstimate, Event
+from ..optimize import DEFAULT_ENGINE, ENGINES, CostEstimate
 from ..pipeline.improve import activate_proposal, open_proposal, optimize_task, proposal_path, write_proposal
 from ..pipeline.measures import measure_for, source_of
 from ..pipeline.provenance import ci_context
@@ -25,9 +28,9 @@ from ..report.documents import proposal_lines
 from ..report.text import safe_text
 from ..store import Store
 from .configuration import config_for
-from .desks import ct_client
+from .desks import ct_client, show
 from .options import Target, add_target_options, count, dollars, target_flags, target_of
-from .terminal import agreed
+from .terminal import Shown, agreed
 
 
 def declare_optimize(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +65,7 @@ def declare_optimize(parser: argparse.ArgumentParser) -> None:
         "--pr", action="store_true", help="open a pull request at GitHub, with the evidence (GITHUB_TOKEN)"
     )
     parser.add_argument("--dismiss", action="store_true", help="drop the open proposal before the search")
+    parser.add_argument("--json", action="store_true", help="as a JSON object")
     add_target_options(parser)
     parser.set_defaults(run=_optimize)
 
@@ -81,16 +85,31 @@ def _optimize(args: argparse.Namespace) -> int:
             store.save_proposal(known.model_copy(update={"status": ProposalStatus.DISMISSED}))
             known = None
         if known is not None:
-            print(f"a proposal for this prompt is open (drop it: --dismiss): {proposal_path(config, known)}")
-            return _finish(config, store, known, args.activate, pulls)
+            path = proposal_path(config, known)
+            _say(args.json, f"a proposal for this prompt is open (drop it: --dismiss): {path}")
+            return _finish(config, store, known, args.activate, pulls, args.json)
         if pulls is not None:
             taken = pulls.taken(args.task, PromptLibrary(config).get(args.task).sha256)
             if taken is not None:
                 raise UsageError(taken)
         search = _search(args, config, store)
-        return run_search(
-            config, store, search, dry_run=args.dry_run, activate=args.activate, pulls=pulls, sure=args.yes
-        )
+        try:
+            return run_search(
+                config,
+                store,
+                search,
+                dry_run=args.dry_run,
+                activate=args.activate,
+                pulls=pulls,
+                sure=args.yes,
+                as_json=args.json,
+            )
+        except (KeyboardInterrupt, LLMError, WorkerError):
+            with suppress(UsageError):
+                unfinished(config, store, args.task)
+                go_on = f"to go on: kaizen optimize {args.task} --resume"
+                print(safe_text(f"{args.task}: the search was broken off; {go_on}"), file=sys.stderr)
+            raise
 
 
 def run_search(
@@ -102,6 +121,7 @@ def run_search(
     activate: bool = False,
     pulls: PullRequests | None = None,
     sure: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Search, show what came of it and write the evidence.
 
@@ -113,54 +133,101 @@ def run_search(
         activate: Make what is proved to be better the active version.
         pulls: Opens a pull request for what was found.
         sure: Do not ask before a search that may be in vain or cost much.
+        as_json: Print what came of it as JSON, alone.
 
     Returns:
         The exit status: 0 with a proposal, 1 without.
     """
+    shown = Shown()
+    estimates: list[CostEstimate] = []
 
     def doubt(line: str) -> bool:
+        shown.put_away()
         print(safe_text(line), file=sys.stderr)
         return sure or agreed("Go on?")
 
     def tell(estimate: CostEstimate) -> bool:
+        shown.put_away()
+        estimates.append(estimate)
         for line in estimate_lines(search.task, estimate, search.budget):
-            print(safe_text(line), file=sys.stdout if dry_run else sys.stderr)
+            _say(as_json or not dry_run, line)
         dear = dear_line(search.task, estimate, search.budget)
         return not dry_run and (dear is None or doubt(dear))
 
     measure = measure_for(config, store, search, Launch(config.root))
-    found = optimize_task(
-        config, store, search, measure, on_doubt=doubt, on_estimate=tell, on_event=_progress
-    )
+    with shown:
+        shown(f"{search.task}: looking at the active prompt")
+        found = optimize_task(
+            config,
+            store,
+            search,
+            measure,
+            on_doubt=doubt,
+            on_estimate=tell,
+            on_event=lambda event: shown(event_line(event)),
+        )
     if found is None:
+        if as_json:
+            known = _estimate_json(search, estimates[-1]) if dry_run and estimates else _nothing(search)
+            print(json.dumps(known, indent=2))
         return 0 if dry_run else 1
     if found.proposal is None:
-        print(safe_text(f"{search.task}: {found.sentence}"))
+        if as_json:
+            print(json.dumps({**_nothing(search), "sentence": found.sentence}, indent=2))
+        else:
+            print(safe_text(f"{search.task}: {found.sentence}"))
         return 1
     write_proposal(config, found.proposal)
-    return _finish(config, store, found.proposal, activate, pulls)
+    return _finish(config, store, found.proposal, activate, pulls, as_json)
+
+
+def _estimate_json(search: Search, estimate: CostEstimate) -> dict[str, Any]:
+    """What a search would take; each a range."""
+    known = estimate._asdict()
+    return {"task": search.task, **{key: known[key] for key in ("rollouts", "calls", "usd", "notes")}}
+
+
+def _nothing(search: Search) -> dict[str, Any]:
+    return {"task": search.task, "proposal": None, "sentence": "the search was not begun"}
 
 
 def _finish(
-    config: Config, store: Store, proposal: Proposal, activate: bool, pulls: PullRequests | None
+    config: Config,
+    store: Store,
+    proposal: Proposal,
+    activate: bool,
+    pulls: PullRequests | None,
+    as_json: bool,
 ) -> int:
     """Show a proposal; activate it, or open its pull request, where that is asked for and allowed."""
-    print("\n".join(proposal_lines(proposal)))
     path = proposal_path(config, proposal)
+    _say(as_json, "\n".join(proposal_lines(proposal)))
+    version = None
+    status = 0
     if pulls is not None:
         proposal = pulls.propose(store, proposal)
-        print(safe_text(f"evidence: {path}\n{proposal.task}: {proposal.pull_request_line}"))
-        return 0 if proposal.status is ProposalStatus.PR_OPEN else 1
-    if not activate:
-        print(f"evidence: {path}\nto use it:")
-        print(f"  kaizen prompts new {proposal.task} --text {path.with_suffix('.txt')}")
-        print(f"  kaizen prompts activate {proposal.task} N")
-        return 0
-    if not proposal.may_activate:
-        print("not activated: it is not proved to be better, so that is for a person to decide")
-        return 1
-    print(f"{proposal.task}: version {activate_proposal(config, store, proposal)} is active")
-    return 0
+        _say(as_json, f"evidence: {path}\n{proposal.task}: {proposal.pull_request_line}")
+        status = 0 if proposal.status is ProposalStatus.PR_OPEN else 1
+    elif not activate:
+        new = f"  kaizen prompts new {proposal.task} --text {path.with_suffix('.txt')}"
+        use = f"  kaizen prompts activate {proposal.task} N"
+        _say(as_json, f"evidence: {path}\nto use it:\n{new}\n{use}")
+    elif not proposal.may_activate:
+        _say(as_json, "not activated: it is not proved to be better, so that is for a person to decide")
+        status = 1
+    else:
+        version = activate_proposal(config, store, proposal)
+        _say(as_json, f"{proposal.task}: version {version} is active")
+    if as_json:
+        sentence = proposal.acceptance.sentence
+        found = {"task": proposal.task, "proposal": proposal.model_dump(mode="json"), "sentence": sentence}
+        print(json.dumps({**found, "evidence": str(path), "activated": version}, indent=2))
+    return status
+
+
+def _say(aside: bool, text: str) -> None:
+    """Print to the output, or beside it."""
+    print(safe_text(text), file=sys.stderr if aside else sys.stdout)
 
 
 def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
@@ -179,12 +246,6 @@ def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
         seed=args.seed or 0,
         source=args.source or source_of(store, args.task),
     )
-
-
-def _progress(event: Event) -> None:
-    # A log that nobody watches has no use for it.
-    if sys.stderr.isatty():
-        print(safe_text(event_line(event)), file=sys.stderr)
 
 
 #: What a request cannot ask for, by the options that ask for it.
@@ -222,5 +283,4 @@ def _start_there(args: argparse.Namespace, target: Target) -> int:
         f"to wait for it: kaizen jobs wait {begun.job.id}{target_flags(args)}",
     ]
     print(safe_text("\n".join(lines)), file=sys.stderr)
-    print(begun.job.id)
-    return 0
+    return show(args, begun, lambda begun: str(begun.job.id))

@@ -19,8 +19,10 @@ a platform declares the options and asks where to go::
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
@@ -68,7 +70,7 @@ class Target(NamedTuple):
             raise PlatformError(self._said(exc), exc.status_code, exc.detail) from exc
 
     def _said(self, exc: PlatformError) -> str:
-        if exc.status_code in (401, 403):
+        if exc.status_code in (401, 403) and self.key:
             problem = "does not take the key" if exc.status_code == 401 else "does not let the key do this"
             return f"{self.url} {problem} ({self.key_from}): {exc.message}"
         if self.url in exc.message:
@@ -89,7 +91,7 @@ def add_target_options(*parsers: argparse.ArgumentParser) -> None:
         group.add_argument("--api-key", metavar="KEY", help="its key (default: from the environment)")
 
 
-def target_of(args: argparse.Namespace, backend: str) -> Target | None:
+def target_of(args: argparse.Namespace, backend: str, *, needs_key: bool = True) -> Target | None:
     """Return the server that a command is to work on; None for the store on this machine.
 
     The key is ``--api-key``, else it is in the environment: for ``--base-url`` under the platform's
@@ -99,6 +101,7 @@ def target_of(args: argparse.Namespace, backend: str) -> Target | None:
     Args:
         args: The parsed arguments.
         backend: Whose API the command speaks, by its name under ``backends``.
+        needs_key: Without it the key is what ``--api-key`` says, and empty where that says nothing.
 
     Raises:
         UsageError: There is a key, and no server.
@@ -116,6 +119,8 @@ def target_of(args: argparse.Namespace, backend: str) -> Target | None:
         if not args.api_key.strip():
             raise UsageError("--api-key is empty")
         return Target(url, args.api_key, "--api-key")
+    if not needs_key:
+        return Target(url, "", "none")
     for variable in variables:
         if key := os.environ.get(variable, "").strip():
             return Target(url, key, variable)
@@ -176,6 +181,25 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
         "--limit", type=count, default=LIST_LIMIT, metavar="N", help=f"at most N (default: {LIST_LIMIT})"
     )
     parser.add_argument("--json", action="store_true", help="as a JSON array")
+
+
+def secret_of(option: str, source: str) -> str:
+    """Return a secret, which no list of processes is to show.
+
+    Args:
+        option: Who asks, for messages.
+        source: The variable of the environment that holds it; ``-`` asks for it, or reads a line.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if source == "-":
+        given = getpass.getpass("token or key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+    else:
+        given = os.environ.get(source, "")
+    if not given:
+        raise UsageError(f"{option}: {'nothing was given' if source == '-' else f'${source} is not set'}")
+    return given
 
 
 def count(text: str) -> int:

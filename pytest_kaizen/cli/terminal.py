@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Self
 
 from ..report.text import plain, safe_text
 
@@ -48,6 +49,34 @@ def progress(first: str) -> Iterator[Say]:
         return
     with Console(stderr=True).status(Text(plain(first))) as shown:
         yield lambda line: shown.update(Text(plain(line)))
+
+
+class Shown:
+    """The same, for work that asks something in between: what is shown is put away for that.
+
+    Calling it shows a line. A context manager that puts it away at its end.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._say: Say | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.put_away()
+
+    def __call__(self, line: str) -> None:
+        """Show a line, until there is another."""
+        if self._say is None:
+            self._say = self._stack.enter_context(progress(line))
+        self._say(line)
+
+    def put_away(self) -> None:
+        """Show nothing until the next line."""
+        self._say = None
+        self._stack.close()
 
 
 def _pass(_line: str) -> None:

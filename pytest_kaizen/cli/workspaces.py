@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StoreError, UsageError
+from ..errors import PlatformError, StoreError, UsageError
+from ..platforms.kaizen_ct import KeyStatus
 from ..report.text import safe_text, table
-from ..store.central import ApiKey, Scope, Workspace
+from ..store.central import ApiKey, KeyState, Scope, Workspace
 from ..store.workspaces import Workspaces
 from .desks import ct_client, show
 from .options import Target, add_target_options, days, size, target_of
@@ -18,6 +20,7 @@ from .serve import FIRST_WORKSPACE, add_store_option, open_server_store
 
 if TYPE_CHECKING:
     from ..platforms.kaizen_ct import KeyInfo
+    from ..platforms.kaizen_ct.keys import FirstKeyClient
 
 
 _KEPT = ("name", "keep_days", "keep_bytes")
@@ -162,7 +165,21 @@ def declare_keys(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("--json", action="store_true", help="as a JSON object")
     revoke.set_defaults(run=_revoke_key)
 
-    for command in (create, listing, revoke):
+    status = commands.add_parser("status", help="say whether there are keys, and how many; needs none")
+    status.add_argument("--json", action="store_true", help="as a JSON object")
+    status.set_defaults(run=_key_status)
+
+    bootstrap = commands.add_parser(
+        "bootstrap",
+        help="make the first key of a server, which may do all; shown this once",
+        description="Make the first key of a server, with all scopes, which is shown this once. A server "
+        "gives it on its own machine only, and where it has never had a key.",
+    )
+    bootstrap.add_argument("--label", default="", metavar="TEXT", help="what people call it")
+    bootstrap.add_argument("--json", action="store_true", help="as a JSON object")
+    bootstrap.set_defaults(run=_bootstrap)
+
+    for command in (create, listing, revoke, status, bootstrap):
         add_store_option(command)
         add_target_options(command)
 
@@ -224,9 +241,59 @@ def _revoked(args: argparse.Namespace) -> int:
     return 0
 
 
-def _server_of_keys(args: argparse.Namespace, *not_there: str) -> Target | None:
+def _key_status(args: argparse.Namespace) -> int:
+    target = _server_of_keys(args, needs_key=False)
+    if target is not None:
+        with _keyless(target) as client:
+            found = client.key_status()
+    else:
+        with open_server_store(args) as workspaces:
+            now = datetime.now(UTC)
+            keys = [key for key in workspaces.central.keys.list() if key.state(now) is KeyState.ACTIVE]
+        found = KeyStatus(has_keys=bool(keys), count=len(keys))
+    return show(args, found, _counted)
+
+
+def _counted(found: KeyStatus) -> str:
+    if not found.has_keys:
+        return "no keys; make the first: `kaizen keys bootstrap`"
+    return f"{found.count} key{'s' * (found.count != 1)}"
+
+
+def _bootstrap(args: argparse.Namespace) -> int:
+    target = _server_of_keys(args, needs_key=False)
+    if target is None:
+        with open_server_store(args) as workspaces:
+            central = workspaces.central
+            if central.keys.list():
+                raise StoreError("this server has had a key; `kaizen keys create` makes another")
+            workspace = central.workspace(FIRST_WORKSPACE) or central.create_workspace(FIRST_WORKSPACE)
+            key, secret = central.keys.create(workspace.id, label=args.label, scopes=list(Scope))
+        print(json.dumps({"key": secret, **key.model_dump(mode="json")}, indent=2) if args.json else secret)
+        return 0
+    try:
+        with _keyless(target) as client:
+            made = client.bootstrap(args.label)
+    except PlatformError as exc:
+        if exc.status_code != 401 or target.key:
+            raise
+        raise PlatformError(
+            f"{target.url} gives its first key on its own machine only: `kaizen keys bootstrap` there", 401
+        ) from None
+    return show(args, made, lambda made: made.key)
+
+
+@contextmanager
+def _keyless(target: Target) -> Iterator[FirstKeyClient]:
+    from ..platforms.kaizen_ct.keys import FirstKeyClient
+
+    with target.speaking(), FirstKeyClient(target.key, target.url) as client:
+        yield client
+
+
+def _server_of_keys(args: argparse.Namespace, *not_there: str, needs_key: bool = True) -> Target | None:
     """Return the server that was named; its API has no word for some options."""
-    target = target_of(args, "kaizen-ct")
+    target = target_of(args, "kaizen-ct", needs_key=needs_key)
     if target is not None:
         for option in ("--store", *not_there):
             if getattr(args, _OPTION_NAMES.get(option, option[2:])) is not None:

@@ -230,26 +230,38 @@ def _insight(finding: Finding) -> dict[str, Any]:
 
 #: What one evaluation may cost.
 EVALUATION_BUDGET_USD = 1.0
+#: Seconds for an answer of a judge, which has a whole run to read.
+EVALUATION_TIMEOUT_S = 120.0
 #: The newest runs, and those before that they are compared with.
 _NEWEST, _BEFORE = 5, 50
 _MOST_RECOMMENDATIONS = 5
 
 
+def why_not_evaluated(
+    config: Config, store: Store, agent: Agent, trace: Trace | None, now: datetime
+) -> str | None:
+    """Say why a run of an agent, which did what its trace says, is not evaluated now; None where it is."""
+    settings = config.agent(agent.id)
+    if trace is None or trace.output is None:
+        return "it has no output to judge"
+    if not (settings.rubric or agent.objective):
+        cure = f"`kaizen agents update {agent.id} --objective TEXT`"
+        return f"its agent has no rubric and no objective ({cure})"
+    for last in store.jobs.newest(agent.id, kind=jobs.EVALUATION, limit=1):
+        over = last.created_at + timedelta(seconds=settings.cooldown_s)
+        if not last.status.final:
+            return f"another evaluation of its agent is under way (job {last.id})"
+        if now < over:
+            return f"the cooldown of its agent lasts until {over:%H:%M:%S} UTC"
+    return None
+
+
 def start_evaluation(
     config: Config, store: Store, agent: Agent, run: AgentRun, trace: Trace | None, now: datetime
 ) -> Job | None:
-    """Store a job that evaluates a run, if there is something to judge, and something to judge it by.
-
-    Returns:
-        The job; None without an output, without a rubric or an objective, while another run of the agent
-        is evaluated, and until its cooldown is over.
-    """
-    settings = config.agent(agent.id)
-    if trace is None or trace.output is None or not (settings.rubric or agent.objective):
+    """Store a job that evaluates a run; None for the reason that ``why_not_evaluated`` says."""
+    if trace is None or why_not_evaluated(config, store, agent, trace, now) is not None:
         return None
-    for last in store.jobs.newest(agent.id, kind=jobs.EVALUATION, limit=1):
-        if not last.status.final or now - last.created_at < timedelta(seconds=settings.cooldown_s):
-            return None
     try:
         return jobs.create(store, jobs.EVALUATION, agent.id, {"run": run.id, "trace": trace.id}, "api")
     except JobError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from urllib.parse import quote
@@ -104,6 +105,8 @@ class PlatformClient:
     url_variable: ClassVar[str]
     default_url: ClassVar[str]
     key_header: ClassVar[tuple[str, str]] = ("X-API-Key", "")
+    #: Without it, only a key that is given is sent, and none of the environment's.
+    needs_key: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -113,7 +116,8 @@ class PlatformClient:
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._base_url = self._checked_url(base_url or os.environ.get(self.url_variable) or self.default_url)
-        self._key = self._checked_key(api_key or os.environ.get(self.key_variable))
+        known = os.environ.get(self.key_variable) if self.needs_key else None
+        self._key = self._checked_key(api_key or known)
         try:
             self._timeouts = as_timeouts(timeout)
         except ValueError as exc:
@@ -146,10 +150,11 @@ class PlatformClient:
         reads: type[M],
         params: Mapping[str, object] | None = None,
         body: WireModel | WireList[Any] | None = None,
+        file: tuple[str, bytes] | None = None,
         once: bool = False,
     ) -> M:
         """Make a call as ``_send`` does and return its answer as the model ``reads``."""
-        answer = await self._send(method, path, params=params, body=body, once=once)
+        answer = await self._send(method, path, params=params, body=body, file=file, once=once)
         return self._read(answer, reads)[0]
 
     async def _send(
@@ -159,6 +164,7 @@ class PlatformClient:
         *,
         params: Mapping[str, object] | None = None,
         body: WireModel | WireList[Any] | None = None,
+        file: tuple[str, bytes] | None = None,
         once: bool = False,
     ) -> Answer:
         """Make a call and return its answer as it came.
@@ -168,6 +174,7 @@ class PlatformClient:
             path: Below the base URL, encoded (see ``_path``).
             params: The query; None values are left out.
             body: The JSON body.
+            file: In its place, a file to upload: its name and content, the field ``file`` of a form.
             once: Twice is not the same as once (see ``Call``).
 
         Raises:
@@ -183,6 +190,9 @@ class PlatformClient:
         query = {name: str(value) for name, value in (params or {}).items() if value is not None}
         key = new_idempotency_key() if method == "POST" else None
         call = Call(method, path, query, self._content(body), once, key)
+        if file is not None:
+            form = httpx.Request("POST", self._base_url, files={"file": file})
+            call = replace(call, content=form.read(), content_type=form.headers["Content-Type"])
         exchange = Exchange(self._connected, self._base_url, self._timeouts, hide)
         try:
             return await exchange.send(call)
@@ -258,6 +268,8 @@ class PlatformClient:
 
     def _checked_key(self, key: str | None) -> ApiKey:
         key = (key or "").strip()
+        if not key and not self.needs_key:
+            return ApiKey("", *self.key_header)
         if not key:
             problem = f"{self.platform}: no key: give api_key, or set {self.key_variable} in the environment"
             raise self._error(Failure(Reason.NO_KEY, problem))

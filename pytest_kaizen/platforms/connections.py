@@ -33,7 +33,7 @@ class ApiKey(httpx.Auth):
     It is kept here and not among the client's headers, whose text shows their values.
 
     Args:
-        key: The key.
+        key: The key; empty for requests without one.
         header: The header's name.
         scheme: What stands before the key in it, ``Bearer`` for instance.
     """
@@ -48,12 +48,13 @@ class ApiKey(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the header."""
-        request.headers[self._header] = self._value
+        if self._key:
+            request.headers[self._header] = self._value
         yield request
 
     def hide_in(self, text: str) -> str:
         """Return a text without the key."""
-        return text.replace(self._key, "[key]")
+        return text.replace(self._key, "[key]") if self._key else text
 
 
 def is_visible_ascii(text: str) -> bool:

@@ -75,10 +75,11 @@ class Call:
 
     Attributes:
         path: Below the base URL, percent-encoded, starting with a slash.
-        content: The JSON body.
+        content: The body.
         once: It starts work that is paid for, or adds to what is there: a server that does not know
             ``Idempotency-Key`` would do so twice.
         idempotency_key: Set for a POST, the same for each attempt.
+        content_type: What the body is.
     """
 
     method: str
@@ -87,6 +88,7 @@ class Call:
     content: bytes | None = field(default=None, repr=False)
     once: bool = False
     idempotency_key: str | None = None
+    content_type: str = "application/json"
 
     @property
     def repeatable(self) -> bool:
@@ -217,7 +219,7 @@ class Exchange:
     async def _attempt(self, call: Call) -> Answer:
         headers = {"Accept": "application/json"}
         if call.content is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = call.content_type
         if call.idempotency_key is not None:
             headers["Idempotency-Key"] = call.idempotency_key
         http = self.connected()

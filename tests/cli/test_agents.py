@@ -34,7 +34,9 @@ SPANS: list[dict[str, Any]] = [
 
 def asked(side: Side, *arguments: str) -> Any:
     status, out, err = side.cli(*arguments, "--json")
-    assert (status, err) == (0, "")
+    assert status == 0
+    # On this machine the command itself evaluates a run, and says what came of it.
+    assert not err or (arguments[1] == "complete" and err.startswith("not evaluated: "))
     return json.loads(out)
 
 

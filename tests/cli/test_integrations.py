@@ -14,7 +14,7 @@ from pytest_kaizen.store import Store, sealed
 from tests.pipeline.integrations.place import SECRET
 from tests.pipeline.integrations.places import LangsmithPlace, MlflowPlace
 
-from .conftest import Cli
+from .conftest import Cli, Served
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_from_nothing_to_traces(cli: Cli, mlflow: MlflowPlace, project: Path) ->
     assert cli("integrations", "import", "mlflow", "--since", "2026-11-22T12:02", "--limit", "5") == (
         0,
         "2 traces, 2 of them new\n",
-        "2 traces of support\n",
+        "",
     )
     status, out, _ = cli("integrations", "import", "mlflow", "--project", "1", "--json")
     done = json.loads(out)
@@ -73,6 +73,52 @@ def test_from_nothing_to_traces(cli: Cli, mlflow: MlflowPlace, project: Path) ->
     assert cli("integrations", "list")[1].count("not set") == 3
     there = b"".join(file.read_bytes() for file in (project / ".kaizen").iterdir() if file.is_file())
     assert SECRET.encode() not in there
+
+
+def test_the_same_on_a_server(cli: Cli, mlflow: MlflowPlace, served: Served, project: Path) -> None:
+    def there(*arguments: str) -> tuple[int, str, str]:
+        return cli("integrations", *arguments, "--server", served.url)
+
+    settings = (f"trackingUri={mlflow.url}", "authType=bearer", "experimentName=support")
+    assert there("set", "mlflow", *settings, "--secret", "OUR_TOKEN") == (0, "", "")
+    assert there("projects", "mlflow")[1].splitlines()[-1].split() == ["1", "support"]
+    assert json.loads(there("projects", "mlflow", "--json")[1]) == [{"id": "1", "name": "support"}]
+
+    status, out, err = there("import", "mlflow", "--since", "2026-11-22T12:02", "--limit", "5")
+    job = out.removeprefix("job ").removesuffix(" started\n")
+    assert (status, out) == (0, f"job {job} started\n")
+    assert err == f"to wait for it: kaizen status {job} --wait --server {served.url}\n"
+    assert cli("status", job, "--wait", "--interval", "0.05", "--server", served.url)[0] == 0
+    # One that ended may hold its place for a moment more.
+    status, out, err = there("import", "mlflow", "--wait")
+    assert (status, out, err) == (0, "3 traces, 1 of them new\n", "")
+    status, out, err = there("import", "mlflow", "--wait", "--json")
+    done = json.loads(out)
+    assert (status, done["traces"], done["new"], set(done), err) == (
+        0,
+        3,
+        0,
+        {"jobId", "traces", "new", "leftOut", "reasons"},
+        "",
+    )
+    assert len(json.loads(cli("traces", "list", "--server", served.url, "--json")[1])) == 3
+
+    assert there("forget", "mlflow") == (0, "", "")
+    assert there("list")[1].count("not set") == 3
+    status, out, err = there("import", "mlflow", "--project", "support", "--wait")
+    assert (status, out) == (1, "")
+    assert err.endswith(" failed: mlflow is not set up: trackingUri is not set\n")
+    status, out, err = there("projects", "mlflow")
+    assert (status, out) == (1, "")
+    assert err == f"kaizen: {served.url}/api: 422: mlflow is not set up: trackingUri is not set\n"
+    assert not (project / ".kaizen").exists()
+
+
+def test_braintrust_on_a_server(cli: Cli, served: Served) -> None:
+    given = ("braintrust", "projectName=shop", "--secret", "OUR_TOKEN", "--server", served.url)
+    assert cli("integrations", "set", *given) == (0, "", "")
+    known = json.loads(cli("integrations", "list", "--json", "--server", served.url)[1])
+    assert known["braintrust"] == {"apiKey": "tok-****cret", "projectName": "shop"}
 
 
 def test_what_cannot_be_read_is_named(cli: Cli, mlflow: MlflowPlace) -> None:

@@ -131,19 +131,32 @@ def test_finds_proposes_and_activates(
         out,
     )
 
+    status, out, err = after_a_run("--dry-run", "--json")
+    assert (status, err.startswith("greet: a search takes ")) == (0, True)
+    assert {**json.loads(out), "usd": [], "calls": []} == {
+        "task": "greet",
+        "rollouts": json.loads(out)["rollouts"],
+        "calls": [],
+        "usd": [],
+        "notes": [],
+    }
+
     # Broken off after the search has paid for something, and gone on with.
-    def breaks(event: Event) -> None:
+    def breaks(event: Event) -> str:
         if event.spend.rollouts > 10:
             raise KeyboardInterrupt
+        return event.step
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pytest_kaizen.cli.optimize._progress", breaks)
-        assert after_a_run("--seed", "3", "--max-rollouts", "200")[0] == 130
+        patch.setattr("pytest_kaizen.cli.optimize.event_line", breaks)
+        status, out, err = after_a_run("--seed", "3", "--max-rollouts", "200")
+    assert (status, out) == (130, "")
+    assert err.endswith("greet: the search was broken off; to go on: kaizen optimize greet --resume\n")
     # An estimate in between is no search that came to its end.
     assert after_a_run("--dry-run", "--seed", "3")[0] == 0
     with _store(root) as store:
         statuses = [job.status for job in store.jobs.newest()]
-    assert statuses == [JobStatus.COMPLETED, JobStatus.STOPPED, JobStatus.COMPLETED]
+    assert statuses == [JobStatus.COMPLETED, JobStatus.STOPPED, *2 * [JobStatus.COMPLETED]]
     assert after_a_run("--resume", "--seed", "4")[0] == 2
     asked = len(llm.record)
     status, out, err = after_a_run("--resume")
@@ -208,6 +221,11 @@ def test_finds_proposes_and_activates(
 
     # The open proposal is shown again, at no cost, and may be activated.
     asked = len(llm.record)
+    status, out, err = after_a_run("--json")
+    shown = json.loads(out)
+    assert (status, err.startswith("a proposal for this prompt is open ")) == (0, True)
+    assert (shown["task"], shown["proposal"]["id"], shown["activated"]) == ("greet", proposal.id, None)
+    assert (shown["evidence"], shown["sentence"]) == (str(evidence), verdict)
     status, out, _ = after_a_run("--activate")
     assert (status, len(llm.record)) == (0, asked)
     assert out.startswith("a proposal for this prompt is open (drop it: --dismiss): ")

@@ -16,6 +16,7 @@ from tests.cli.test_optimize import TEST, Command, after_a_run, command, llm
 
 __all__ = ["after_a_run", "command", "llm"]
 
+BEGUN = "greet: looking at the active prompt\n"
 WARNING = (
     "greet: warning: no score says why it is not higher; give checks a reason or use a rubric, or the "
     "search has nothing to go by\n"
@@ -32,6 +33,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
         monkeypatch.setattr(keyboard, "isatty", lambda: True)
         monkeypatch.setattr(sys, "stdin", keyboard)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        # What moves is another test's.
+        monkeypatch.setitem(sys.modules, "rich.console", None)
 
     return types
 
@@ -49,18 +52,18 @@ def test_scores_without_reasons(
     asked = len(llm.record)
     assert asked == 40
     terminal("n\n")
-    assert command() == (1, "", f"{WARNING}Go on? [y/N] ")
+    assert command() == (1, "", f"{BEGUN}{WARNING}Go on? [y/N] ")
     # An end of the input is no consent.
     terminal("")
     assert command()[0] == 1
     assert len(llm.record) == asked
     terminal("y\n")
     status, _, err = command("--dry-run")
-    assert (status, err.startswith(f"{WARNING}Go on? [y/N] ")) == (0, True)
+    assert (status, err.startswith(f"{BEGUN}{WARNING}Go on? [y/N] ")) == (0, True)
     assert len(llm.record) > asked
     # Where nobody can answer, and where somebody said yes before, it is said and gone on with.
     status, _, err = command("--dry-run", "--yes")
-    assert (status, err) == (0, WARNING)
+    assert (status, err) == (0, f"{BEGUN}{WARNING}")
 
 
 def test_a_dear_search(
@@ -70,7 +73,8 @@ def test_a_dear_search(
     terminal("\n")
     status, out, err = after_a_run()
     assert (status, out) == (1, "")
-    first, second, question = err.splitlines()
+    assert err.startswith(BEGUN)
+    first, second, question = err.splitlines()[-3:]
     assert first.startswith("greet: a search takes ")
     assert second.startswith("greet: warning: this search may cost $0.")
     assert question == "Go on? [y/N] "

@@ -72,7 +72,9 @@ def printed(side: Side) -> dict[str, Any]:
         asked = [made if word == "ID" else word for word in command.split()]
         while True:
             status, out, err = side.cli(*asked, "--json")
-            assert (status, err) == (0, ""), command
+            assert status == 0, command
+            # On this machine the command itself would evaluate the run, if there were an output.
+            assert err == "" or (command.startswith("runs complete") and err.startswith("not evaluated: "))
             value = json.loads(out)
             # A server indexes what it stored soon after.
             if value or command != "traces search way":

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_kaizen.cli.terminal import progress
+from pytest_kaizen.cli.terminal import Shown, progress
 
 
 class Terminal(io.StringIO):
@@ -64,3 +64,19 @@ def test_what_is_raised_goes_on_and_the_cursor_comes_back(monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt), progress("first"):
         raise KeyboardInterrupt
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")
+
+
+def test_what_is_shown_is_put_away_for_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    with Shown() as shown:
+        shown("first")
+        shown.put_away()
+        print("Go on?", file=sys.stderr)
+        shown("second")
+    text = terminal.getvalue()
+    before, _, after = text.partition("Go on?\n")
+    # The cursor is there again, and the line is gone, before others write.
+    assert before.rindex("\x1b[?25h") > before.rindex("\x1b[?25l")
+    assert before.rindex("\x1b[2K") > before.rindex("first")
+    assert ("second" in before, "second" in after) == (False, True)
+    assert after.rindex("\x1b[?25h") > after.rindex("\x1b[?25l")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +61,14 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[BaseModel] | None, 
     "get_integrations": ((), {}, None, wire.Integrations),
     "update_integration": (("langsmith", LANGSMITH), {}, wire.LangsmithConfig, wire.LangsmithConfig),
     "test_integration": (("mlflow",), {}, None, wire.IntegrationTest),
+    "forget_integration": (("mlflow",), {}, None, None),
+    "list_projects": (("mlflow",), {}, None, wire.SourceProjects),
+    "import_traces": (
+        ("mlflow", "support", datetime(2026, 1, 31, tzinfo=UTC), 500),
+        {},
+        wire.ImportRequest,
+        wire.JobStarted,
+    ),
 }
 
 
@@ -131,7 +140,10 @@ def test_what_the_platform_adds_is_passed_on(kayba: Golden) -> None:
             lambda client: client.upload_traces([{"filename": "a.md", "content": ""}]),
             "fileType: Field required",
         ),
-        (lambda client: client.update_integration("phoenix", {}), r"mlflow or langsmith \(found 'phoenix'\)"),
+        (
+            lambda client: client.update_integration("phoenix", {}),
+            r"one of the integrations mlflow, langsmith, braintrust \(found 'phoenix'\)",
+        ),
         (lambda client: client.get_trace(""), "'' is not an id"),
     ],
 )

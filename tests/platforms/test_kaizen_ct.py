@@ -10,9 +10,11 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from pytest_kaizen import Trace
+from pytest_kaizen import CTClient, Trace
 from pytest_kaizen.models import FeedbackCount, Task
 from pytest_kaizen.platforms import kaizen_ct
+from pytest_kaizen.platforms.kaizen_ct.keys import FirstKeyClient
+from tests.platforms.conftest import Loopback
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 ID = UUID("3b4e1f2a-0000-4000-8000-000000000001")
@@ -154,3 +156,33 @@ def test_feedback_by_the_name_of_a_task_that_is_not_known() -> None:
         "metadata_": {"user": 7},
         "created_at": "2026-03-30T10:00:00Z",
     }
+
+
+def test_examples_are_uploaded_as_a_form_with_a_file(loopback: Loopback) -> None:
+    loopback.answer(200, '{"accepted": 1, "rejected": 0, "total_seeds": 1, "seed_limit": 1000}')
+    with CTClient("ct-key", loopback.url) as client:
+        done = client.seed_task("a task", '{"inputs": {"é": 1}}', "more.jsonl")
+    assert (done.accepted, done.seed_limit) == (1, 1000)
+    (request,) = loopback.received
+    assert request.line == "POST /api/v1/tasks/a%20task/seed HTTP/1.1"
+    kind, _, boundary = request.headers["content-type"].partition("; boundary=")
+    assert (kind, request.headers["x-api-key"]) == ("multipart/form-data", "ct-key")
+    head, _, content = request.body.partition(b"\r\n\r\n")
+    assert b'name="file"; filename="more.jsonl"' in head
+    assert content == f'{{"inputs": {{"é": 1}}}}\r\n--{boundary}--\r\n'.encode()
+
+
+def test_the_first_key_needs_none(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAIZEN_API_KEY", "of-another-server")
+    loopback.answer(200, '{"has_keys": false, "count": 0}')
+    made = '{"id": "3b4e1f2a-0000-4000-8000-000000000001", "label": "me", "key": "kz_1"'
+    loopback.answer(201, made + ', "created_at": "2026-03-30T10:00:00Z"}')
+    with FirstKeyClient(base_url=loopback.url) as client:
+        assert client.key_status().to_json() == {"has_keys": False, "count": 0}
+        key = client.bootstrap("me")
+    assert (key.key, "kz_1" in repr(key)) == ("kz_1", False)
+    assert [request.line for request in loopback.received] == [
+        "GET /api/v1/keys/status HTTP/1.1",
+        "POST /api/v1/keys/bootstrap HTTP/1.1",
+    ]
+    assert all("x-api-key" not in request.headers for request in loopback.received)

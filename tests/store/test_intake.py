@@ -79,8 +79,8 @@ def test_another_order_than_that_of_time(store: Store, monkeypatch: pytest.Monke
             given.scores.append(Score(name="s", value=value, source=ScoreSource.SDK))
         store.intake.put([given])
 
-    def order(by: str, **more: int) -> str:
-        return "".join(found.id for found in store.intake.ordered(by, **more))
+    def order(by: str, *, limit: int = 50, skip: int = 0) -> str:
+        return "".join(found.id for found in store.intake.ordered(by, limit=limit, skip=skip))
 
     assert [order(by) for by in ("name", "-name", "trace", "-trace")] == ["abc", "cba", "abc", "cba"]
     # What has none is last, whichever way; of equal ones the newest is first.

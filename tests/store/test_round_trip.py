@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,12 @@ from pytest_kaizen.models import (
     Usage,
 )
 from pytest_kaizen.store import Store
+
+# psycopg's pool draws how long a connection is to live from the global generator, in a thread of its own;
+# Hypothesis would take that for a draw of the strategy under way.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
+)
 
 # But NUL, which PostgreSQL's texts cannot hold.
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

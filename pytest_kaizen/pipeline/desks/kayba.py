@@ -7,6 +7,7 @@ a few keys more, so that a command need not know whether it talks to a store or 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -169,7 +170,7 @@ class LocalDesk:
 
     def list_jobs(self, limit: int, task: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
         """Return how jobs stand, the newest first; of one task or kind only, where given."""
-        return [_job_json(job) for job in jobs.newest_of(self._store, task, kind)[:limit]]
+        return [_job_json(job) for job in jobs.newest_of(self._store, task, kind, limit)]
 
     def materialize_job(self, job_id: str) -> dict[str, Any]:
         """See to it that a job's insights are in the skillbook; a second time changes nothing.
@@ -283,6 +284,60 @@ class LocalDesk:
 
         values: dict[str, Any] = settings.tested(self._store, name, allow_private=True).to_json()
         return values
+
+    def forget_integration(self, name: str) -> None:
+        """Delete what is set of an integration, its secret too."""
+        from ..integrations import settings
+
+        settings.forget(self._store, name)
+
+    def list_projects(self, name: str) -> list[dict[str, Any]]:
+        """Return the projects or experiments of an integration: ``{"id", "name"}`` each.
+
+        Raises:
+            UsageError: It is not set up.
+            PlatformError: It cannot be asked.
+        """
+        from ...prices import load_prices
+        from ..integrations import settings, understood
+
+        price = load_prices(self._config.prices).cost
+        source = settings.connect(self._store, name, allow_private=True, price=price)
+        try:
+            with understood(name):
+                return [project._asdict() for project in source.projects()]
+        finally:
+            source.close()
+
+    def import_traces(
+        self,
+        name: str,
+        project: str | None,
+        since: datetime | None,
+        limit: int | None,
+        on_step: Callable[[str], None],
+    ) -> dict[str, Any]:
+        """Import traces in this process and return what ``get_job`` does; raises as ``Importer.run``.
+
+        Args:
+            name: The integration.
+            project: The project; the one that is set where it is None.
+            since: Only traces begun since then; without a zone in UTC.
+            limit: At most so many, the newest.
+            on_step: Is told about progress, in lines of text.
+        """
+        from ...prices import load_prices
+        from ..integrations import importing
+
+        job = importing.start(self._store, importing.planned(self._store, name, project, since, limit))
+        importing.Importer(
+            store=self._store,
+            redactor=self._redactor,
+            price=load_prices(self._config.prices).cost,
+            allow_private=True,
+            pause=lambda job: on_step(job.step),
+        ).run(job)
+        return self.get_job(job.id)
 
 
 def _notes(made: SkillbookPrompt) -> list[str]:

@@ -191,6 +191,20 @@ class ServerDesk:
         """Try the connection of an integration and return ``{"connected", "error"?, …}``."""
         return self._client.test_integration(name)
 
+    def forget_integration(self, name: str) -> None:
+        """Delete what is set of an integration, its secret too."""
+        self._client.forget_integration(name)
+
+    def list_projects(self, name: str) -> list[dict[str, Any]]:
+        """Return the projects or experiments of an integration: ``{"id", "name"}`` each."""
+        projects: list[dict[str, Any]] = self._client.list_projects(name)["projects"]
+        return projects
+
+    def import_traces(self, name: str, project: str | None, since: datetime | None, limit: int | None) -> str:
+        """Start a job that imports traces, and return its id; the server does it."""
+        job_id: str = self._client.import_traces(name, project, since, limit)["jobId"]
+        return job_id
+
 
 def _refuse(option: str, value: str | None) -> None:
     if value is not None:

@@ -6,7 +6,7 @@ speaks to the store or to a server; Kate's are awaited.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,10 +15,11 @@ from ...capture import Redactor
 from ...config import Config
 from ...errors import StoreError, UsageError
 from ...models import AgentRunStatus, Task
-from ...platforms.kaizen_ct import FeedbackResult
+from ...platforms.kaizen_ct import FeedbackResult, SeedResult
 from ...platforms.kaizen_ct.task_wire import Task as WireTask
 from ...platforms.kate import Agent, EvalSummary, NewSpan, Run, SpanList, SpansUploaded, Trigger
 from ...store import Store
+from .. import jobs
 from ..reported import add_spans, agent_of_first_run, score_trace, trace_of
 
 
@@ -53,6 +54,14 @@ class LocalCT:
     def delete_task(self, task_id: str) -> None:
         """Delete a task with its feedback; its traces and prompts stay. Raises as ``find_task``."""
         self._store.tasks.delete(find_task(self._store, task_id).id)
+
+    def seed_task(self, task_id: str, content: str, redactor: Redactor) -> SeedResult:
+        """Give a task the examples of a file, a JSON object on each line; raises as ``find_task``."""
+        # What searches with feedback, which no other call here needs.
+        from ..feedback.logged import add_seeds, read_seeds
+
+        task = find_task(self._store, task_id)
+        return add_seeds(self._store, task, read_seeds(content), redactor, datetime.now(UTC))
 
     def list_feedback(self, task_id: str, limit: int = 50) -> list[FeedbackResult]:
         """Return the feedback of a task, the newest first; raises as ``find_task``."""
@@ -181,11 +190,11 @@ class LocalRuns:
 
     async def get(self, agent_id: str, *, run_id: UUID | str) -> Run:
         """Return a run as it stands."""
-        return Run.of(self._run_of(agent_id, run_id))
+        return Run.of(_run_of(self._store, agent_id, run_id))
 
     async def complete(self, agent_id: str, *, run_id: UUID | str) -> Run:
         """End a run; one that is completed already stays as it is."""
-        run = self._run_of(agent_id, run_id)
+        run = _run_of(self._store, agent_id, run_id)
         if run.status is AgentRunStatus.RUNNING:
             update = {"status": AgentRunStatus.COMPLETED, "completed_at": datetime.now(UTC)}
             run = run.model_copy(update=update)
@@ -196,27 +205,20 @@ class LocalRuns:
 
     async def spans(self, agent_id: str, *, run_id: UUID | str) -> SpanList:
         """Return a run's spans and how many there are."""
-        trace = trace_of(self._store, self._run_of(agent_id, run_id))
+        trace = trace_of(self._store, _run_of(self._store, agent_id, run_id))
         return SpanList.of([] if trace is None else trace.spans)
 
     async def upload_spans(
         self, agent_id: str, *, run_id: UUID | str, spans: Sequence[NewSpan]
     ) -> SpansUploaded:
         """Add spans to a run that has not ended."""
-        run = self._run_of(agent_id, run_id)
+        run = _run_of(self._store, agent_id, run_id)
         if run.status is not AgentRunStatus.RUNNING:
             raise StoreError(f"run {run.id!r} is {run.status}; only a running one takes spans")
         now = datetime.now(UTC)
         made = self._redactor.data([span.to_span(now) for span in spans])
         add_spans(self._store, _agent_of(self._store, agent_id), run, made)
         return SpansUploaded(uploaded=len(made), span_ids=[span.id for span in made])
-
-    def _run_of(self, agent_id: str, run_id: UUID | str) -> models.AgentRun:
-        _agent_of(self._store, agent_id)
-        run = self._store.agents.run(agent_id, _run_id(run_id))
-        if run is None:
-            raise StoreError(f"agent {agent_id!r} has no run {str(run_id)!r}")
-        return run
 
 
 class LocalEvals:
@@ -233,12 +235,61 @@ class LocalEvals:
 
         return summary_of(self._config, self._store, _agent_of(self._store, agent_id))
 
+    def evaluate(self, agent_id: str, *, run_id: UUID | str, on_step: Callable[[str], None]) -> str | None:
+        """Evaluate a run that is completed, in this process, as a server does by itself.
+
+        Args:
+            agent_id: The agent.
+            run_id: The run.
+            on_step: Is told about progress, in lines of text.
+
+        Returns:
+            Why it was not evaluated; None when it was.
+
+        Raises:
+            JobError: Another run of the agent is being evaluated.
+            RubricError: The agent's rubric cannot be read.
+            ScoreError: The run cannot be scored: the judge failed, or its answer could not be read.
+            StoreError: There is no such run.
+        """
+        from ...llm import AnthropicLLM
+        from ...prices import load_prices
+        from ..observing import EVALUATION_TIMEOUT_S, evaluate, rubric_of, why_not_evaluated
+
+        config, store = self._config, self._store
+        agent, run = _agent_of(store, agent_id), _run_of(store, agent_id, run_id)
+        if run.overall_score is not None:
+            return "it was evaluated before"
+        trace, now = trace_of(store, run), datetime.now(UTC)
+        why = why_not_evaluated(config, store, agent, trace, now)
+        if why is not None or trace is None:
+            return why
+        timeout_s = max(config.judge.timeout_s, EVALUATION_TIMEOUT_S)
+        llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s)
+        try:
+            if rubric_of(config, agent).judged and not llm.has_key():
+                return "there is no key for the judge: set ANTHROPIC_API_KEY, and give the same command again"
+            settings = {"run": run.id, "trace": trace.id}
+            job = jobs.start(store, jobs.EVALUATION, agent.id, settings)
+            evaluate(config, store, job, llm, lambda job: on_step(job.step))
+        finally:
+            llm.close()
+        return None
+
 
 def _agent_of(store: Store, agent_id: str) -> models.Agent:
     agent = store.agents.one(agent_id)
     if agent is None:
         raise StoreError(f"there is no agent {agent_id!r}; `kaizen agents list` shows them")
     return agent
+
+
+def _run_of(store: Store, agent_id: str, run_id: UUID | str) -> models.AgentRun:
+    _agent_of(store, agent_id)
+    run = store.agents.run(agent_id, _run_id(run_id))
+    if run is None:
+        raise StoreError(f"agent {agent_id!r} has no run {str(run_id)!r}")
+    return run
 
 
 def _run_id(given: UUID | str) -> str:

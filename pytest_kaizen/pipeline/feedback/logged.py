@@ -1,4 +1,4 @@
-"""Feedback that is logged: its way into the store, the search that it starts, the cases that it makes.
+"""Feedback that is logged, and files of examples: the way into the store, the search, the cases.
 
 A case is an input, once, with the best answer that was logged for it.
 """
@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from ...capture import Redactor
 from ...errors import KaizenError, UsageError
 from ...models import SEED, UNNAMED, FeedbackEntry, Job, Task
 from ...optimize import TaskCase
 from ...optimize.search import input_text
+from ...platforms import validation_text
+from ...platforms.kaizen_ct import SeedLine, SeedResult
 from ...store import Store
 from .. import jobs
 from ..search import Search
@@ -25,6 +30,9 @@ _log = logging.getLogger("pytest_kaizen")
 
 #: Begins a job that is queued: here, or by telling another process of it.
 Start = Callable[[Job], object]
+#: Seeds that a task may have.
+SEED_LIMIT = 1000
+_MOST_ERRORS = 100
 
 
 def log_feedback(store: Store, task: Task, entry: FeedbackEntry, redactor: Redactor) -> None:
@@ -116,6 +124,57 @@ def _give_up(store: Store, job: Job, exc: Exception) -> None:
     """End a job that nobody has begun: it would keep others from starting."""
     with suppress(KaizenError):
         jobs.give_up(store, job.id, str(exc))
+
+
+class SeedRead(NamedTuple):
+    """A line of a file of examples: what it says, or what is wrong with it."""
+
+    number: int
+    seed: SeedLine | None
+    error: str = ""
+
+
+def read_seeds(text: str) -> Iterator[SeedRead]:
+    """Read a file of examples, a JSON object on each line; blank lines are passed over."""
+    # Not splitlines: a JSON text may hold other characters that end lines for it.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield SeedRead(number, SeedLine.model_validate_json(line.strip(), strict=True))
+        except ValidationError as exc:
+            yield SeedRead(number, None, validation_text(exc))
+
+
+def add_seeds(
+    store: Store, task: Task, lines: Iterable[SeedRead], redactor: Redactor, now: datetime
+) -> SeedResult:
+    """Store the examples of a file, those that can be; the others are named in what is returned."""
+    there = store.feedback.count(task.id).seeds
+    accepted = 0
+    errors: list[str] = []
+    for line in lines:
+        error = line.error
+        if line.seed is not None:
+            if there + accepted >= SEED_LIMIT:
+                error = f"the task has {SEED_LIMIT} seeds, as many as it may"
+            else:
+                try:
+                    log_feedback(store, task, line.seed.to_entry(task.id, now), redactor)
+                except UsageError as exc:
+                    error = str(exc)
+        if error:
+            errors.append(f"line {line.number}: {error}")
+        else:
+            accepted += 1
+    more = len(errors) - _MOST_ERRORS
+    return SeedResult(
+        accepted=accepted,
+        rejected=len(errors),
+        errors=errors[:_MOST_ERRORS] + ([f"and {more} more lines"] if more > 0 else []),
+        total_seeds=there + accepted,
+        seed_limit=SEED_LIMIT,
+    )
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ...errors import CTAuthError, CTError, CTNotFoundError, CTServerError, CTValidationError
-from .. import Failure, Reason
-from ..client import AsyncClient, PlatformClient, SyncClient, Twin
+from ..client import AsyncClient, SyncClient, Twin
 from . import (
     ActivateRequest,
     Empty,
@@ -16,17 +14,15 @@ from . import (
     FeedbackList,
     FeedbackResult,
     Job,
-    KeyCreate,
-    KeyCreated,
-    KeyInfo,
-    KeyList,
     OptimizeResult,
     Prompt,
     PromptList,
     ScoreRequest,
+    SeedResult,
     TraceCreate,
     TraceResult,
 )
+from .keys import KeyCalls
 from .task_wire import Task, TaskCreate, TaskList
 
 if TYPE_CHECKING:
@@ -36,16 +32,10 @@ if TYPE_CHECKING:
 
 #: Tasks in one answer, the most that a server gives.
 _PAGE = 200
-_CLASSES = {401: CTAuthError, 404: CTNotFoundError, 422: CTValidationError}
 
 
-class CTCalls(PlatformClient):
+class CTCalls(KeyCalls):
     """The calls of Kaizen CT, which both of its clients have."""
-
-    platform = "Kaizen CT"
-    key_variable = "KAIZEN_API_KEY"
-    url_variable = "KAIZEN_BASE_URL"
-    default_url = "http://localhost:8000"
 
     def __init__(
         self,
@@ -241,6 +231,25 @@ class CTCalls(PlatformClient):
         await self._ask("DELETE", self._path("/api/v1/tasks/{}", task_id), reads=Empty)
 
     @Twin
+    async def seed_task(
+        self, task_id: str, content: str | bytes, filename: str = "seeds.jsonl"
+    ) -> SeedResult:
+        """Give a task examples, which its first search learns from.
+
+        Args:
+            task_id: The task.
+            content: A JSON object on each line: ``inputs``, and ``output``, ``score``, ``metadata``.
+            filename: What the file is called.
+
+        Raises:
+            CTNotFoundError: There is no such task.
+            CTError: The call failed. A line that is wrong is named in the answer, and the others are kept.
+        """
+        path = self._path("/api/v1/tasks/{}/seed", task_id)
+        data = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+        return await self._ask("POST", path, file=(filename, data), reads=SeedResult, once=True)
+
+    @Twin
     async def list_feedback(self, task_id: str, limit: int = 50, offset: int = 0) -> list[FeedbackResult]:
         """Return the feedback of a task, newest first.
 
@@ -264,34 +273,6 @@ class CTCalls(PlatformClient):
         """
         path = self._path("/api/v1/prompts/{}/versions", task_id)
         return (await self._ask("GET", path, reads=PromptList)).root
-
-    @Twin
-    async def list_keys(self) -> list[KeyInfo]:
-        """Return the keys of the workspace that the client's own key opens.
-
-        Raises:
-            CTError: The call failed; 403 for a key that may not.
-        """
-        return (await self._ask("GET", "/api/v1/keys", reads=KeyList)).root
-
-    @Twin
-    async def create_key(self, label: str) -> KeyCreated:
-        """Make a key of that workspace; its text is to be had this once.
-
-        Raises:
-            CTError: The call failed; 403 for a key that may not.
-        """
-        body = self._body(KeyCreate, label=label)
-        return await self._ask("POST", "/api/v1/keys", body=body, reads=KeyCreated, once=True)
-
-    @Twin
-    async def delete_key(self, key_id: str) -> None:
-        """Revoke a key of that workspace.
-
-        Raises:
-            CTError: The call failed.
-        """
-        await self._ask("DELETE", self._path("/api/v1/keys/{}", key_id), reads=Empty)
 
     @Twin
     async def score(self, trace_id: str, score: float, scored_by: str = "sdk") -> TraceResult:
@@ -347,20 +328,6 @@ class CTCalls(PlatformClient):
             metadata=metadata,
         )
         return await self._ask("POST", "/api/v1/traces", body=body, reads=TraceResult)
-
-    def _error(self, failure: Failure) -> CTError:
-        status = failure.status_code or 0
-        kind = _CLASSES.get(status, CTServerError if status >= 500 else CTError)
-        if failure.reason is Reason.NOT_SENT:
-            kind = CTValidationError
-        body = failure.body
-        return kind(
-            failure.message,
-            failure.status_code,
-            body.get("detail", body) if isinstance(body, dict) else body,
-            transient=failure.transient,
-            retry_after=failure.retry_after,
-        )
 
 
 class CTClient(SyncClient, CTCalls):

@@ -7,6 +7,7 @@ check against the models beside it: ``client.get_job(job["jobId"])["status"]``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -30,6 +31,8 @@ _CODES = {
 _INTEGRATIONS: dict[str, type[WireModel]] = {
     "mlflow": kayba.MlflowConfig,
     "langsmith": kayba.LangsmithConfig,
+    # Only `kaizen serve` has it, with the same settings.
+    "braintrust": kayba.LangsmithConfig,
 }
 
 
@@ -145,13 +148,8 @@ class KaybaCalls(PlatformClient):
             reflector_mode=reflector_mode,
             anthropic_api_key=anthropic_key,
         )
-        return await self._json(
-            "POST",
-            "/insights/generate",
-            body=body,
-            reads=kayba.JobStarted,
-            once=True,
-        )
+        path = "/insights/generate"
+        return await self._json("POST", path, body=body, reads=kayba.JobStarted, once=True)
 
     @Twin
     async def list_insights(self, status: str | None = None, section: str | None = None) -> dict[str, Any]:
@@ -207,10 +205,9 @@ class KaybaCalls(PlatformClient):
             KaybaAPIError: The call failed.
         """
         params = {"task": task, "kind": kind, "limit": limit}
-        jobs: list[dict[str, Any]] = self._read(await self._send("GET", "/jobs", params=params), kayba.Jobs)[
-            1
-        ]
-        return jobs
+        _, jobs = self._read(await self._send("GET", "/jobs", params=params), kayba.Jobs)
+        found: list[dict[str, Any]] = jobs
+        return found
 
     @Twin
     async def cancel_job(self, job_id: str) -> dict[str, Any]:
@@ -246,14 +243,8 @@ class KaybaCalls(PlatformClient):
         """
         ids = None if insight_ids is None else list(insight_ids)
         body = self._body(kayba.GeneratePrompt, insight_ids=ids, label=label)
-        return await self._json(
-            "POST",
-            "/prompts/generate",
-            params={"task": task},
-            body=body,
-            reads=kayba.GeneratedPrompt,
-            once=True,
-        )
+        call = {"params": {"task": task}, "body": body, "once": True}
+        return await self._json("POST", "/prompts/generate", reads=kayba.GeneratedPrompt, **call)
 
     @Twin
     async def list_prompts(self, task: str | None = None) -> list[dict[str, Any]]:
@@ -292,7 +283,7 @@ class KaybaCalls(PlatformClient):
         """Store the settings of an integration and return them, with their secrets masked.
 
         Args:
-            name: ``mlflow`` or ``langsmith``.
+            name: ``mlflow`` or ``langsmith``; on `kaizen serve` also ``braintrust``.
             config: Its settings, with the keys of ``MlflowConfig`` or ``LangsmithConfig``.
 
         Raises:
@@ -300,7 +291,8 @@ class KaybaCalls(PlatformClient):
         """
         model = _INTEGRATIONS.get(name)
         if model is None:
-            raise self._not_sent(f"expected the integration mlflow or langsmith (found {name!r})")
+            known = ", ".join(_INTEGRATIONS)
+            raise self._not_sent(f"expected one of the integrations {known} (found {name!r})")
         body = self._body(model, **config)
         path = self._path("/integrations/{}", name)
         return await self._json("PUT", path, body=body, reads=model)
@@ -314,6 +306,44 @@ class KaybaCalls(PlatformClient):
         """
         path = self._path("/integrations/{}/test", name)
         return await self._json("POST", path, reads=kayba.IntegrationTest)
+
+    @Twin
+    async def forget_integration(self, name: str) -> dict[str, Any]:
+        """Delete what is set of an integration, its secret too; only `kaizen serve` does that.
+
+        Raises:
+            KaybaAPIError: The call failed.
+        """
+        return await self._json("DELETE", self._path("/integrations/{}", name), reads=kayba.Empty)
+
+    @Twin
+    async def list_projects(self, name: str) -> dict[str, Any]:
+        """Return ``{"projects": [{"id", "name"}, …]}`` of an integration; only `kaizen serve` does that.
+
+        Raises:
+            KaybaAPIError: The call failed; 424 where the integration does not answer.
+        """
+        path = self._path("/integrations/{}/projects", name)
+        return await self._json("GET", path, reads=kayba.SourceProjects)
+
+    @Twin
+    async def import_traces(
+        self, name: str, project: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
+        """Start an import of traces and return ``{"jobId"}``; only `kaizen serve` does that.
+
+        Args:
+            name: The integration.
+            project: The project or experiment; None for the one that is set.
+            since: Only traces begun since then; without a zone in UTC.
+            limit: At most so many, the newest.
+
+        Raises:
+            KaybaAPIError: The call failed; 409 while another import from there is under way.
+        """
+        path = self._path("/integrations/{}/import", name)
+        body = self._body(kayba.ImportRequest, project=project, since=since, limit=limit)
+        return await self._json("POST", path, body=body, reads=kayba.JobStarted, once=True)
 
     async def _delete(self, trace_id: str) -> dict[str, Any]:
         return await self._json("DELETE", self._path("/traces/{}", trace_id), reads=kayba.Empty)

@@ -230,9 +230,8 @@ def get_job(call: Call, job_id: str) -> Job:
 
 def list_jobs(call: Call, query: JobQuery) -> Jobs:
     """List jobs of all kinds, the newest first; of one task or kind only, where given."""
-    return Jobs(
-        [_shown_job(job) for job in call.store.jobs.newest(query.task, kind=query.kind)[: query.limit]]
-    )
+    found = call.store.jobs.newest(query.task, kind=query.kind, limit=query.limit)
+    return Jobs([_shown_job(job) for job in found])
 
 
 async def materialize_job(call: Call, job_id: str) -> Materialized:

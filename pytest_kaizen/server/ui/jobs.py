@@ -103,8 +103,8 @@ def _stop(job_id: str, store: Store) -> None:
 
 
 def _job(store: Store, job_id: str) -> Job:
-    found = next((known for known in store.jobs.newest() if known.id == job_id), None)
-    if found is None:
+    found = store.jobs.find(job_id)
+    if found is None or found.id != job_id:
         raise Refusal(404, f"there is no job {job_id!r}")
     return jobs.look_up(store, found.id)
 

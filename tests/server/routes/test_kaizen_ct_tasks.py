@@ -172,8 +172,8 @@ async def test_seed_files(client: CTClient, site: Site, book: Book) -> None:
 async def test_seeds_are_limited_and_sent_twice_are_stored_once(
     client: CTClient, site: Site, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feedback, "SEED_LIMIT", 3)
-    monkeypatch.setattr(feedback, "_MOST_ERRORS", 2)
+    monkeypatch.setattr("pytest_kaizen.pipeline.feedback.logged.SEED_LIMIT", 3)
+    monkeypatch.setattr("pytest_kaizen.pipeline.feedback.logged._MOST_ERRORS", 2)
     client.create_task("t", feedback_retention_limit=50)
     content = lines(*({"inputs": {"q": number}} for number in range(2)))
     headers = {"Idempotency-Key": "k1"}

@@ -6,14 +6,13 @@ That is a file of examples, which the task's first search learns from.
 from __future__ import annotations
 
 import email
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import Message
 from functools import partial
 from itertools import islice
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
@@ -21,9 +20,8 @@ from .... import models
 from ....capture import Redactor
 from ....errors import UsageError
 from ....models import FeedbackEntry
-from ....pipeline.feedback.logged import log_feedback
-from ....platforms import validation_text
-from ....platforms.kaizen_ct import FeedbackCreate, FeedbackList, FeedbackResult, SeedLine
+from ....pipeline.feedback.logged import SEED_LIMIT, SeedRead, add_seeds, log_feedback, read_seeds
+from ....platforms.kaizen_ct import FeedbackCreate, FeedbackList, FeedbackResult
 from ....platforms.kaizen_ct.task_wire import SeedResult
 from ....store import Store
 from ...operation import Access, Call, Operation
@@ -32,9 +30,6 @@ from ..known import task_of
 from .jobs import is_threshold_reached, search_if_due
 from .tasks import add_first_version, checked_task, keep_token
 
-#: Seeds that a task may have.
-SEED_LIMIT = 1000
-_MOST_ERRORS = 100
 #: Lines of a file that are looked at: each takes memory, and those that are wrong the most.
 _MOST_LINES = 10_000
 #: Parts of a form, each of which takes time; no line of the file begins as they do.
@@ -96,14 +91,6 @@ def _task(body: FeedbackCreate, now: datetime, store: Store) -> models.Task:
     return task
 
 
-class _SeedLine(NamedTuple):
-    """A line of the file: what it says, or what is wrong with it."""
-
-    number: int
-    seed: SeedLine | None
-    error: str = ""
-
-
 async def upload_seeds(call: Call, body: bytes, task_id: str) -> SeedResult | ASGIApp:
     """Store the examples of a JSONL file: a form with it, or the file itself."""
     lines = await run_in_threadpool(_read_seeds, call.headers.get("content-type", ""), body)
@@ -112,7 +99,7 @@ async def upload_seeds(call: Call, body: bytes, task_id: str) -> SeedResult | AS
     )
 
 
-def _read_seeds(kind: str, body: bytes) -> list[_SeedLine]:
+def _read_seeds(kind: str, body: bytes) -> list[SeedRead]:
     content = _file_of(kind, body) if kind.lower().startswith(_FORM) else body
     try:
         text = content.decode("utf-8-sig")
@@ -120,7 +107,7 @@ def _read_seeds(kind: str, body: bytes) -> list[_SeedLine]:
         raise Refusal(
             422, f"the file is no UTF-8: {exc.reason} at byte {exc.start}", code="INVALID"
         ) from None
-    lines = list(islice(_seed_lines(text), _MOST_LINES + 1))
+    lines = list(islice(read_seeds(text), _MOST_LINES + 1))
     if len(lines) > _MOST_LINES:
         problem = f"the file has more than {_MOST_LINES} lines; a task has {SEED_LIMIT} seeds at most"
         raise Refusal(422, problem, code="INVALID")
@@ -154,48 +141,10 @@ def _files(kind: str, body: bytes) -> list[Message]:
     return named or [part for part in parts if part.get_filename() is not None]
 
 
-def _seed_lines(text: str) -> Iterator[_SeedLine]:
-    # Not splitlines: a JSON text may hold other characters that end lines for it.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield _SeedLine(number, SeedLine.model_validate_json(line.strip(), strict=True))
-        except ValidationError as exc:
-            yield _SeedLine(number, None, validation_text(exc))
-
-
 def _add_seeds(
-    task_id: str, lines: list[_SeedLine], redactor: Redactor, now: datetime, store: Store
+    task_id: str, lines: list[SeedRead], redactor: Redactor, now: datetime, store: Store
 ) -> SeedResult:
-    task = task_of(store, task_id)
-    there = store.feedback.count(task.id).seeds
-    accepted = 0
-    errors: list[str] = []
-    for line in lines:
-        error = line.error
-        if line.seed is not None:
-            if there + accepted >= SEED_LIMIT:
-                error = f"the task has {SEED_LIMIT} seeds, as many as it may"
-            else:
-                entry = line.seed.to_entry(task.id, now)
-                try:
-                    log_feedback(store, task, entry, redactor)
-                except UsageError as exc:
-                    error = str(exc)
-        if error:
-            errors.append(f"line {line.number}: {error}")
-        else:
-            accepted += 1
-    more = len(errors) - _MOST_ERRORS
-    shown = errors[:_MOST_ERRORS] + ([f"and {more} more lines"] if more > 0 else [])
-    return SeedResult(
-        accepted=accepted,
-        rejected=len(errors),
-        errors=shown,
-        total_seeds=there + accepted,
-        seed_limit=SEED_LIMIT,
-    )
+    return add_seeds(store, task_of(store, task_id), lines, redactor, now)
 
 
 OPERATIONS = (
