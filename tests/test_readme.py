@@ -23,7 +23,8 @@ from pytest_kaizen.scripted import ScriptedLLM
 _ROOT = Path(__file__).parent.parent
 README = (_ROOT / "README.md").read_text(encoding="utf-8")
 MANUAL = {
-    page: page.read_text(encoding="utf-8") for page in (_ROOT / "README.md", *sorted(_ROOT.glob("examples/*/README.md")))
+    page: page.read_text(encoding="utf-8")
+    for page in (_ROOT / "README.md", *sorted(_ROOT.glob("examples/*/README.md")))
 }
 FILES = dict(re.findall(r"^`([\w./-]+)`[^\n]*:\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
 
