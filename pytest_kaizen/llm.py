@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import BudgetExceeded, LLMError, ReplayError
 from .models import Usage
@@ -31,8 +31,7 @@ BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 _ENVIRONMENT = (*_KEYS, BASE_URL_VARIABLE)
 
 
-@dataclass(frozen=True)
-class LLMRequest:
+class LLMRequest(NamedTuple):
     """One question to a model.
 
     Attributes:
