@@ -91,11 +91,15 @@ class LLMError(KaizenError):
         message: What happened.
         status: The HTTP status, when there was an answer.
         transient: Whether the same call may succeed later.
+        unsent: Whether nothing was sent, so that the call cost nothing.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, transient: bool = False) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, transient: bool = False, unsent: bool = False
+    ) -> None:
         self.status = status
         self.transient = transient
+        self.unsent = unsent
         super().__init__(message)
 
 
@@ -122,15 +126,20 @@ class StoreError(KaizenError):
     Args:
         message: What happened and what to do about it.
         path: The database file, or on which server the database is, without its password.
+        transient: Whether the same may succeed later, as after a lock or a lost connection.
     """
 
-    def __init__(self, message: str, *, path: Path | str | None = None) -> None:
+    def __init__(self, message: str, *, path: Path | str | None = None, transient: bool = False) -> None:
         self.path = path
+        self.transient = transient
         super().__init__(f"{self.path}: {message}" if self.path is not None else message)
 
 
 class StoreBusy(StoreError):  # noqa: N818 - it names what happened
     """More writes are waiting than the store takes; the same may succeed later."""
+
+    def __init__(self, message: str, *, path: Path | str | None = None) -> None:
+        super().__init__(message, path=path, transient=True)
 
 
 class JobError(KaizenError):

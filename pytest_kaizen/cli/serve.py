@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from ..config import Config
 from ..errors import UsageError
 from ..store import sealed
-from ..store.central import KeyState, Scope
+from ..store.central import KeyState
 from ..store.workspaces import Tending, Workspaces
 from .configuration import config_for
 
@@ -55,18 +55,18 @@ def _opened(args: argparse.Namespace) -> int:
     config = server_config(args)
     with listen(args.host, args.port) as listener, open_server_store(args) as workspaces:
         first = None
-        if not _has_key(workspaces):
-            if not is_loopback(listener.getsockname()[0]):
-                raise UsageError(
-                    f"--host {args.host}: other machines can reach it, and there is no key yet; "
-                    "make one first: `kaizen keys create`"
-                )
-            first = _first_key(workspaces)
+        if is_loopback(listener.getsockname()[0]):
+            first = workspaces.central.keys.first(FIRST_WORKSPACE, label="first", active_at=datetime.now(UTC))
+        elif not _has_key(workspaces):
+            raise UsageError(
+                f"--host {args.host}: other machines can reach it, and there is no key yet; "
+                "make one first: `kaizen keys create`"
+            )
         app = create_app(config, workspaces)
         url = url_of(listener)
         print(f"kaizen serves {url} (web page: {url}/ui/; stop: Ctrl-C)", flush=True)
         if first is not None:
-            print(f"key of the workspace '{FIRST_WORKSPACE}', shown this once: {first}", flush=True)
+            print(f"key of the workspace '{FIRST_WORKSPACE}', shown this once: {first[1]}", flush=True)
         gc.freeze()
         gc.enable()
         with Tending(workspaces), app.state.worker:
@@ -77,12 +77,6 @@ def _opened(args: argparse.Namespace) -> int:
 def _has_key(workspaces: Workspaces) -> bool:
     now = datetime.now(UTC)
     return any(key.state(now) is KeyState.ACTIVE for key in workspaces.central.keys.list())
-
-
-def _first_key(workspaces: Workspaces) -> str:
-    central = workspaces.central
-    workspace = central.workspace(FIRST_WORKSPACE) or central.create_workspace(FIRST_WORKSPACE)
-    return central.keys.create(workspace.id, label="first", scopes=tuple(Scope))[1]
 
 
 def declare_worker(parser: argparse.ArgumentParser) -> None:

@@ -129,7 +129,7 @@ def choose(config: Config, store: Store, ids: Sequence[str] | None = None, task:
     """
     kept: dict[str, dict[str, None]] = {}
     held_out: set[str] = set()
-    for trace in map(store.trace, store.shelf.ids(task) if ids is None else ids):
+    for trace in store.shelf.each(task) if ids is None else map(store.trace, ids):
         if task is not None and trace.task != task:
             raise UsageError(f"trace {trace.id} is not of the task '{task}'")
         if is_kept_back(trace, config):

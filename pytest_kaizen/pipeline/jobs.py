@@ -3,10 +3,11 @@
 The functions know nothing about the process that runs them: a command, a test session and a worker
 of a server use the same ones. One job of a kind is active for a task.
 
-The process that has a job shows every ``BEAT_S`` that it lives. A job without such a sign for
-``LEASE_S`` is dead: a new one may start, or another process may go on with it. A process that wakes up
-after that finds that the job is no longer its own, and ends with ``JobError`` before it stores or
-spends more. Times are compared between machines, whose clocks may differ by much less than the lease.
+The process that has a job shows every ``BEAT_S`` that it lives, however long a step of it takes. A job
+without such a sign for ``LEASE_S`` is dead: a new one may start, or another process may go on with it.
+One that is done is held in the same way by who amends it, as to open its pull request. A process that
+wakes up after that finds that the job is no longer its own, and ends with ``JobError`` before it stores
+or spends more. Times are compared between machines, whose clocks may differ by much less than the lease.
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ ANALYSIS, DETECTION = "analysis", "detection"
 AGENT_RUN, EVALUATION = "agent-run", "evaluation"
 BEAT_S = 5.0
 LEASE_S = 60.0
-#: So long a process may hold a completed job to amend it: longer than a pull request takes.
-HOLD_S = 600.0
 #: How often a worker begins a job anew after a failure that may pass, and how long it waits the first
 #: time; each further time four times as long.
 RETRIES = 4
@@ -150,6 +149,11 @@ def give_up(store: Store, job_id: str, error: str) -> None:
             fail(store, claim(store, job_id), error)
 
 
+def may_pass(exc: Exception) -> bool:
+    """Whether the same may go well later: a lock, a lost connection, a model that is overloaded."""
+    return getattr(exc, "transient", False) is True
+
+
 def reason_of(exc: Exception) -> str:
     """Return an error as a job keeps it."""
     return str(exc) if isinstance(exc, KaizenError) else f"{type(exc).__name__}: {exc}"
@@ -173,19 +177,21 @@ def look_up(store: Store, job_id: str) -> Job:
     return _as_it_stands(store.jobs.one(job_id))
 
 
-def newest_of(store: Store, task: str | None = None, kind: str | None = None) -> list[Job]:
-    """Return jobs as ``look_up`` does, the newest first; of one task or kind only, where given."""
-    return [_as_it_stands(job) for job in store.jobs.newest(task, kind=kind)]
+def newest_of(
+    store: Store, task: str | None = None, kind: str | None = None, limit: int | None = None
+) -> list[Job]:
+    """Return jobs as ``look_up`` does, the newest first; of one task or kind and so many, where given."""
+    return [_as_it_stands(job) for job in store.jobs.newest(task, kind=kind, limit=limit)]
 
 
 def newest(store: Store, kind: str, task: str) -> Job | None:
     """Return the newest job of a kind for a task, as ``look_up`` does; None without one."""
-    return next(iter(newest_of(store, task, kind)), None)
+    return next(iter(newest_of(store, task, kind, 1)), None)
 
 
 def recent(store: Store, limit: int) -> list[Job]:
     """Return jobs of all kinds, the newest first, each as ``look_up`` does."""
-    return [_as_it_stands(job) for job in store.jobs.newest(limit=limit)]
+    return newest_of(store, limit=limit)
 
 
 def progress(store: Store, job: Job, step: str, spend: Spend) -> None:
@@ -226,29 +232,40 @@ def amend(store: Store, job: Job, result: Mapping[str, Any]) -> None:
     store.jobs.amend(job.model_copy(update={"result": dict(result)}))
 
 
-def hold(store: Store, job: Job) -> Job:
-    """Make this process the one that may amend a completed job, until ``release`` or ``HOLD_S``.
+@contextmanager
+def held(store: Store, job: Job) -> Iterator[Job]:
+    """Make this process the one that may amend a completed job for as long as the block runs.
 
-    Returns:
+    It shows meanwhile that it lives, as in ``running``: what takes long keeps the job, and a process
+    that dies lets go of it after ``LEASE_S``. What the block makes of the job's ``result`` is stored at
+    its end; an exception leaves the job as it was and passes on.
+
+    Yields:
         The job as it is now.
 
     Raises:
-        JobError: Another process holds it, or it is not completed.
+        JobError: Another process holds it, or it is not completed; at the end of the block: another
+            process has taken it over.
     """
     now = datetime.now(UTC)
     known = store.jobs.one(job.id)
     if _is_held(known, now):
         raise JobError(f"job {job.id} is being amended by {known.owner}; try again when that is done")
-    held = known.model_copy(update={"owner": _this_process(), "heartbeat_at": now})
-    store.jobs.amend(held, known.owner)
-    return held
+    mine = known.model_copy(update={"owner": _this_process(), "heartbeat_at": now})
+    store.jobs.amend(mine, known.owner)
+    try:
+        with _alive(store, mine):
+            yield mine
+    except BaseException:
+        with suppress(KaizenError):
+            _let_go(store, mine.model_copy(update={"result": known.result}))
+        raise
+    _let_go(store, mine)
 
 
-def release(store: Store, job: Job) -> Job:
-    """Store what a job that is held has become; raises ``JobError`` when it is not held any more."""
-    released = job.model_copy(update={"heartbeat_at": job.finished_at})
-    store.jobs.amend(released)
-    return released
+def _let_go(store: Store, job: Job) -> None:
+    job.heartbeat_at = job.finished_at
+    store.jobs.amend(job)
 
 
 @contextmanager
@@ -267,28 +284,38 @@ def running(store: Store, job: Job) -> Iterator[Job]:
     Raises:
         JobError: At the end of the block: it was stopped, or another process has it.
     """
+    with _alive(store, job):
+        try:
+            yield job
+        except Exception as exc:
+            with suppress(KaizenError):
+                if job.retries and may_pass(exc):
+                    _put_off(store, job, reason_of(exc))
+                    raise HandedBack(job.step) from exc
+                fail(store, job, reason_of(exc))
+            raise
+        except HandedBack:
+            with suppress(KaizenError):
+                _queue_again(store, job)
+            raise
+        except BaseException:
+            with suppress(KaizenError):
+                _end(store, job, JobStatus.STOPPED)
+            raise
+        else:
+            finish(store, job)
+
+
+@contextmanager
+def _alive(store: Store, job: Job) -> Iterator[None]:
+    """Show for as long as the block runs that the process of a job lives."""
+    assert job.owner is not None
     done = threading.Event()
-    beating = threading.Thread(target=_beat, args=(store, job, done), name="kaizen-job", daemon=True)
+    mine = (store, job.id, job.owner, job.status, done)
+    beating = threading.Thread(target=_beat, args=mine, name="kaizen-job", daemon=True)
     beating.start()
     try:
-        yield job
-    except Exception as exc:
-        with suppress(KaizenError):
-            if job.retries and getattr(exc, "transient", False):
-                _put_off(store, job, reason_of(exc))
-                raise HandedBack(job.step) from exc
-            fail(store, job, reason_of(exc))
-        raise
-    except HandedBack:
-        with suppress(KaizenError):
-            _queue_again(store, job)
-        raise
-    except BaseException:
-        with suppress(KaizenError):
-            _end(store, job, JobStatus.STOPPED)
-        raise
-    else:
-        finish(store, job)
+        yield
     finally:
         done.set()
         beating.join()
@@ -332,12 +359,11 @@ def _this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
-def _beat(store: Store, job: Job, done: threading.Event) -> None:
-    assert job.owner is not None
+def _beat(store: Store, job_id: str, owner: str, status: JobStatus, done: threading.Event) -> None:
     while not done.wait(BEAT_S):
         # A store that cannot be written now may be written at the next beat.
         with suppress(KaizenError):
-            if not store.jobs.beat(job.id, job.owner, datetime.now(UTC)):
+            if not store.jobs.beat(job_id, owner, datetime.now(UTC), status):
                 return
 
 
@@ -357,7 +383,7 @@ def _is_held(job: Job, now: datetime) -> bool:
     """Whether a process amends a completed job: who completed it showed its last sign of life then."""
     if job.heartbeat_at is None or job.finished_at is None or job.heartbeat_at <= job.finished_at:
         return False
-    return now - job.heartbeat_at < timedelta(seconds=HOLD_S)
+    return now - job.heartbeat_at < timedelta(seconds=LEASE_S)
 
 
 def _silent_since(now: datetime) -> datetime:

@@ -290,7 +290,7 @@ def write_stored_prompt(
 
 def _active(store: Store, task: str) -> PromptVersion | None:
     number = store.activations.active(task)
-    return next((known for known in store.prompts(task) if known.version == number), None)
+    return None if number is None else store.prompt(task, number)
 
 
 def _has(version: PromptVersion, sha256: str | None) -> bool:

@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -179,7 +180,7 @@ class Dispatch:
         if operation.is_async:
             answer = await operation.handler(call, **arguments)
         else:
-            answer = await run_in_threadpool(operation.handler, call, **arguments)
+            answer = await operation.in_thread(call, partial(operation.handler, call, **arguments))
         await _response(operation, answer)(scope, receive, send)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
-from typing import IO
+from time import monotonic, sleep
+from typing import TypeVar
 
 from ..capture import Redactor
 from ..config import AgentConfig, Config
@@ -27,8 +27,14 @@ from .proxy.recorder import recorded
 
 #: How often to look whether the server stops, and whether the job was stopped, in seconds.
 _LOOK_S, _ASK_S = 0.1, 2.0
-#: The most bytes of an answer that are kept, and of what stands on standard error.
+#: The most bytes of an answer, and those of the end of standard error that are kept.
 _MOST_ANSWER, _MOST_ERROR = 4_000_000, 2_000
+#: So long what an agent has done is held ready for a store that cannot be written: it is not done again.
+_PATIENCE_S = 300.0
+#: So long the warden may take to end.
+_END_S = 60.0
+_WARDEN = Path(__file__).with_name("warden.py")
+T = TypeVar("T")
 _OURS = ("KAIZEN_SECRET_KEY", "KAIZEN_SERVER_STORE")
 #: What it prints is no answer, so that goes to standard error.
 _CALL = """\
@@ -72,12 +78,18 @@ def host(config: Config, store: Store, job: Job, pause: Callable[[], None]) -> N
         agent, run = store.agents.one(agent_id), store.agents.run(agent_id, job.settings["run"])
         if agent is None or run is None:
             raise _BrokenOff(f"agent {agent_id!r} or its run is not there any more")
-        try:
-            trace = _carry_out(config, store, agent, run, job.settings["input"], _Watch(store, job, pause))
-        except BaseException:
-            _become(store, run, AgentRunStatus.FAILED)
-            raise
-        run = _become(store, run, AgentRunStatus.COMPLETED)
+        if run.status is AgentRunStatus.COMPLETED:
+            # Whoever ran it died, or could not write, just before the end of the job.
+            trace = store.intake.one(run.trace_id)
+        else:
+            try:
+                trace = _carry_out(
+                    config, store, agent, run, job.settings["input"], _Watch(store, job, pause)
+                )
+            except BaseException:
+                _become(store, run, AgentRunStatus.FAILED)
+                raise
+            run = _become(store, run, AgentRunStatus.COMPLETED)
         start_evaluation(config, store, agent, run, trace, datetime.now(UTC))
 
 
@@ -86,15 +98,32 @@ def _carry_out(config: Config, store: Store, agent: Agent, run: AgentRun, given:
     if run.status is not AgentRunStatus.QUEUED:
         raise _BrokenOff("the process that ran the agent ended before it did")
     trace = _run(config, agent, _become(store, run, AgentRunStatus.RUNNING), given, watch)
+    trace = _patiently(lambda: _keep(store, trace))
+    if trace.error is not None:
+        raise _BrokenOff(trace.error)
+    return trace
+
+
+def _keep(store: Store, trace: Trace) -> Trace:
     # What the program itself has sent for its run stays.
     sent = store.intake.one(trace.id)
     if sent is not None:
         spans = [*trace.spans, *sent.spans]
         trace = trace.model_copy(update={"spans": spans, "scores": sent.scores})
     store.intake.put([trace])
-    if trace.error is not None:
-        raise _BrokenOff(trace.error)
     return trace
+
+
+def _patiently(do: Callable[[], T]) -> T:
+    """Do what may fail because the store cannot be used now, again and again; raises what stays so."""
+    until = monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return do()
+        except StoreError as exc:
+            if not exc.transient or monotonic() > until:
+                raise
+            sleep(_ASK_S)
 
 
 class _Watch:
@@ -123,7 +152,7 @@ class _Watch:
 def _become(store: Store, run: AgentRun, status: AgentRunStatus) -> AgentRun:
     ended_at = None if status is AgentRunStatus.RUNNING else datetime.now(UTC)
     run = run.model_copy(update={"status": status, "completed_at": ended_at})
-    store.agents.update_run(run)
+    _patiently(lambda: store.agents.update_run(run))
     return run
 
 
@@ -173,30 +202,59 @@ def _answer(
     Raises:
         KaizenError: It cannot be run, fails, takes too long or is stopped.
     """
-    with tempfile.TemporaryFile() as to, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        to.write(given.encode("utf-8", "replace"))
-        to.seek(0)
+    given_bytes = given.encode("utf-8", "replace")
+    bounds = [str(number) for number in (len(given_bytes), _MOST_ANSWER, _MOST_ERROR)]
+    with tempfile.TemporaryFile() as out:
         try:
-            program = subprocess.Popen(
-                _words(declared),
-                stdin=to,
+            warden = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_WARDEN), *bounds, *_words(declared)],
+                stdin=subprocess.PIPE,
                 stdout=out,
-                stderr=err,
+                stderr=subprocess.DEVNULL,
                 cwd=root,
                 env={**_without_ours(environment), "PYTHONUTF8": "1"},
+                # What a terminal sends to the server, it is not sent.
                 start_new_session=True,
             )
         except (OSError, ValueError) as exc:
             raise _BrokenOff(f"the agent cannot be run: {exc}") from None
         try:
-            status = _status(program, declared.timeout_s, watch)
+            _give(warden, given_bytes)
+            status = _status(warden, declared.timeout_s, watch)
         finally:
-            if program.poll() is None:
-                _kill(program)
-        if status != 0:
-            raise _BrokenOff(f"the agent exited with status {status}: {_end_of(err)}")
+            _end(warden)
         out.seek(0)
-        return out.read(_MOST_ANSWER).decode("utf-8", "replace").rstrip("\r\n")
+        return _reported(status, out.readline(), out.read())
+
+
+def _reported(status: int, line: bytes, answer: bytes) -> str:
+    """Return the answer that the warden reports.
+
+    Raises:
+        KaizenError: The program could not be run, failed, or answered too much.
+    """
+    try:
+        found = json.loads(line)
+    except ValueError:
+        raise _BrokenOff(f"what watches over the agent ended with status {status}") from None
+    if "refused" in found:
+        raise _BrokenOff(f"the agent cannot be run: {found['refused']}")
+    if found["too_long"]:
+        raise _BrokenOff(f"the agent was ended: its answer has more than {_MOST_ANSWER} bytes")
+    if found["status"] != 0:
+        said = plain(found["said"].strip()) or "it said nothing on standard error"
+        if found["said_bytes"] > _MOST_ERROR:
+            said = f"[the last {_MOST_ERROR} of {found['said_bytes']} bytes] {said}"
+        raise _BrokenOff(f"the agent exited with status {found['status']}: {said}")
+    return answer.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _give(warden: subprocess.Popen[bytes], given: bytes) -> None:
+    assert warden.stdin is not None
+    # If it is gone already, its status says so.
+    with suppress(OSError):
+        warden.stdin.write(given)
+        warden.stdin.flush()
 
 
 def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
@@ -204,13 +262,16 @@ def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in _OURS}
 
 
-def _kill(program: subprocess.Popen[bytes]) -> None:
-    if sys.platform == "win32":
-        program.kill()
-    else:
-        # With what it has started itself.
-        os.killpg(program.pid, signal.SIGKILL)
-    program.wait()
+def _end(warden: subprocess.Popen[bytes]) -> None:
+    """End the warden, and with it the program: by closing the pipe, as the end of this process would."""
+    assert warden.stdin is not None
+    with suppress(OSError):
+        warden.stdin.close()
+    try:
+        warden.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        warden.kill()
+        warden.wait()
 
 
 def _words(declared: AgentConfig) -> list[str]:
@@ -221,19 +282,12 @@ def _words(declared: AgentConfig) -> list[str]:
     raise _BrokenOff("the operator of this server has not declared how to run it any more")
 
 
-def _status(program: subprocess.Popen[bytes], timeout_s: float, watch: _Watch) -> int:
+def _status(warden: subprocess.Popen[bytes], timeout_s: float, watch: _Watch) -> int:
     until = monotonic() + timeout_s
     while True:
         try:
-            return program.wait(_LOOK_S)
+            return warden.wait(_LOOK_S)
         except subprocess.TimeoutExpired:
             if monotonic() > until:
                 raise _BrokenOff(f"the agent did not end within {timeout_s:g} s") from None
             watch.look()
-
-
-def _end_of(err: IO[bytes]) -> str:
-    """Return the end of what stands on standard error."""
-    size = err.seek(0, os.SEEK_END)
-    err.seek(max(size - _MOST_ERROR, 0))
-    return plain(err.read().decode("utf-8", "replace").strip()) or "it said nothing on standard error"

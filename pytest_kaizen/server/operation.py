@@ -17,6 +17,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
@@ -107,6 +108,14 @@ class Call:
         except ConfigError as exc:
             raise Refusal.of_secret_key(exc) from None
 
+    async def elsewhere(self, work: Callable[[], T]) -> T:
+        """Do work that waits for servers elsewhere, in a thread that nothing else needs.
+
+        Raises:
+            Refusal: Too many requests are waiting, of the workspace (429) or of all (503).
+        """
+        return await self.state.elsewhere.run(self.workspace.id, work)
+
     async def once(self, work: Callable[[Store], A]) -> A | ASGIApp:
         """Do work as ``write`` does; of a request with an ``Idempotency-Key`` that was done, give the answer.
 
@@ -154,6 +163,8 @@ class Operation:
         key: The headers that hold the key.
         reads: The media types of a body that the handler takes as ``bytes``.
         writes: The media types of an answer.
+        asks: Its handler waits for servers elsewhere, and so gets a thread that nothing else needs; it
+            needs a key.
 
     Raises:
         TypeError: Path and handler have different parameters.
@@ -168,6 +179,7 @@ class Operation:
     key: KeyHeader = KeyHeader.USUAL
     reads: tuple[str, ...] = (JSON,)
     writes: tuple[str, ...] = (JSON,)
+    asks: bool = False
 
     def __post_init__(self) -> None:
         # Not by its hints: to resolve them for all rows would be a good part of a server's start.
@@ -227,11 +239,21 @@ class Operation:
         found = {self.status, *self.errors}
         if self.access is not Access.PUBLIC:
             found |= {401, 403, 429}
+        if self.asks:
+            found.add(503)
         if self.body is not None:
             found |= {400, 413}
         if self.query is not None or self.body not in (None, bytes):
             found.add(422)
         return tuple(sorted(found))
+
+    async def in_thread(self, call: Call, work: Callable[[], T]) -> T:
+        """Do what its handler, which is no coroutine function, does.
+
+        Raises:
+            Refusal: It asks servers elsewhere, and too many requests do (429 or 503).
+        """
+        return await (call.elsewhere(work) if self.asks else run_in_threadpool(work))
 
     @cached_property
     def _hints(self) -> dict[str, Any]:

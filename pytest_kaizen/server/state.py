@@ -12,8 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ..capture import Redactor
@@ -23,16 +25,20 @@ from ..errors import StoreError
 from ..store.central import ApiKey, KeyState, Scope
 from ..store.workspaces import OpenWorkspace, Workspaces
 from .problem import Refusal
+from .streams import Streams
 from .worker import Worker
 
 if TYPE_CHECKING:
     from .proxy.forward import Proxy
 
+T = TypeVar("T")
 _KNOWN_S = 1.0
 #: Keys whose allowance is remembered; beyond that, those that are full again are forgotten.
 _MOST_ALLOWANCES = 10_000
 #: What is counted at one time; beyond that, what was not done for a while is forgotten.
 _MOST_COUNTED = 10_000
+#: Requests that may wait for servers elsewhere, each in a thread of its own: all, and those of a workspace.
+_MOST_ELSEWHERE, _MOST_OF_A_WORKSPACE = 32, 8
 #: Seconds; the first are those of a plain read, the last those of a model's long answer.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 FIGURES_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -139,6 +145,55 @@ class Load:
             yield
         finally:
             self._bytes -= size
+
+
+class Elsewhere:
+    """Threads for requests that wait for servers elsewhere, apart from those that read the store.
+
+    Args:
+        most: Requests that may wait at one time.
+        each: Of these, those of one workspace, so that its slow server holds up nobody else's.
+    """
+
+    def __init__(self, most: int, each: int) -> None:
+        self._most = most
+        self._each = each
+        self._waiting: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    async def run(self, workspace: str, work: Callable[[], T]) -> T:
+        """Do work in a thread and return its result.
+
+        Raises:
+            Refusal: Too many requests are waiting, of the workspace (429) or of all (503).
+        """
+        with self._held(workspace):
+            # A limiter of its own: not one of the threads that everything else shares.
+            return await run_sync(work, limiter=CapacityLimiter(1))
+
+    @contextmanager
+    def _held(self, workspace: str) -> Iterator[None]:
+        later = {"Retry-After": "5"}
+        with self._lock:
+            own = self._waiting.get(workspace, 0)
+            if own >= self._each:
+                raise Refusal(
+                    429,
+                    f"{self._each} requests of this workspace wait for servers elsewhere; send it again",
+                    headers=later,
+                )
+            if sum(self._waiting.values()) >= self._most:
+                raise Refusal(
+                    503, "too many requests wait for servers elsewhere; send it again", headers=later
+                )
+            self._waiting[workspace] = own + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting[workspace] -= 1
+                if not self._waiting[workspace]:
+                    del self._waiting[workspace]
 
 
 class RateLimit:
@@ -261,7 +316,9 @@ class State:
         price: What a call costs.
         open_proxy: Makes ``proxy``.
         worker: Does what requests leave to be done after them.
+        elsewhere: Does what waits for servers elsewhere.
         span_uploads: Counts the uploads of spans to each run of an agent.
+        streams: The answers that go on for as long as somebody listens.
         stopping: Set when the server was told to stop: what would go on for ever ends.
         describe: Makes ``openapi``.
     """
@@ -276,7 +333,9 @@ class State:
     price: Price
     open_proxy: Callable[[], Proxy]
     worker: Worker
+    elsewhere: Elsewhere = field(default_factory=lambda: Elsewhere(_MOST_ELSEWHERE, _MOST_OF_A_WORKSPACE))
     span_uploads: Window = field(default_factory=lambda: Window(60, 60.0))
+    streams: Streams = field(default_factory=Streams)
     stopping: threading.Event = field(default_factory=threading.Event)
     describe: Callable[[], bytes] = bytes
 

@@ -38,6 +38,8 @@ _ANSWER_S = 120.0
 _log = logging.getLogger("pytest_kaizen.server")
 #: How often to look in all workspaces: for jobs of processes that died or are busy, and that were put off.
 _SWEEP_S = 30.0
+#: A job that a passing failure of the store kept from being begun, or from failing, waits so long.
+_AGAIN_S = 15.0
 #: What is under way when the worker is told to stop has so long to come to its next step.
 _STOP_S = 10.0
 
@@ -128,12 +130,12 @@ def evaluate(work: Assignment) -> None:
 def _ask(work: Assignment, do: Callable[[Config, Store, Job, LLM, Callable[[Job], None]], None]) -> None:
     """Claim a job and do it with the door to a model."""
     config, store = work.config, work.store
-    job = jobs.claim(store, work.job.id)
     timeout_s = max(config.judge.timeout_s, _ANSWER_S)
     api_key = work.key.get_secret_value() if work.key else None
     llm = AnthropicLLM(load_prices(config.prices), timeout_s=timeout_s, api_key=api_key)
     try:
-        do(config, store, job, llm, lambda _: work.pause())
+        # Last: what fails between the claim and the work would leave the job as if under way.
+        do(config, store, jobs.claim(store, work.job.id), llm, lambda _: work.pause())
     finally:
         llm.close()
 
@@ -190,6 +192,8 @@ class Worker:
         self._crowded = threading.Event()
         self._lock = threading.Lock()
         self._mine: dict[str, threading.Thread] = {}
+        #: Jobs that wait, by when they are looked at again.
+        self._later: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="kaizen-worker", daemon=True)
 
     def __repr__(self) -> str:
@@ -236,8 +240,10 @@ class Worker:
 
     def _look(self, places: list[str]) -> None:
         with self._lock:
+            now = monotonic()
+            self._later = {job: until for job, until in self._later.items() if until > now}
             # One that is read as waiting now may have been claimed and done before its turn comes below.
-            begun = set(self._mine)
+            passed_over = {*self._mine, *self._later}
         found: list[tuple[datetime, OpenWorkspace, Job]] = []
         for place in places:
             try:
@@ -248,7 +254,7 @@ class Worker:
                 _log.warning("jobs of %s: %s", place, jobs.reason_of(exc))
         # Who came first is first, so that no workspace can keep the others waiting.
         for _, workspace, job in sorted(found, key=itemgetter(0)):
-            if job.id not in begun:
+            if job.id not in passed_over:
                 self._begin(workspace, job)
 
     def _begin(self, workspace: OpenWorkspace, job: Job) -> None:
@@ -296,12 +302,26 @@ class Worker:
             # Another process has it, or it was stopped.
             _log.info("job %s: %s", job.id, exc)
         except Exception as exc:
-            _log.warning("job %s failed: %s", job.id, jobs.reason_of(exc))
-            with suppress(StoreError):
-                jobs.give_up(store, job.id, jobs.reason_of(exc))
+            if not jobs.may_pass(exc):
+                _log.warning("job %s failed: %s", job.id, jobs.reason_of(exc))
+                self._give_up(store, job, jobs.reason_of(exc))
+            else:
+                # It still waits; or it was claimed, and is taken over when it counts as dead.
+                self._put_off(job, exc)
         else:
             return True
         return False
+
+    def _give_up(self, store: Store, job: Job, reason: str) -> None:
+        try:
+            jobs.give_up(store, job.id, reason)
+        except StoreError as exc:
+            self._put_off(job, exc)
+
+    def _put_off(self, job: Job, exc: Exception) -> None:
+        _log.warning("job %s is tried again later: %s", job.id, jobs.reason_of(exc))
+        with self._lock:
+            self._later[job.id] = monotonic() + _AGAIN_S
 
     def _pause(self) -> None:
         if self._stop.is_set():

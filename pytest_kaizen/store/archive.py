@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from ..models import Case, Run, Trace
@@ -10,6 +10,9 @@ from . import runs, traces
 from .database import Connection, Database
 from .search import Hits, scan
 from .table import find_number, key, utc_text
+
+#: Traces that are read at one time.
+_TOGETHER = 200
 
 
 class Archive:
@@ -83,12 +86,25 @@ class Shelf:
 
     def ids(self, task: str | None = None) -> list[str]:
         """Return the ids of all traces, the newest first; of one task only, where given."""
+        return [trace_id for _, trace_id in self._listed(task)]
+
+    def each(self, task: str | None = None) -> Iterator[Trace]:
+        """Read the traces of ``ids`` in its order, some at a time; not one that is deleted meanwhile."""
+        numbers = [number for number, _ in self._listed(task)]
+        for start in range(0, len(numbers), _TOGETHER):
+            wanted = numbers[start : start + _TOGETHER]
+            with self._database.read() as connection:
+                found = traces.some(connection, wanted)
+            yield from (found[number] for number in wanted if number in found)
+
+    def _listed(self, task: str | None) -> list[tuple[int, str]]:
         where, values = ("", ()) if task is None else (" AND task = ?", (key(task),))
         query = (
-            f"SELECT id FROM traces WHERE {traces.NOT_OF_JOB}{where} ORDER BY created_at DESC, number DESC"
+            f"SELECT number, id FROM traces WHERE {traces.NOT_OF_JOB}{where} "
+            "ORDER BY created_at DESC, number DESC"
         )
         with self._database.read() as connection:
-            return [row[0] for row in connection.execute(query, values).fetchall()]
+            return [(row[0], row[1]) for row in connection.execute(query, values).fetchall()]
 
     def search(self, text: str, *, limit: int = 50) -> Hits:
         """Find traces as ``OpenWorkspace.search`` does, in a store that keeps no index.

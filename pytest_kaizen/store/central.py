@@ -109,6 +109,42 @@ class Keys:
         Raises:
             StoreError: There is no such workspace, or no scope is given.
         """
+        with self._database.write() as connection:
+            return self._make(connection, workspace, label, scopes, expires_at)
+
+    def first(
+        self, workspace: str, *, label: str, active_at: datetime | None = None
+    ) -> tuple[ApiKey, str] | None:
+        """Make the first key of a server, with all scopes, and its workspace where it is absent.
+
+        However many ask at once, in however many processes, one of them gets a key.
+
+        Args:
+            workspace: The name of its workspace.
+            label: What people call it.
+            active_at: Keys that open nothing at this moment (which has a zone) are none; by default any
+                key that ever was keeps another from being the first.
+
+        Returns:
+            As ``create`` does; None when there is a key.
+        """
+        with self._database.write() as connection:
+            for row in connection.execute(_SELECT_KEYS).fetchall():
+                if active_at is None or _KEYS.read(row).state(active_at) is KeyState.ACTIVE:
+                    return None
+            query = f"{_SELECT_WORKSPACES} WHERE name = ?"
+            row = connection.execute(query, (key(workspace),)).fetchone()
+            place = _make_workspace(connection, workspace) if row is None else _WORKSPACES.read(row)
+            return self._make(connection, place.id, label, Scope, None)
+
+    def _make(
+        self,
+        connection: Connection,
+        workspace: str,
+        label: str,
+        scopes: Iterable[Scope],
+        expires_at: datetime | None,
+    ) -> tuple[ApiKey, str]:
         secret = KEY_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
         made = ApiKey(
             id=f"key_{os.urandom(8).hex()}",
@@ -121,11 +157,10 @@ class Keys:
         )
         if not made.scopes:
             raise StoreError("a key needs a scope: read, write or admin", path=self._database.path)
-        with self._database.write() as connection:
-            try:
-                connection.execute(_KEYS.insert, (_hash(secret), *_KEYS.row(made)))
-            except connection.IntegrityError:
-                raise StoreError(f"there is no workspace {workspace!r}", path=self._database.path) from None
+        try:
+            connection.execute(_KEYS.insert, (_hash(secret), *_KEYS.row(made)))
+        except connection.IntegrityError:
+            raise StoreError(f"there is no workspace {workspace!r}", path=self._database.path) from None
         return made, secret
 
     def find(self, secret: str) -> ApiKey | None:
@@ -278,6 +313,13 @@ _WORKSPACES = Table("workspaces", Workspace, columns=("id", "name", "created_at"
 _SELECT_WORKSPACES = f"SELECT {_WORKSPACES.fields} FROM workspaces"
 
 
+def _make_workspace(connection: Connection, name: str) -> Workspace:
+    # A letter first: it becomes part of a file's and a schema's name.
+    made = Workspace(id=f"w{os.urandom(8).hex()}", name=key(name), created_at=datetime.now(UTC))
+    connection.execute(_WORKSPACES.insert, _WORKSPACES.row(made))
+    return made
+
+
 class Central:
     """Workspaces and keys.
 
@@ -301,14 +343,11 @@ class Central:
         """
         if not name.strip():
             raise StoreError("a workspace needs a name", path=self._database.path)
-        # A letter first: it becomes part of a file's and a schema's name.
-        made = Workspace(id=f"w{os.urandom(8).hex()}", name=key(name), created_at=datetime.now(UTC))
         with self._database.write() as connection:
             try:
-                connection.execute(_WORKSPACES.insert, _WORKSPACES.row(made))
+                return _make_workspace(connection, name)
             except connection.IntegrityError:
                 raise StoreError(f"there is a workspace {name!r} already", path=self._database.path) from None
-        return made
 
     def workspaces(self) -> list[Workspace]:
         """Return all workspaces, the oldest first."""

@@ -58,6 +58,28 @@ class Intake:
         with self._database.read() as connection:
             return traces.page(connection, task, provider, limit, after)
 
+    def ordered(self, by: str, *, task: str | None = None, limit: int = 50, skip: int = 0) -> list[Trace]:
+        """Return traces in another order than that of time: of the newest ``traces.SORTED_TRACES``.
+
+        Args:
+            by: ``trace``, ``when``, ``task``, ``name``, ``error``, ``spans`` (their number) or ``scores``
+                (their mean); with a ``-`` before it the other way round. Those without come last, and of
+                equal ones the newest first.
+            task: Of this task only.
+            limit: At most so many.
+            skip: Without so many before them.
+
+        Raises:
+            KeyError: It cannot be sorted by that.
+        """
+        with self._database.read() as connection:
+            return traces.ordered(connection, by, task, limit, skip)
+
+    def has(self, trace_id: str) -> bool:
+        """Say whether a trace is there, by its whole id."""
+        with self._database.read() as connection:
+            return traces.number_of(connection, trace_id) is not None
+
     def one(self, trace_id: str) -> Trace | None:
         """Return a trace by its whole id; None when there is none."""
         with self._database.read() as connection:

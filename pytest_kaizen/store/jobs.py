@@ -13,11 +13,17 @@ from .table import Table, find_number, key, utc_text
 _JOBS = Table(
     "jobs",
     Job,
+    keys=("uuid",),
     columns=("id", "kind", "task", "status", "created_at", "owner", "heartbeat_at"),
 )
 #: The owner's kind of the secrets that were given for a job.
 SEALED_KIND = "job"
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+BY_ID = f"SELECT {_JOBS.fields} FROM jobs WHERE id = ?"
+BY_UUID = f"SELECT {_JOBS.fields} FROM jobs WHERE uuid = ?"
+#: With the words in it, SQLite knows that the index of the active jobs has all of them; and with a sum
+#: for the order, it does not rather walk the table, which is in that order.
+ACTIVE = f"SELECT {_JOBS.fields} FROM jobs WHERE status IN ('queued', 'running') ORDER BY number + 0"
 
 
 class Jobs:
@@ -120,10 +126,10 @@ class Jobs:
             if not _store(connection, job, JobStatus.COMPLETED, owner or job.owner):
                 raise JobError(f"job {job.id} is not completed, or is another process's")
 
-    def beat(self, job_id: str, owner: str, now: datetime) -> bool:
-        """Note that the process of a running job lives; return whether the job is still its own."""
+    def beat(self, job_id: str, owner: str, now: datetime, status: JobStatus = JobStatus.RUNNING) -> bool:
+        """Note that the process of a job lives; return whether it still has it, in this status."""
         query = "UPDATE jobs SET heartbeat_at = ? WHERE id = ? AND owner = ? AND status = ?"
-        values = (utc_text(now), job_id, owner, JobStatus.RUNNING.value)
+        values = (utc_text(now), job_id, owner, status.value)
         with self._database.write() as connection:
             return connection.execute(query, values).rowcount > 0
 
@@ -148,6 +154,15 @@ class Jobs:
         with self._database.read() as connection:
             return self._one(connection, job_id)
 
+    def find(self, job_id: str) -> Job | None:
+        """Return one job by its whole id or its UUID; None where there is none."""
+        with self._database.read() as connection:
+            for query in (BY_ID, BY_UUID):
+                row = connection.execute(query, (key(job_id),)).fetchone()
+                if row is not None:
+                    return _JOBS.read(row)
+        return None
+
     def newest(
         self,
         task: str | None = None,
@@ -170,8 +185,8 @@ class Jobs:
             silent_since: A running job without a sign of life since then is dead.
         """
         with self._database.read() as connection:
-            active = _select(connection, {"status": _ACTIVE})
-        return [job for job in active[::-1] if job.is_waiting(now, silent_since)]
+            active = map(_JOBS.read, connection.execute(ACTIVE).fetchall())
+        return [job for job in active if job.is_waiting(now, silent_since)]
 
     def _one(self, connection: Connection, job_id: str) -> Job:
         number = find_number(connection, self._database.path, "jobs", job_id)
@@ -188,7 +203,7 @@ def add_job(connection: Connection, job: Job, silent_since: datetime) -> None:
     elif active is not None:
         raise _under_way(active)
     try:
-        connection.execute(_JOBS.insert, _JOBS.row(job))
+        connection.execute(_JOBS.insert, (str(job.uuid), *_JOBS.row(job)))
     except connection.IntegrityError:
         raise _under_way(job) from None
 

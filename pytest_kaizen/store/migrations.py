@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from ..models.job import made_id
 from .database import Connection, Migration, Schema
 from .first_tables import first_tables
 
@@ -294,6 +295,16 @@ def _jobs_by_task(connection: Connection) -> None:
     connection.execute("CREATE INDEX jobs_by_task ON jobs (task, kind, number)")
 
 
+def _jobs_by_uuid(connection: Connection) -> None:
+    connection.execute("ALTER TABLE jobs ADD COLUMN uuid TEXT")
+    for number, name in connection.execute("SELECT number, id FROM jobs").fetchall():
+        values = (str(made_id("job", name)), number)
+        connection.execute("UPDATE jobs SET uuid = ? WHERE number = ?", values)
+    connection.execute("CREATE UNIQUE INDEX jobs_by_uuid ON jobs (uuid)")
+    connection.execute("CREATE INDEX jobs_by_kind ON jobs (kind, number)")
+    connection.execute("CREATE INDEX jobs_by_task_alone ON jobs (task, number)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     _judge_answers,
@@ -311,6 +322,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _sealed,
     _integrations,
     _jobs_by_task,
+    _jobs_by_uuid,
 )
 #: What a store holds. Its mark, "KAIZ", keeps us from writing to another program's file.
 STORE = Schema(0x4B41495A, MIGRATIONS)

@@ -17,6 +17,8 @@ _INSERT_NEW = f"{_PROMPTS.insert} ON CONFLICT (task, version) DO NOTHING"
 ALL = f"SELECT {_PROMPTS.fields} FROM prompts ORDER BY task, version"
 OF_TASK = f"SELECT {_PROMPTS.fields} FROM prompts WHERE task = ? ORDER BY version"
 
+ONE = f"SELECT {_PROMPTS.fields} FROM prompts WHERE task = ? AND version = ?"
+
 
 def add(connection: Connection, version: PromptVersion) -> str | None:
     """Store a version unless its number is taken; return the SHA-256 it was taken with."""
@@ -31,6 +33,12 @@ def versions(connection: Connection, task: str | None) -> list[PromptVersion]:
     """Return the versions of one task or of all, by task and number."""
     cursor = connection.execute(ALL) if task is None else connection.execute(OF_TASK, (key(task),))
     return [_PROMPTS.read(row) for row in cursor.fetchall()]
+
+
+def one(connection: Connection, task: str, version: int) -> PromptVersion | None:
+    """Return a version of a task; None where it is not stored."""
+    row = connection.execute(ONE, (key(task), version)).fetchone()
+    return None if row is None else _PROMPTS.read(row)
 
 
 Status = Literal["draft", "active", "archived"]

@@ -183,6 +183,11 @@ class Store(Groups):
         with self._database.read() as connection:
             return prompts.versions(connection, task)
 
+    def prompt(self, task: str, version: int) -> PromptVersion | None:
+        """Return a recorded version of a task; None where there is none."""
+        with self._database.read() as connection:
+            return prompts.one(connection, task, version)
+
     def runs(self, limit: int = 50) -> list[Run]:
         """Return runs, the newest first."""
         with self._database.read() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,11 +128,11 @@ def test_a_running_job_shows_that_it_lives(store: Store, monkeypatch: pytest.Mon
     enough = threading.Event()
     beat = store.jobs.beat
 
-    def counted(job_id: str, owner: str, now: datetime) -> bool:
+    def counted(job_id: str, owner: str, now: datetime, status: JobStatus) -> bool:
         beats.append(job_id)
         if len(beats) == 2:
             enough.set()
-        return beat(job_id, owner, now)
+        return beat(job_id, owner, now, status)
 
     monkeypatch.setattr(store.jobs, "beat", counted)
     job = jobs.start(store, "insights", "greet", {})
@@ -172,3 +173,80 @@ def test_giving_up_a_job(store: Store) -> None:
     found = [store.jobs.one(job.id) for job in (queued, alive, ended)]
     assert [job.status for job in found] == [JobStatus.FAILED, JobStatus.RUNNING, JobStatus.STOPPED]
     assert [job.error for job in found] == ["cannot be begun", None, None]
+
+
+def _completed(store: Store) -> Job:
+    job = jobs.start(store, "optimize", "greet", {})
+    job.result = {"sentence": "better"}
+    jobs.finish(store, job)
+    return store.jobs.one(job.id)
+
+
+def _wait_for_a_beat(store: Store, job: Job) -> None:
+    since, end = datetime.now(UTC), time.monotonic() + 60
+    while (store.jobs.one(job.id).heartbeat_at or since) <= since:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_job_that_is_amended_for_long_stays_with_who_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BEAT_S", 0.01)
+    job = _completed(store)
+    with jobs.held(store, job) as mine:
+        store.jobs.amend(mine.model_copy(update={"heartbeat_at": mine.finished_at}))
+        _wait_for_a_beat(store, job)
+        with pytest.raises(JobError, match=f"is being amended by {mine.owner}; try again when that is done"):
+            jobs.held(store, job).__enter__()
+        mine.result = {**mine.result, "pull_request": {"url": "u"}}
+    known = store.jobs.one(job.id)
+    assert known == mine
+    assert known.result == {"sentence": "better", "pull_request": {"url": "u"}}
+    with jobs.held(store, job):
+        pass
+
+
+def test_who_dies_while_it_amends_a_job_lets_go_of_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "BEAT_S", 600)
+    job = _completed(store)
+
+    def is_silent(mine: Job, seconds: float) -> None:
+        now = datetime.now(UTC)
+        signs = {"heartbeat_at": now - timedelta(seconds=seconds), "finished_at": now - timedelta(days=1)}
+        store.jobs.amend(mine.model_copy(update=signs))
+
+    def wakes_up_too_late() -> None:
+        with jobs.held(store, job) as mine:
+            is_silent(mine, jobs.LEASE_S / 2)
+            with pytest.raises(JobError, match="is being amended"):
+                jobs.held(store, job).__enter__()
+            is_silent(mine, 2 * jobs.LEASE_S)
+            with jobs.held(store, job) as other:
+                other.result = {"in": "time"}
+            mine.result = {"too": "late"}
+
+    with pytest.raises(JobError, match="another process's"):
+        wakes_up_too_late()
+    assert store.jobs.one(job.id).result == {"in": "time"}
+
+
+def test_what_breaks_while_a_job_is_amended_leaves_it_as_it_was(store: Store) -> None:
+    job = _completed(store)
+
+    def breaks() -> None:
+        with jobs.held(store, job) as mine:
+            mine.result = {}
+            raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        breaks()
+    assert store.jobs.one(job.id).result == {"sentence": "better"}
+    with jobs.held(store, job):
+        pass
+
+
+def test_only_a_job_that_is_done_is_amended(store: Store) -> None:
+    job = jobs.start(store, "optimize", "greet", {})
+    with pytest.raises(JobError, match="is not completed"):
+        jobs.held(store, job).__enter__()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_kaizen.config import AgentConfig, Config
-from pytest_kaizen.errors import KaizenError
+from pytest_kaizen.errors import KaizenError, StoreError
 from pytest_kaizen.models import Agent, AgentRun, AgentRunStatus, Job, JobStatus, Span, SpanKind, Trace
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.server import hosted
@@ -31,6 +36,28 @@ pathlib.Path("pids.part").write_text(f"{os.getpid()} {child.pid}")
 os.rename("pids.part", "pids")
 time.sleep(600)
 """
+#: It goes, and leaves a process that keeps its standard output open.
+LEAVES = """
+import os, pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path("pids").write_text(str(child.pid))
+print("the answer")
+"""
+#: A process that has the job of an agent; its arguments are the root and the job.
+HOSTS = """
+import shlex, sys
+from pathlib import Path
+from pytest_kaizen.config import AgentConfig, Config
+from pytest_kaizen.pipeline import jobs
+from pytest_kaizen.server.hosted import host
+from pytest_kaizen.store import Store
+
+root = Path(sys.argv[1])
+agents = {"waits": AgentConfig(command=shlex.join([sys.executable, "waits.py"]))}
+config = Config(root=root, store=root / "kaizen.db", agents=agents)
+with Store.open(config.store) as store:
+    host(config, store, jobs.claim(store, sys.argv[2]), lambda: None)
+"""
 
 
 @pytest.fixture
@@ -42,9 +69,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     (tmp_path / "waits.py").write_text(WAITS, encoding="utf-8")
+    (tmp_path / "leaves.py").write_text(LEAVES, encoding="utf-8")
     python = json.dumps(sys.executable)
     agents = {
         "waits": AgentConfig(command=f"{python} waits.py"),
+        "leaves": AgentConfig(command=f"{python} leaves.py"),
+        "floods": AgentConfig(command=f"{python} -c \"while True: print('x' * 1000)\""),
+        "complains": AgentConfig(
+            command=f"{python} -c \"import sys; sys.stderr.write('x' * 9999 + 'why'); sys.exit(3)\""
+        ),
         "echo": AgentConfig(command=f"{python} -c 'print(input())'"),
         "mute": AgentConfig(command=f"{python} -c 'raise SystemExit(3)'"),
     }
@@ -75,11 +108,23 @@ def has_begun(config: Config) -> bool:
 
 def assert_gone(config: Config) -> None:
     """Neither the program nor what it started lives; one that nobody waited for yet is dead all the same."""
-    for pid in (config.root / "pids").read_text().split():
-        end = time.monotonic() + 60
-        while is_alive(int(pid)):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+    for pid in pids(config):
+        wait_for(partial(is_dead, pid))
+
+
+def pids(config: Config) -> list[int]:
+    return [int(pid) for pid in (config.root / "pids").read_text().split()]
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_dead(pid: int) -> bool:
+    return not is_alive(pid)
 
 
 def is_alive(pid: int) -> bool:
@@ -122,6 +167,116 @@ def test_a_job_that_is_stopped_ends_the_program(
     assert_gone(config)
     assert standing(store, run).status is AgentRunStatus.FAILED
     assert store.jobs.one(job.id).status is JobStatus.STOPPED
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_worker_that_is_killed_takes_the_program_with_it(config: Config, store: Store) -> None:
+    _, job = enqueued(store, "waits")
+    with subprocess.Popen([sys.executable, "-c", HOSTS, str(config.root), job.id]) as worker:
+        wait_for(lambda: has_begun(config))
+        assert all(is_alive(pid) for pid in pids(config))
+        worker.kill()
+    assert worker.returncode == -signal.SIGKILL
+    assert_gone(config)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_program_dies_with_its_warden(config: Config, store: Store) -> None:
+    run, job = enqueued(store, "waits")
+
+    killed: list[int] = []
+
+    def pause() -> None:
+        if has_begun(config) and not killed:
+            stat = Path(f"/proc/{pids(config)[0]}/stat").read_text()
+            killed.append(int(stat.rpartition(")")[2].split()[1]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    with pytest.raises(KaizenError, match="what watches over the agent ended with status -9"):
+        go(config, store, job, pause)
+    program, child = pids(config)
+    wait_for(lambda: not is_alive(program))
+    os.kill(child, signal.SIGKILL)
+    assert standing(store, run).status is AgentRunStatus.FAILED
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only the program itself is ended")
+def test_what_a_program_leaves_behind_is_ended(config: Config, store: Store) -> None:
+    run, job = enqueued(store, "leaves")
+    go(config, store, job)
+    trace = store.intake.one(run.trace_id)
+    assert trace is not None
+    assert trace.output == "the answer"
+    assert_gone(config)
+
+
+def test_an_answer_without_end_ends_the_program(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted, "_MOST_ANSWER", 50_000)
+    run, job = enqueued(store, "floods")
+    with pytest.raises(KaizenError, match="the agent was ended: its answer has more than 50000 bytes"):
+        go(config, store, job)
+    trace = store.intake.one(run.trace_id)
+    assert trace is not None
+    assert (trace.output, trace.error) == (None, store.jobs.one(job.id).error)
+
+
+def test_an_answer_as_long_as_it_may_be_is_whole(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, job = enqueued(store, "echo")
+    monkeypatch.setattr(hosted, "_MOST_ANSWER", len(f"Hi{os.linesep}"))
+    go(config, store, job)
+    trace = store.intake.one(run.trace_id)
+    assert trace is not None
+    assert trace.output == "Hi"
+
+
+def test_of_a_long_complaint_the_end_is_kept(config: Config, store: Store) -> None:
+    _, job = enqueued(store, "complains")
+    reason = f"the agent exited with status 3: [the last 2000 of 10002 bytes] {'x' * 1997}why"
+    with pytest.raises(KaizenError, match=re.escape(reason)):
+        go(config, store, job)
+
+
+def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted, "_ASK_S", 0.0)
+    lost = {"put": 2, "update_run": 2}
+
+    def fails_at_first(of: Any, name: str) -> None:
+        do = getattr(of, name)
+
+        def tried(given: Any) -> Any:
+            if lost[name]:
+                lost[name] -= 1
+                raise StoreError("locked", transient=True)
+            return do(given)
+
+        monkeypatch.setattr(of, name, tried)
+
+    fails_at_first(store.intake, "put")
+    fails_at_first(store.agents, "update_run")
+    run, job = enqueued(store, "echo")
+    go(config, store, job)
+    assert (standing(store, run).status, store.jobs.one(job.id).status) == (
+        AgentRunStatus.COMPLETED,
+        JobStatus.COMPLETED,
+    )
+    trace = store.intake.one(run.trace_id)
+    assert trace is not None
+    assert (trace.output, lost) == ("Hi", {"put": 0, "update_run": 0})
+
+
+def test_a_run_that_was_completed_stays_so_when_its_job_was_not(config: Config, store: Store) -> None:
+    run, job = enqueued(store, "echo")
+    store.agents.update_run(run.model_copy(update={"status": AgentRunStatus.COMPLETED, "completed_at": NOW}))
+    go(config, store, job)
+    assert (standing(store, run).status, standing(store, run).completed_at) == (AgentRunStatus.COMPLETED, NOW)
+    assert store.jobs.one(job.id).status is JobStatus.COMPLETED
+    assert store.intake.one(run.trace_id) is None
 
 
 def test_a_run_whose_process_died_is_not_begun_again(config: Config, store: Store) -> None:

@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from pytest_kaizen.config import Config, ServerConfig
+from pytest_kaizen.config import Config
 from pytest_kaizen.errors import LLMError
 from pytest_kaizen.models import Job, JobStatus, Trace
 from pytest_kaizen.pipeline import jobs
@@ -28,9 +28,7 @@ from pytest_kaizen.server.worker import KINDS, Assignment, Worker
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.workspaces import OpenWorkspace
 from tests.server.conftest import Book
-
-#: Nothing here takes so long; it only ends a test that would hang.
-PATIENCE_S = 120
+from tests.server.working import PATIENCE_S, complete, make_worker, until
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,24 +40,6 @@ def home(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def ours(book: Book) -> OpenWorkspace:
     return book.open("ours")
-
-
-def make_worker(book: Book, do: Callable[[Assignment], None], at_once: int = 4) -> Worker:
-    config = Config(root=Path(), store=Path("unused.db"), server=ServerConfig(jobs_at_once=at_once))
-    return Worker(config, book.workspaces, {"odd": do})
-
-
-def until(store: Store, job: Job, status: JobStatus) -> Job:
-    end = time.monotonic() + PATIENCE_S
-    while (known := store.jobs.one(job.id)).status is not status:
-        assert time.monotonic() < end, f"{known.status}: {known.error}"
-        time.sleep(0.02)
-    return known
-
-
-def complete(work: Assignment) -> None:
-    with jobs.running(work.store, jobs.claim(work.store, work.job.id)) as job:
-        job.result = {"done": True}
 
 
 def test_jobs_of_all_workspaces_are_done(book: Book, ours: OpenWorkspace) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +86,50 @@ def test_the_states_of_a_key(central: Central) -> None:
     assert revoked.state(NOW) is KeyState.REVOKED
     assert central.keys.find(secret) == revoked
     assert central.keys.revoke(made.id) == revoked
+
+
+def test_the_first_key_of_a_server(central: Central) -> None:
+    made = central.keys.first("default", label="a")
+    assert made is not None
+    first, secret = made
+    [workspace] = central.workspaces()
+    assert (workspace.name, first.workspace, first.label) == ("default", workspace.id, "a")
+    assert (first.scopes, first.expires_at) == (tuple(Scope), None)
+    assert central.keys.find(secret) == first
+    assert central.keys.first("default", label="b") is None
+    assert central.keys.first("default", label="b", active_at=datetime.now(UTC)) is None
+    central.keys.revoke(first.id)
+    assert central.keys.first("default", label="b") is None
+    again = central.keys.first("default", label="b", active_at=datetime.now(UTC))
+    assert again is not None
+    assert again[0].workspace == workspace.id
+    assert [key.label for key in central.keys.list()] == ["a", "b"]
+    assert central.workspaces() == [workspace]
+
+
+def test_the_first_key_is_one_over_processes(
+    home: str, tmp_path: Path, request: pytest.FixtureRequest, workspaces: Workspaces
+) -> None:
+    place = str(tmp_path / "server") if home == "sqlite" else request.getfixturevalue("postgres_url")
+    command = [sys.executable, str(Path(__file__).with_name("first_key.py")), place]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            for _ in range(2)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        printed = [process.communicate()[0] for process in processes]
+    [key] = workspaces.central.keys.list()
+    found = workspaces.central.keys.find("".join(printed).strip())
+    assert found == key
 
 
 def test_another_workspace_cannot_revoke_a_key(central: Central) -> None:

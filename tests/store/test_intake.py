@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from pytest_kaizen.models import Sample, Score, ScoreSource, Span, Trace
 from pytest_kaizen.store import Store
 from pytest_kaizen.store.feedback import Rating
@@ -68,3 +70,24 @@ def test_ratings(store: Store) -> None:
     assert store.ratings.put("t1", Rating(comment="fine")) == Rating(rating="up", comment="fine")
     store.ratings.put("t1", Rating(rating="down"))
     assert store.ratings.one("t1") == Rating(rating="down", comment="fine")
+
+
+def test_another_order_than_that_of_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, task, value, spans in (("b", "x", 0.5, "12"), ("c", None, 0.9, ""), ("a", "x", None, "1")):
+        given = trace(name, *spans).model_copy(update={"task": task, "name": name})
+        if value is not None:
+            given.scores.append(Score(name="s", value=value, source=ScoreSource.SDK))
+        store.intake.put([given])
+
+    def order(by: str, *, limit: int = 50, skip: int = 0) -> str:
+        return "".join(found.id for found in store.intake.ordered(by, limit=limit, skip=skip))
+
+    assert [order(by) for by in ("name", "-name", "trace", "-trace")] == ["abc", "cba", "abc", "cba"]
+    # What has none is last, whichever way; of equal ones the newest is first.
+    assert [order(by) for by in ("scores", "-scores")] == ["bca", "cba"]
+    assert [order(by) for by in ("task", "-task", "error")] == ["abc", "abc", "acb"]
+    assert [order(by) for by in ("spans", "-spans")] == ["cab", "bac"]
+    assert order("name", limit=2, skip=1) == "bc"
+    assert [found.id for found in store.intake.ordered("name", task="x")] == ["a", "b"]
+    monkeypatch.setattr("pytest_kaizen.store.traces.SORTED_TRACES", 2)
+    assert order("name") == "ac"

@@ -32,6 +32,15 @@ def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
         store.jobs.one("2")
 
 
+def test_a_job_is_found_by_its_id_or_uuid(store: Store) -> None:
+    first, second = job("1"), job("20260301-12", task="other")
+    for stored in (first, second):
+        store.jobs.add(stored, silent_since=BEFORE)
+    assert store.jobs.find("1") == store.jobs.find(str(first.uuid)) == first
+    assert store.jobs.find(str(second.uuid)) == second
+    assert [store.jobs.find(given) for given in ("2", "last", "None", str(job("3").uuid))] == [None] * 4
+
+
 def test_one_job_of_a_kind_is_active_per_task(store: Store) -> None:
     store.jobs.add(job("1"), silent_since=BEFORE)
     with pytest.raises(

@@ -14,6 +14,9 @@ from pytest_kaizen.store import Store, migrations
 from pytest_kaizen.store.database import Connection, Migration, Schema
 from pytest_kaizen.store.migrations import observed
 
+#: What the job ``j`` is called where ids are UUIDs; it must stay so.
+JOB_UUID = "bdeaa5fe-3239-5fb0-bdca-61d933df3998"
+
 
 def add_table(connection: Connection) -> None:
     connection.execute("CREATE TABLE later (name TEXT)")
@@ -89,6 +92,8 @@ def fill(connection: sqlite3.Connection, steps: int) -> None:
     rows["task_summaries"]["data"] = '{"partial": "1 of 2", "collected": 2}'
     moment = {"created_at": "2026-01-01T00:00:00.000000+00:00"}
     rows["jobs"] = {"id": "j", "kind": "optimize", "task": "sum", "status": "completed", **moment}
+    if steps > migrations.MIGRATIONS.index(migrations._jobs_by_uuid):
+        rows["jobs"]["uuid"] = JOB_UUID
     rows["insights"] = {"id": "i", "task": "sum", "section": "s", "status": "pending", **moment}
     rows["insights"]["data"] = '{"rule": "Be brief."}'
     rows["tasks"] = {"id": "t", "name": "sum", **moment}
@@ -135,6 +140,7 @@ def test_a_store_of_every_earlier_version_keeps_what_it_holds(path: Path, steps:
         )
         assert [trace.id for trace in store.experiments.traces(["e"])] == ["x"]
         assert [job.id for job in store.jobs.newest()] == ["j"] * optimised
+        assert [store.jobs.find(JOB_UUID) is not None] == [optimised]
         assert [insight.rule for insight in store.insights()] == ["Be brief."] * optimised
         assert store.feedback.count("t").total == int(fed)
         assert [state.owed for state in store.outbox.states()] == [1] * owed

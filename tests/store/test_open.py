@@ -133,6 +133,7 @@ def test_a_damaged_store(path: Path, make: Any) -> None:
     with Store.open(path, readonly=True) as store, pytest.raises(StoreError) as caught:
         store.runs()
     assert str(caught.value).startswith(f"{path}: the database is damaged (")
+    assert not caught.value.transient
 
 
 def test_a_lock_that_another_process_keeps(path: Path, make: Any) -> None:
@@ -146,6 +147,7 @@ def test_a_lock_that_another_process_keeps(path: Path, make: Any) -> None:
         with pytest.raises(StoreError) as caught:
             store.start_run(make.run())
         assert str(caught.value) == expected
+        assert caught.value.transient
         assert message(path, timeout=0.05) == expected
         assert store.runs() == []
         other.release()

@@ -68,6 +68,11 @@ def test_lists_of_traces(raw: sqlite3.Connection, filters: tuple[str, ...]) -> N
         ledger.CALIBRATIONS_OF_RUBRIC,
         prompts.ALL,
         prompts.OF_TASK,
+        prompts.ONE,
+        jobs.BY_ID,
+        jobs.BY_UUID,
+        jobs.select_query({"kind": 1}, limited=True),
+        jobs.select_query({"task": 1}, limited=True),
         jobs.select_query({"task": 1, "kind": 1}, limited=True),
         jobs.select_query({"task": 1, "kind": 1, "status": 1}, limited=True),
         table.newest_query("traces"),
@@ -79,6 +84,13 @@ def test_other_queries(raw: sqlite3.Connection, query: str) -> None:
     steps = plan(raw, query)
     assert [step for step in steps if step.startswith("SCAN") and " USING " not in step] == []
     assert [step for step in steps if "TEMP B-TREE" in step] == []
+
+
+def test_the_active_jobs_are_found_among_all(raw: sqlite3.Connection) -> None:
+    assert plan(raw, jobs.ACTIVE) == [
+        "SCAN jobs USING INDEX one_active_job",
+        "USE TEMP B-TREE FOR ORDER BY",
+    ]
 
 
 def test_the_last_whole_run_is_found_from_the_newest_on(raw: sqlite3.Connection) -> None:

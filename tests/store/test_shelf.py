@@ -23,6 +23,19 @@ def test_a_file_comes_back_as_it_was_put_in(store: Store, make: Make) -> None:
     assert (store.shelf.ids(), store.shelf.ids("sum")) == ([other.id, put.id], [other.id])
 
 
+def test_each_trace_is_read_in_order(store: Store, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_kaizen.store.archive._TOGETHER", 2)
+    loose = [make.trace(run_id=None, case_id=None) for _ in range(5)]
+    store.shelf.add(loose)
+    store.shelf.add([make.trace(run_id=None, case_id=None, task="other")])
+    assert list(store.shelf.each("sum")) == loose[::-1]
+    assert [trace.id for trace in store.shelf.each()] == store.shelf.ids()
+    reading = store.shelf.each("sum")
+    assert next(reading) == loose[4]
+    store.shelf.delete(loose[2].id)
+    assert list(reading) == [loose[3], loose[1], loose[0]]
+
+
 def test_deleting_takes_the_spans_and_scores_too(
     store: Store, make: Make, started: Callable[..., Case]
 ) -> None:

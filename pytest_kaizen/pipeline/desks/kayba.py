@@ -170,7 +170,7 @@ class LocalDesk:
 
     def list_jobs(self, limit: int, task: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
         """Return how jobs stand, the newest first; of one task or kind only, where given."""
-        return [_job_json(job) for job in jobs.newest_of(self._store, task, kind)[:limit]]
+        return [_job_json(job) for job in jobs.newest_of(self._store, task, kind, limit)]
 
     def materialize_job(self, job_id: str) -> dict[str, Any]:
         """See to it that a job's insights are in the skillbook; a second time changes nothing.

@@ -34,6 +34,7 @@ _OK, _NOT_FOUND = 200, 404
 _NO_TOKEN = "the token has blanks or characters outside ASCII, which no token has"
 
 MakeClient: TypeAlias = "Callable[[], httpx.Client]"
+Change: TypeAlias = Callable[[bytes | None], bytes]
 
 
 class GitHost(Protocol):
@@ -51,12 +52,20 @@ class GitHost(Protocol):
 class Repository(GitHost, Protocol):
     """A repository that is read and changed through its host's API. All raise ``ProposalError``."""
 
-    def read(self, path: str, branch: str) -> bytes | None:
-        """Return a file as a branch has it; None when it has none."""
-        ...
+    def commit(self, path: str, change: Change, *, branch: str, base: str, message: str) -> None:
+        """See to it that a file is changed on a branch, which is made of the base if it is new.
 
-    def commit(self, path: str, content: bytes, *, branch: str, base: str, message: str) -> None:
-        """See to it that a file has this content on a branch, which is made of the base if it is new."""
+        What others write meanwhile is not undone: what is committed was made of the very file that it
+        follows on, and is made anew where that has changed.
+
+        Args:
+            path: The file.
+            change: Makes the content of what there is, which is None for no file; made of what it has
+                itself made, it is the same again.
+            branch: Where to.
+            base: What a new branch begins with.
+            message: The commit's.
+        """
         ...
 
 

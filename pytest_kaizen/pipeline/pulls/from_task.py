@@ -85,11 +85,11 @@ class TaskPulls:
             raise ProposalError("the job found nothing that could be proposed")
         if lacks := self._lacks(task):
             raise ProposalError(f"the task '{task.name}' says nothing of its {', '.join(lacks)}")
-        held = jobs.hold(self._store, job)
-        # Somebody else may have opened it before it was held.
-        if not held.result.get(RESULT, {}).get("url"):
-            held.result = {**held.result, RESULT: self._opened(task, held, proposal).model_dump()}
-        return jobs.release(self._store, held)
+        with jobs.held(self._store, job) as held:
+            # Somebody else may have opened it before it was held.
+            if not held.result.get(RESULT, {}).get("url"):
+                held.result = {**held.result, RESULT: self._opened(task, held, proposal).model_dump()}
+        return held
 
     def _opened(self, task: Task, job: Job, proposal: Proposal) -> PullRequest:
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", task.name)[:_LONGEST_NAME]
@@ -101,15 +101,15 @@ class TaskPulls:
             _require_path(path)
             _require_path(base)
             title, text = self._words(proposal)
-            content = with_prompt(
-                repository.read(path, base),
-                path,
-                proposal.text,
+            change = partial(
+                with_prompt,
+                path=path,
+                text=proposal.text,
                 form=format_of(path, task.prompt_format),
                 locator=task.prompt_locator,
             )
             message = f"{title}\n\nThe evidence is in the text of the pull request.\n\nKaizen-Job: {job.id}\n"
-            repository.commit(path, content, branch=pull.branch, base=base, message=message)
+            repository.commit(path, change, branch=pull.branch, base=base, message=message)
             pull.url = repository.open(branch=pull.branch, base=base, title=title, text=text)
         except Exception as exc:
             # What was found is worth more than the request for it: no failure may cost the job.

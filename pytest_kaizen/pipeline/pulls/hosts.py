@@ -7,14 +7,52 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from ...errors import ProposalError
-from . import MakeClient, Rest, plain_client, segments
+from . import Change, MakeClient, Rest, plain_client, segments
+
+#: How often a file is read and changed before whoever is quicker each time is told of.
+_ATTEMPTS = 3
+
+
+def _retried(commit: Callable[[], None], overtaken: Collection[int]) -> None:
+    """Read and commit, and do so anew while the host says that somebody else has written meanwhile.
+
+    Raises:
+        ProposalError: It failed for another reason, or each time.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            commit()
+        except ProposalError as exc:
+            if exc.status not in overtaken:
+                raise
+        else:
+            return
+    commit()
+
+
+def _required(tip: str | None, branch: str, rest: Rest) -> str:
+    """Return a branch's last commit.
+
+    Raises:
+        ProposalError: There is none.
+    """
+    if tip is None:
+        raise ProposalError(
+            f"{rest.url}: there is no branch {branch!r}, or the token may not see the repository"
+        )
+    return tip
+
 
 #: What the API says to a branch or a pull request that is there already.
 _UNPROCESSABLE = 422
+#: What the API says to a file that has changed.
+_CONFLICT = 409
 
 
 class GitHub:
@@ -81,25 +119,19 @@ class GitHub:
         mine = [pull for pull in found if isinstance(pull, dict) and _head(pull) == branch]
         return self._page(mine[0]) if mine else None
 
-    def read(self, path: str, branch: str) -> bytes | None:
-        """Return a file as a branch has it; see ``pulls.Repository``."""
-        found = self._file(path, branch)
-        return None if found is None else found[0]
+    def commit(self, path: str, change: Change, *, branch: str, base: str, message: str) -> None:
+        """See to it that a file is changed on a branch; see ``pulls.Repository``."""
+        once = partial(self._commit, path, change, branch, base, message)
+        _retried(once, (_CONFLICT, _UNPROCESSABLE))
 
-    def commit(self, path: str, content: bytes, *, branch: str, base: str, message: str) -> None:
-        """See to it that a file has this content on a branch; see ``pulls.Repository``."""
-        if self._tip(branch) is None:
-            tip = self._tip(base)
-            if tip is None:
-                raise ProposalError(
-                    f"{self._rest.url}: there is no branch {base!r}, or the token may not see the repository"
-                )
-            try:
-                self._rest.json("POST", "/git/refs", json={"ref": f"refs/heads/{branch}", "sha": tip})
-            except ProposalError as exc:
-                if exc.status != _UNPROCESSABLE or self._tip(branch) is None:
-                    raise
-        there = self._file(path, branch)
+    def _commit(self, path: str, change: Change, branch: str, base: str, message: str) -> None:
+        tip = self._tip(branch)
+        start = tip or _required(self._tip(base), base, self._rest)
+        there = self._file(path, start)
+        content = change(None if there is None else there[0])
+        if tip is None:
+            # Of the commit that was read, whatever the base has become meanwhile.
+            self._rest.json("POST", "/git/refs", json={"ref": f"refs/heads/{branch}", "sha": start})
         if there is not None and there[0] == content:
             return
         asked = {"message": message, "content": base64.b64encode(content).decode(), "branch": branch}
@@ -114,8 +146,9 @@ class GitHub:
         except (KeyError, TypeError):
             raise ProposalError(f"{self._rest.url}: the branch {branch!r} has no commit") from None
 
-    def _file(self, path: str, branch: str) -> tuple[bytes, str] | None:
-        found = self._rest.find_json(f"/contents/{segments(path)}?ref={quote(branch, safe='')}")
+    def _file(self, path: str, commit: str) -> tuple[bytes, str] | None:
+        """Return a file as a commit has it, and the id of its content."""
+        found = self._rest.find_json(f"/contents/{segments(path)}?ref={quote(commit, safe='')}")
         if found is None:
             return None
         if not isinstance(found, dict) or found.get("type") != "file" or found.get("encoding") != "base64":
@@ -143,7 +176,7 @@ def _head(pull: dict[str, Any]) -> Any:
     return head.get("ref") if isinstance(head, dict) else None
 
 
-#: What the API says to a branch, and to a merge request, that is there already.
+#: What the API says to a branch or a merge request that is there already, and to a file that has changed.
 _TAKEN = (400, 409)
 
 
@@ -184,19 +217,16 @@ class GitLab:
                 raise
             return known
 
-    def read(self, path: str, branch: str) -> bytes | None:
-        """Return a file as a branch has it; see ``pulls.Repository``."""
-        where = f"/repository/files/{quote(path, safe='')}?ref={quote(branch, safe='')}"
-        found = self._rest.find_json(where)
-        if found is None:
-            return None
-        return decoded(found.get("content") if isinstance(found, dict) else None, path)
+    def commit(self, path: str, change: Change, *, branch: str, base: str, message: str) -> None:
+        """See to it that a file is changed on a branch; see ``pulls.Repository``."""
+        _retried(partial(self._commit, path, change, branch, base, message), _TAKEN)
 
-    def commit(self, path: str, content: bytes, *, branch: str, base: str, message: str) -> None:
-        """See to it that a file has this content on a branch; see ``pulls.Repository``."""
-        is_new = self._rest.find(f"/repository/branches/{quote(branch, safe='')}") is None
-        there = self.read(path, base if is_new else branch)
-        if there == content and not is_new:
+    def _commit(self, path: str, change: Change, branch: str, base: str, message: str) -> None:
+        tip = self._tip(branch)
+        start = tip or _required(self._tip(base), base, self._rest)
+        there = self._file(path, start)
+        content = change(None if there is None else there[0])
+        if tip is not None and there is not None and there[0] == content:
             return
         action = {
             "action": "create" if there is None else "update",
@@ -205,14 +235,27 @@ class GitLab:
             "encoding": "base64",
         }
         asked: dict[str, Any] = {"branch": branch, "commit_message": message, "actions": [action]}
-        if is_new:
-            asked["start_branch"] = base
+        if tip is None:
+            asked["start_sha"] = start
+        elif there is not None:
+            action["last_commit_id"] = there[1]
+        self._rest.json("POST", "/repository/commits", json=asked)
+
+    def _tip(self, branch: str) -> str | None:
+        found = self._rest.find_json(f"/repository/branches/{quote(branch, safe='')}")
         try:
-            self._rest.json("POST", "/repository/commits", json=asked)
-        except ProposalError as exc:
-            # Another process may have made branch and commit just now.
-            if exc.status not in _TAKEN or self.read(path, branch) != content:
-                raise
+            return None if found is None else str(found["commit"]["id"])
+        except (KeyError, TypeError):
+            raise ProposalError(f"{self._rest.url}: the branch {branch!r} has no commit") from None
+
+    def _file(self, path: str, commit: str) -> tuple[bytes, str] | None:
+        """Return a file as a commit has it, and the last commit that changed it."""
+        found = self._rest.find_json(f"/repository/files/{quote(path, safe='')}?ref={quote(commit, safe='')}")
+        if found is None:
+            return None
+        if not isinstance(found, dict):
+            raise ProposalError(f"{self._rest.url}: {path!r} is no file that can be read")
+        return decoded(found.get("content"), path), str(found.get("last_commit_id"))
 
     def _find(self, branch: str) -> str | None:
         found = self._rest.json("GET", "/merge_requests", params={"source_branch": branch, "state": "all"})
@@ -225,8 +268,6 @@ class GitLab:
         return self._rest.page(pull.get("web_url") if isinstance(pull, dict) else None, "/merge_requests")
 
 
-#: What the API says to a pull request, and to a file that has changed, that is there already.
-_CONFLICT = 409
 #: Characters of a description; evidence that is cut stays within its fence.
 _LONGEST_TEXT = 32_768
 _HEADS = "refs/heads/"
@@ -272,36 +313,39 @@ class BitbucketServer:
                 raise
             return known
 
-    def read(self, path: str, branch: str) -> bytes | None:
-        """Return a file as a branch has it; see ``pulls.Repository``."""
-        return self._rest.find(f"/raw/{segments(path)}", params={"at": f"{_HEADS}{branch}"})
+    def commit(self, path: str, change: Change, *, branch: str, base: str, message: str) -> None:
+        """See to it that a file is changed on a branch; see ``pulls.Repository``."""
+        _retried(partial(self._commit, path, change, branch, base, message), (_CONFLICT,))
 
-    def commit(self, path: str, content: bytes, *, branch: str, base: str, message: str) -> None:
-        """See to it that a file has this content on a branch; see ``pulls.Repository``."""
-        asked = {"branch": branch, "message": message}
-        if not self._has(branch):
-            asked["sourceBranch"] = base
-        on = base if "sourceBranch" in asked else branch
-        there = self.read(path, on)
-        if there == content and on == branch:
+    def _commit(self, path: str, change: Change, branch: str, base: str, message: str) -> None:
+        tip = self._tip(branch)
+        start = tip or _required(self._tip(base), base, self._rest)
+        there = self._rest.find(f"/raw/{segments(path)}", params={"at": start})
+        content = change(there)
+        if tip is not None and there == content:
             return
+        asked = {"branch": branch, "message": message}
+        if tip is None:
+            asked["sourceBranch"] = base
         if there is not None:
-            asked["sourceCommitId"] = self._last_change(path, on)
+            # The server refuses what was made of a file that has changed since.
+            asked["sourceCommitId"] = self._last_change(path, start)
         parts = {"content": (path.rpartition("/")[2], content)}
-        try:
-            self._rest.json("PUT", f"/browse/{segments(path)}", data=asked, files=parts)
-        except ProposalError as exc:
-            if exc.status != _CONFLICT or self.read(path, branch) != content:
-                raise
+        self._rest.json("PUT", f"/browse/{segments(path)}", data=asked, files=parts)
 
-    def _has(self, branch: str) -> bool:
+    def _tip(self, branch: str) -> str | None:
         found = self._values("/branches", filterText=branch, boostMatches="true")
-        return any(item.get("id") == f"{_HEADS}{branch}" for item in found)
+        mine = [item for item in found if item.get("id") == f"{_HEADS}{branch}"]
+        if not mine:
+            return None
+        if not isinstance(mine[0].get("latestCommit"), str):
+            raise ProposalError(f"{self._rest.url}: the branch {branch!r} has no commit")
+        return str(mine[0]["latestCommit"])
 
-    def _last_change(self, path: str, branch: str) -> str:
-        found = self._values("/commits", path=path, until=f"{_HEADS}{branch}", limit="1")
+    def _last_change(self, path: str, commit: str) -> str:
+        found = self._values("/commits", path=path, until=commit, limit="1")
         if not found or not isinstance(found[0].get("id"), str):
-            raise ProposalError(f"{self._rest.url}: {path!r} has no commit on {branch!r}")
+            raise ProposalError(f"{self._rest.url}: {path!r} has no commit up to {commit}")
         return str(found[0]["id"])
 
     def _find(self, branch: str) -> str | None:

@@ -2,6 +2,7 @@
 // The cases of a task: a table that sorts and filters; rows are made as they are wanted.
 
 const OUTCOMES = { passed: "pass", failed: "fail", error: "fail", skipped: "not run" };
+const WORST_FIRST = ["fail", "undecided", "not run", "pass"];
 const STEP = 100;
 
 // A cell whose colour is its value; the number stands in it.
@@ -26,7 +27,7 @@ function dots(samples) {
 }
 
 function worst(gates) {
-  return ["fail", "undecided", "not run", "pass"].find((outcome) => gates.some((gate) => gate.outcome === outcome)) ?? null;
+  return WORST_FIRST.find((outcome) => gates.some((gate) => gate.outcome === outcome)) ?? null;
 }
 
 function state(one) {
@@ -44,7 +45,7 @@ function line(one, number, criteria) {
     number,
     state: state(one),
     search: one.id.toLowerCase(),
-    values: [one.id, ["fail", "undecided", "not run", "pass"].indexOf(state(one)), of("score"), of("score"), ...criteria.map(of), of("latency_ms"), of("cost_usd")],
+    values: [one.id, WORST_FIRST.indexOf(state(one)), of("score"), of("score"), ...criteria.map(of), of("latency_ms"), of("cost_usd")],
   };
 }
 
@@ -64,19 +65,12 @@ function row(item, criteria, open) {
   );
 }
 
-function compare(one, other, way) {
-  if (one === other) return 0;
-  if (one === null) return 1;
-  if (other === null) return -1;
-  return (one < other ? -1 : 1) * way;
-}
-
 // Returns the table's section; `order()` lists the numbers of the cases as they stand in it.
 function caseTable(task, numbered, open) {
   const criteria = task.criteria;
   const items = numbered.map(([one, number]) => line(one, number, criteria));
   const heads = ["case", "gate", "score", "samples", ...criteria, "latency", "cost"];
-  let sort = { column: 1, way: 1 };
+  let sort = null;
   let wanted = STEP;
   let found = items;
   const body = make("tbody");
@@ -84,23 +78,16 @@ function caseTable(task, numbered, open) {
   const more = make("button", { type: "button", onclick: () => ((wanted += STEP), fill()) }, "Show more");
   const search = make("input", { type: "search", placeholder: "Find a case", "aria-label": `Find a case of ${task.task}`, oninput: () => refresh() });
   const only = make("input", { type: "checkbox", onchange: () => refresh() });
-  const buttons = heads.map((head, column) => make("button", { type: "button", class: "sort", onclick: () => turn(column) }, name(head)));
-  const tops = buttons.map((button) => make("th", { scope: "col" }, button));
-
-  function turn(column) {
-    sort = { column, way: sort.column === column ? -sort.way : 1 };
+  const { tops, mark } = sortHeads(heads, (column, way) => {
+    sort = { column, way };
     refresh();
-  }
+  });
 
   function refresh() {
     const words = search.value.toLowerCase();
     found = items.filter((item) => item.search.includes(words) && (!only.checked || item.state !== "pass"));
     const { column, way } = sort;
     found.sort((one, other) => compare(one.values[column], other.values[column], way) || compare(one.values[2], other.values[2], 1) || one.number - other.number);
-    tops.forEach((top, at) => {
-      if (at === column) top.setAttribute("aria-sort", way > 0 ? "ascending" : "descending");
-      else top.removeAttribute("aria-sort");
-    });
     wanted = STEP;
     body.replaceChildren();
     fill();
@@ -120,6 +107,6 @@ function caseTable(task, numbered, open) {
     make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": `Cases of ${task.task}` }, table),
     more,
   );
-  refresh();
+  mark(1, 1);
   return { view, order: () => found.map((item) => item.number) };
 }

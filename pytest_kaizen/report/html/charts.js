@@ -70,7 +70,8 @@ function trend(task, name) {
     rows,
   );
   const lines = runs.map((run, at) => [shown.time(run.at), run.id, (run.revision ?? "").slice(0, 12), shown.score(values[at]), shown.interval(figures[at].interval)]);
-  return [drawn, folded("Figures", () => grid(["when", "run", "revision", name, "interval"], lines))];
+  const known = runs.map((run, at) => [run.at, run.id, run.revision, values[at], low[at]]);
+  return [drawn, folded("Figures", () => grid(["when", "run", "revision", name, "interval"], lines, known))];
 }
 
 // How often which value came up.
@@ -97,15 +98,18 @@ function histogram(title, values, show) {
   return make("figure", {}, make("figcaption", {}, make("b", {}, title), ` ${summary}`), drawn);
 }
 
-function grid(heads, rows) {
+// A table; with the values of its cells, by row, it can be sorted by them.
+function grid(heads, rows, values = null) {
+  const lines = rows.map((row) => make("tr", {}, row.map((cell, at) => (at ? make("td", {}, cell) : make("th", { scope: "row" }, cell)))));
+  const body = make("tbody", {}, lines);
+  const sorted = (column, way) => {
+    const order = lines.map((_, at) => at).sort((one, other) => compare(values[one][column], values[other][column], way));
+    body.append(...order.map((at) => lines[at]));
+  };
+  const tops = values && rows.length > 1 ? sortHeads(heads, sorted).tops : heads.map((head) => make("th", { scope: "col" }, head));
   return make(
     "div",
     { class: "wide", tabindex: 0, role: "region", "aria-label": heads.join(", ") },
-    make(
-      "table",
-      {},
-      make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
-      make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell) => make("td", {}, cell))))),
-    ),
+    make("table", {}, make("thead", {}, make("tr", {}, tops)), body),
   );
 }

@@ -60,6 +60,32 @@ function section(level, title, ...children) {
   return make("section", {}, make(`h${level}`, {}, title), children);
 }
 
+// What is not known comes last, whichever way.
+function compare(one, other, way) {
+  if (one === other) return 0;
+  if (one === null || one === undefined) return 1;
+  if (other === null || other === undefined) return -1;
+  return (one < other ? -1 : 1) * way;
+}
+
+// The heads of a table that sorts. Pressing one calls `sorted(column, way)`, a second time the other way.
+function sortHeads(names, sorted) {
+  let sort = { column: -1, way: 1 };
+  const tops = names.map((label, column) => {
+    const turn = () => mark(column, sort.column === column ? -sort.way : 1);
+    return make("th", { scope: "col" }, make("button", { type: "button", class: "sort", onclick: turn }, name(label)));
+  });
+  const mark = (column, way) => {
+    sort = { column, way };
+    tops.forEach((top, at) => {
+      if (at === column) top.setAttribute("aria-sort", way > 0 ? "ascending" : "descending");
+      else top.removeAttribute("aria-sort");
+    });
+    sorted(column, way);
+  };
+  return { tops, mark };
+}
+
 function mean(values) {
   const known = values.filter((value) => typeof value === "number");
   return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;

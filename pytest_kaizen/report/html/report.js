@@ -22,6 +22,33 @@ function tiles(task) {
   );
 }
 
+// All tasks side by side, each a link to its own part of the page.
+function taskTable(tasks) {
+  const heads = ["task", "gates", "score", "interval", "passed", "cases", "cost", "latency"];
+  const outcome = (task) => worst(task.gates) ?? "not run";
+  const cells = (task, at) => [
+    make("a", { href: `#task-${at}` }, name(task.task)),
+    badge(outcome(task)),
+    heat(task.score, "span"),
+    shown.interval(task.score_interval),
+    shown.percent(task.pass_rate),
+    shown.count(task.cases),
+    shown.usd(task.cost_usd),
+    shown.ms(task.latency_p50_ms),
+  ];
+  const values = (task) => [
+    task.task,
+    WORST_FIRST.indexOf(outcome(task)),
+    task.score,
+    task.score_interval?.[0],
+    task.pass_rate,
+    task.cases,
+    task.cost_usd,
+    task.latency_p50_ms,
+  ];
+  return make("nav", { "aria-label": "Tasks" }, grid(heads, tasks.map(cells), tasks.map(values)));
+}
+
 // A figure in [0, 1] with its interval, against its bar.
 function meter(gate) {
   if (typeof gate.figure !== "number" || gate.limit === null || gate.limit > 1 || gate.figure > 1) return "";
@@ -56,6 +83,7 @@ function changes(task) {
   const since = task.changes;
   if (!since) return null;
   const move = (fall) => [name(fall.name), shown.score(fall.before), shown.score(fall.now), (fall.now - fall.before).toFixed(2)];
+  const moved = (fall) => [fall.name, fall.before, fall.now, fall.now - fall.before];
   const falls = [...since.criteria, ...since.cases];
   const score = since.score ? ` Score ${shown.score(since.score.before)} to ${shown.score(since.score.now)}.` : "";
   const mark = (line) => (line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "");
@@ -67,7 +95,7 @@ function changes(task) {
     make(
       "div",
       { class: "columns" },
-      falls.length ? folded("Scores that fell most, before and now", () => grid(["score", "before", "now", "change"], falls.map(move)), { open: true }) : null,
+      falls.length ? folded("Scores that fell most, before and now", () => grid(["score", "before", "now", "change"], falls.map(move), falls.map(moved)), { open: true }) : null,
       since.prompt_diff.length ? make("pre", { class: "diff", tabindex: 0, "aria-label": "What changed in the prompt" }, since.prompt_diff.map((line) => make("span", { class: mark(line) }, line, "\n"))) : null,
     ),
   );
@@ -96,13 +124,13 @@ function begin() {
       "header",
       { class: run.passed ? "passed" : "failed" },
       make("h1", {}, badge(run.passed ? "pass" : "fail", run.passed ? "passed" : "not passed"), " kaizen report"),
-      make("p", { class: "verdict" }, run.verdict),
+      make("p", { class: "verdict cut" }, run.verdict),
       make("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
-      run.notes.length ? make("ul", { class: "notes" }, run.notes.map((note) => make("li", {}, note))) : null,
+      run.notes.length ? make("ul", { class: "notes" }, run.notes.map((note) => make("li", {}, make("span", { class: "cut" }, note)))) : null,
     ),
   );
   if (run.tasks.length > 1) {
-    page.append(make("nav", { "aria-label": "Tasks" }, run.tasks.map((task, at) => make("a", { href: `#task-${at}` }, badge(worst(task.gates) ?? "not run", task.task), ` ${shown.score(task.score)}`))));
+    page.append(taskTable(run.tasks));
   }
   run.tasks.forEach((task, at) => {
     const numbered = run.cases.map((one, number) => [one, number]).filter(([one]) => one.task === task.task);
@@ -112,7 +140,7 @@ function begin() {
       make(
         "article",
         { id: `task-${at}`, "aria-label": task.task },
-        make("h2", {}, task.task),
+        make("h2", { class: "cut" }, task.task),
         task.partial ? make("p", { class: "partial" }, task.partial) : null,
         tiles(task),
         make("div", { class: "columns" }, gates(task), trends(task)),

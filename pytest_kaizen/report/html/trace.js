@@ -32,7 +32,8 @@ function scores(list) {
     score.source,
     score.error ?? score.reason ?? "",
   ]);
-  return section(4, "Scores", grid(["score", "value", "by", "reason"], rows));
+  const values = list.map((score) => [score.name, score.error ? null : score.value, score.source, score.error ?? score.reason]);
+  return section(4, "Scores", grid(["score", "value", "by", "reason"], rows, values));
 }
 
 // Spans under one another, each with a bar for when and how long.

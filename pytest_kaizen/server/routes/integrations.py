@@ -125,20 +125,28 @@ def get_braintrust(call: Call, trace_id: str) -> KalmiaTrace:
     return shown(trace)
 
 
-def found_elsewhere(call: Call, ids: Collection[str]) -> list[models.Trace]:
+async def found_elsewhere(call: Call, ids: Collection[str]) -> list[models.Trace]:
     """Return traces by their ids or correlation ids from the Braintrust project, where one is set up.
 
     Where it cannot be asked there are none; the log says why.
     """
-    config = settings.stored(call.store, _BRAINTRUST)
-    if not ids or config.enabled is False or not (config.api_key and config.project_name):
+    if not ids or not await run_in_threadpool(_has_braintrust, call):
         return []
     try:
-        with _asked(call, _BRAINTRUST) as source:
-            return _braintrust_traces(call, source, ids)
+        return await call.elsewhere(partial(_found_in_braintrust, call, ids))
     except Refusal as exc:
         _log.warning("experiments: %s", exc.detail)
         return []
+
+
+def _has_braintrust(call: Call) -> bool:
+    config = settings.stored(call.store, _BRAINTRUST)
+    return config.enabled is not False and bool(config.api_key and config.project_name)
+
+
+def _found_in_braintrust(call: Call, ids: Collection[str]) -> list[models.Trace]:
+    with _asked(call, _BRAINTRUST) as source:
+        return _braintrust_traces(call, source, ids)
 
 
 def _braintrust_traces(call: Call, source: Source, ids: Collection[str]) -> list[models.Trace]:
@@ -217,19 +225,27 @@ OPERATIONS = (
     Operation("PUT", "/api/integrations/langsmith", Access.WRITE, put_langsmith, errors=(503,)),
     Operation("PUT", "/api/integrations/braintrust", Access.WRITE, put_braintrust, errors=(503,)),
     Operation("DELETE", "/api/integrations/{integration}", Access.WRITE, delete, status=204, errors=(404,)),
-    Operation("POST", "/api/integrations/{integration}/test", Access.WRITE, test, errors=(404,)),
+    Operation("POST", "/api/integrations/{integration}/test", Access.WRITE, test, errors=(404,), asks=True),
     Operation(
         "GET",
         "/api/integrations/{integration}/projects",
         Access.READ,
         list_projects,
         errors=(404, 422, 424, 503),
+        asks=True,
     ),
     Operation(
         "POST", "/api/integrations/{integration}/import", Access.WRITE, start_import, errors=(404, 409)
     ),
-    Operation("GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 424, 503)),
     Operation(
-        "GET", "/api/braintrust/traces/{trace_id}", Access.READ, get_braintrust, errors=(404, 422, 424, 503)
+        "GET", "/api/braintrust/traces", Access.READ, list_braintrust, errors=(404, 424, 503), asks=True
+    ),
+    Operation(
+        "GET",
+        "/api/braintrust/traces/{trace_id}",
+        Access.READ,
+        get_braintrust,
+        errors=(404, 422, 424, 503),
+        asks=True,
     ),
 )

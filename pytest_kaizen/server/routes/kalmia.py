@@ -158,19 +158,27 @@ def list_experiments(call: Call) -> ExperimentList:
     return ExperimentList(experiments=[Experiment.of(known) for known in call.store.experiments.newest()])
 
 
-def get_experiment(call: Call, experiment_id: str) -> ExperimentDetail:
+async def get_experiment(call: Call, experiment_id: str) -> ExperimentDetail:
     """Show an experiment with its traces, the newest first, and their figures as they stand.
 
     Traces that are not here are looked up in the workspace's Braintrust project, where one is set up.
     """
+    experiment, traces = await run_in_threadpool(_with_traces, call, experiment_id)
+    held = {trace.metadata.get("correlationId", trace.id) for trace in traces}
+    missing = [given for given in experiment.correlation_ids if given not in held]
+    if elsewhere := await found_elsewhere(call, missing):
+        traces = sorted([*traces, *elsewhere], key=lambda trace: trace.created_at, reverse=True)
+    return await run_in_threadpool(_detailed, experiment, traces)
+
+
+def _with_traces(call: Call, experiment_id: str) -> tuple[models.Experiment, list[models.Trace]]:
     experiment = call.store.experiments.one(experiment_id)
     if experiment is None:
         raise Refusal(404, f"there is no experiment {experiment_id!r}")
-    traces = call.store.experiments.traces(experiment.correlation_ids)
-    held = {trace.metadata.get("correlationId", trace.id) for trace in traces}
-    missing = [given for given in experiment.correlation_ids if given not in held]
-    if elsewhere := found_elsewhere(call, missing):
-        traces = sorted([*traces, *elsewhere], key=lambda trace: trace.created_at, reverse=True)
+    return experiment, call.store.experiments.traces(experiment.correlation_ids)
+
+
+def _detailed(experiment: models.Experiment, traces: list[models.Trace]) -> ExperimentDetail:
     return ExperimentDetail.of(
         experiment, traces=[shown(trace) for trace in traces], metrics=figures_of(traces)
     )
@@ -263,10 +271,7 @@ async def begin_detection(call: Call, body: DetectRequest) -> Job:
 
 
 def _to_analyze(call: Call, body: AnalysisRequest, experiment_id: str) -> dict[str, Any]:
-    experiment = call.store.experiments.one(experiment_id)
-    if experiment is None:
-        raise Refusal(404, f"there is no experiment {experiment_id!r}")
-    traces = call.store.experiments.traces(experiment.correlation_ids)
+    _, traces = _with_traces(call, experiment_id)
     if not traces:
         raise Refusal(409, f"experiment {experiment_id!r} has no traces yet", code="NO_TRACES")
     _require_few(call, len(traces))
@@ -279,7 +284,7 @@ def _to_detect(call: Call, body: DetectRequest) -> dict[str, Any]:
     # Of an id that is given twice there is one trace.
     traces = list(dict.fromkeys(body.trace_ids))
     _require_few(call, len(traces))
-    missing = next((given for given in traces if store.intake.one(given) is None), None)
+    missing = next((given for given in traces if not store.intake.has(given)), None)
     if missing is not None:
         raise Refusal(404, f"there is no trace {missing!r}")
     known = {behavior.label: behavior for behavior in store.annotations.behaviors()}

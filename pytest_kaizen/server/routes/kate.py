@@ -169,7 +169,7 @@ def _enqueue_run(run: AgentRun, given: str, declared: bool, store: Store) -> Enq
     settings = {"agent": run.agent_id, "run": run.id, "input": given}
     # A program may have done something before it failed: it is begun once.
     job = jobs.create(store, jobs.AGENT_RUN, run.id, settings, "api", retries=0)
-    return Enqueued(run_id=run.id, job_id=str(made_id("job", job.id)), status="queued")
+    return Enqueued(run_id=run.id, job_id=str(job.uuid), status="queued")
 
 
 def _add_run(run: AgentRun, store: Store) -> Run:

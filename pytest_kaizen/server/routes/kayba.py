@@ -141,7 +141,12 @@ class InsightQuery(BaseModel, defer_build=True):
 
 async def generate_insights(call: Call, body: GenerateInsights) -> JobStarted | ASGIApp:
     """Start a job that draws insights from traces, all of them or those named."""
-    study = await run_in_threadpool(_study, call, body)
+    return await draw_insights(call, body)
+
+
+async def draw_insights(call: Call, body: GenerateInsights, task: str | None = None) -> JobStarted | ASGIApp:
+    """Start a job that draws insights from traces, of one task only where given."""
+    study = await run_in_threadpool(_study, call, body, task)
     answer = await call.once(partial(_start_study, study, body.anthropic_api_key or None))
     call.state.worker.begin(call.workspace.id)
     return answer
@@ -176,14 +181,14 @@ def require_insights(store: Store, ids: list[str]) -> None:
         raise Refusal(404, f"there is no insight {missing!r}")
 
 
-def _study(call: Call, body: GenerateInsights) -> Study:
+def _study(call: Call, body: GenerateInsights, task: str | None) -> Study:
     store, config = call.store, call.state.config
     ids = body.trace_ids
-    missing = next((given for given in ids or () if store.intake.one(given) is None), None)
+    missing = next((given for given in ids or () if not store.intake.has(given)), None)
     if missing is not None:
         raise Refusal(404, f"there is no trace {missing!r}")
     try:
-        chosen = choose(config, store, ids)
+        chosen = choose(config, store, ids, task)
     except UsageError as exc:
         raise Refusal(400, str(exc), code="NO_TRACES") from None
     return Study(
@@ -225,9 +230,8 @@ def get_job(call: Call, job_id: str) -> Job:
 
 def list_jobs(call: Call, query: JobQuery) -> Jobs:
     """List jobs of all kinds, the newest first; of one task or kind only, where given."""
-    return Jobs(
-        [_shown_job(job) for job in call.store.jobs.newest(query.task, kind=query.kind)[: query.limit]]
-    )
+    found = call.store.jobs.newest(query.task, kind=query.kind, limit=query.limit)
+    return Jobs([_shown_job(job) for job in found])
 
 
 async def materialize_job(call: Call, job_id: str) -> Materialized:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from ...models import Agent, AgentRun, Job, Task, Trace
+from ...models.job import made_id as made_id
 from ...store import Store
 from ..problem import Refusal
-
-_NAMESPACE = UUID("5b0c7a52-4d0c-4c2e-9a52-6b8f0f1f2f4e")
-
-
-def made_id(*parts: object) -> UUID:
-    """Make an id of what identifies a thing here: the same id whenever it is shown."""
-    return uuid5(_NAMESPACE, " ".join(map(str, parts)))
 
 
 def as_uuid(text: str) -> UUID | None:
@@ -58,11 +52,10 @@ def job_of(store: Store, given: str) -> Job:
     Raises:
         Refusal: There is none (404).
     """
-    uuid = as_uuid(given)
-    for job in store.jobs.newest():
-        if given == job.id or (uuid is not None and uuid == made_id("job", job.id)):
-            return job
-    raise Refusal(404, f"there is no job {given!r}")
+    found = store.jobs.find(given) or store.jobs.find(str(as_uuid(given)))
+    if found is None:
+        raise Refusal(404, f"there is no job {given!r}")
+    return found
 
 
 def task_id_of(store: Store, name: str | None) -> UUID:

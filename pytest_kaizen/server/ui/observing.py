@@ -26,6 +26,7 @@ from ..problem import Refusal
 from ..routes import kalmia
 from ..routes.kate import as_it_stands
 from ..routes.known import agent_of
+from .order import TRACE_COLUMNS, Column, Sorting, in_order, order
 from .page import ROOT, Page, Redirect, View, url
 
 _SHOWN = 200
@@ -86,7 +87,7 @@ class Newest(BaseModel):
     count: Annotated[int, Field(ge=1, le=_SHOWN)] = 20
 
 
-def list_experiments(call: Call) -> View:
+def list_experiments(call: Call, query: Sorting) -> View:
     """List experiments, the newest first, with the trend of their scores."""
     experiments = call.store.experiments.newest()
     history = []
@@ -96,7 +97,13 @@ def list_experiments(call: Call) -> View:
         at = one.created_at.isoformat()
         history.append({"id": one.name, "at": at, "revision": None, "figures": figures})
     trend = {"task": "Means over the traces of each", "gates": [], "history": history}
-    values = {"experiments": experiments, "trends": [trend], "runs": call.store.runs(_MOST_RUNS)}
+    ordered = order(_COLUMNS, query.sort, "experiments")
+    values = {
+        "experiments": in_order(experiments, ordered),
+        "order": ordered,
+        "trends": [trend],
+        "runs": call.store.runs(_MOST_RUNS),
+    }
     return View("observing.experiments", values)
 
 
@@ -112,11 +119,13 @@ async def create_experiment(call: Call, body: NewExperiment) -> Redirect | ASGIA
     return Redirect(url("experiments", made.id)) if isinstance(made, MadeExperiment) else made
 
 
-def show_experiment(call: Call, experiment_id: str) -> View:
+def show_experiment(call: Call, query: Sorting, experiment_id: str) -> View:
     """Show an experiment: its figures as they stand, and its traces."""
     experiment = _experiment(call, experiment_id)
     traces, figures = _figures(call, experiment)
-    values = {"experiment": experiment, "figures": figures, "traces": traces[:_SHOWN]}
+    ordered = order(TRACE_COLUMNS, query.sort, "experiments", experiment.id)
+    listed = in_order(traces, ordered)[:_SHOWN]
+    values = {"experiment": experiment, "figures": figures, "order": ordered, "traces": listed}
     return View("observing.experiment", values)
 
 
@@ -229,6 +238,12 @@ def _figures(call: Call, experiment: Experiment) -> tuple[list[Trace], Experimen
     return traces, figures_of(traces)
 
 
+_COLUMNS = (
+    Column("compare", "Compare", None),
+    Column("experiment", "Experiment", lambda one: one.name),
+    Column("made", "Made", lambda one: one.created_at),
+    Column("traces", "Correlation ids", lambda one: len(one.correlation_ids), is_number=True),
+)
 PAGES = (
     Page("GET", f"{ROOT}/experiments", Access.READ, list_experiments),
     Page("POST", f"{ROOT}/experiments", Access.WRITE, create_experiment, errors=(404,)),

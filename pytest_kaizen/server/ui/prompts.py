@@ -24,9 +24,11 @@ from ...store import Store
 from ...store.prompts import Status
 from ..operation import Access, Call
 from ..problem import Refusal
+from ..routes import kayba
 from ..routes.kaizen_ct import jobs
-from ..routes.kayba import desk_of, generate_insights, require_insights
+from ..routes.kayba import desk_of, require_insights
 from ..routes.known import job_of, task_of
+from .order import Column, Sorting, in_order, order
 from .page import ROOT, Page, Redirect, View, url
 
 _INSIGHTS_SHOWN = 100
@@ -45,7 +47,7 @@ class Entry(NamedTuple):
     status: Status
 
 
-def list_prompts(call: Call) -> View:
+def list_prompts(call: Call, query: Sorting) -> View:
     """List the tasks that have prompts, with the active version of each."""
     by_task: dict[str, list[PromptVersion]] = {}
     for version in call.store.prompts():
@@ -54,16 +56,19 @@ def list_prompts(call: Call) -> View:
         (task, versions[-1], call.store.activations.active(task), versions)
         for task, versions in by_task.items()
     ]
-    return View("prompts.list", {"rows": rows})
+    ordered = order(_TASK_COLUMNS, query.sort, "prompts")
+    return View("prompts.list", {"rows": in_order(rows, ordered), "order": ordered})
 
 
-def show_prompt(call: Call, task: str) -> View:
+def show_prompt(call: Call, query: Sorting, task: str) -> View:
     """List the versions of a task's prompt, the newest first."""
     store = call.store
     entries = [_entry(store, version) for version in reversed(_versions(store, task))]
     known = store.tasks.find(task)
     feedback = store.feedback.count(known.id).total if known is not None else 0
-    return View("prompts.prompt", {"task": task, "entries": entries, "feedback": feedback})
+    ordered = order(_VERSION_COLUMNS, query.sort, "prompts", task)
+    values = {"task": task, "entries": in_order(entries, ordered), "order": ordered, "feedback": feedback}
+    return View("prompts.prompt", values)
 
 
 def show_version(call: Call, query: Against, task: str, number: str) -> View:
@@ -187,11 +192,12 @@ def list_insights(call: Call, query: InsightsQuery) -> View:
 async def draw_insights(call: Call, body: WantedInsights) -> Redirect | ASGIApp:
     """Have a model draw insights from traces."""
     ids: list[str] | None = [*body.trace] or None
-    if ids is None and body.task is not None:
-        ids = await run_in_threadpool(call.store.shelf.ids, body.task)
-        if not ids:
-            raise Refusal(404, f"there is no trace of the task {body.task!r}")
-    started = await generate_insights(call, GenerateInsights(trace_ids=ids, model=body.model))
+    task = body.task if ids is None else None
+    newest = partial(call.store.traces, task=task, limit=1)
+    if task is not None and not await run_in_threadpool(newest):
+        raise Refusal(404, f"there is no trace of the task {task!r}")
+    wanted = GenerateInsights(trace_ids=ids, model=body.model)
+    started = await kayba.draw_insights(call, wanted, task)
     return Redirect(url("jobs", started.job_id)) if isinstance(started, JobStarted) else started
 
 
@@ -209,9 +215,11 @@ async def write_prompt(call: Call, task: str) -> Redirect:
     return Redirect(url("prompts", task, version.version))
 
 
-def list_proposals(call: Call) -> View:
+def list_proposals(call: Call, query: Sorting) -> View:
     """List proposals, the newest first."""
-    return View("insights.proposals", {"proposals": call.store.proposals()})
+    ordered = order(_PROPOSAL_COLUMNS, query.sort, "proposals")
+    values = {"proposals": in_order(call.store.proposals(), ordered), "order": ordered}
+    return View("insights.proposals", values)
 
 
 def show_proposal(call: Call, proposal_id: str) -> View:
@@ -245,6 +253,31 @@ def _write_prompt(task: str, store: Store) -> PromptVersion:
         raise Refusal(422, str(exc)) from None
 
 
+_TASK_COLUMNS = (
+    Column("task", "Task", lambda row: row[0]),
+    Column("active", "Active", lambda row: row[2]),
+    Column("newest", "Newest", lambda row: row[1].version),
+    Column("versions", "Versions", lambda row: len(row[3]), is_number=True),
+    Column("score", "Score of the newest", lambda row: row[1].eval_score, is_number=True),
+)
+_VERSION_COLUMNS = (
+    Column("version", "Version", lambda entry: entry.version.version),
+    Column("status", "Status", lambda entry: entry.status),
+    Column("score", "Score", lambda entry: entry.version.eval_score, is_number=True),
+    Column("from", "From", lambda entry: entry.version.source),
+    Column("parent", "Parent", lambda entry: entry.version.parent),
+    Column("made", "Made", lambda entry: entry.version.created_at),
+    Column("note", "Note", lambda entry: entry.version.note),
+)
+_PROPOSAL_COLUMNS = (
+    Column("proposal", "Proposal", lambda one: one.id),
+    Column("task", "Task", lambda one: one.task),
+    Column("made", "Made", lambda one: one.created_at),
+    Column("decision", "Held-out cases say", lambda one: one.acceptance.decision.value),
+    Column("before", "Before", lambda one: one.acceptance.before, is_number=True),
+    Column("after", "After", lambda one: one.acceptance.after, is_number=True),
+    Column("status", "Status", lambda one: one.status.value),
+)
 PAGES = (
     Page("GET", f"{ROOT}/prompts", Access.READ, list_prompts),
     Page("GET", f"{ROOT}/prompts/{{task}}", Access.READ, show_prompt, errors=(404,)),

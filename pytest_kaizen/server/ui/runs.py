@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 
 from ...models import Case, Run, TaskSummary, Trace
 from ...report.html import criteria_of, history_data, limit
+from ...store.traces import SORTED_TRACES
 from ..operation import Access, Call
 from ..problem import Refusal
 from . import shown
+from .order import TRACE_COLUMNS, Column, Sorting, in_order, order
 from .page import ROOT, Page, View
 
 _PAGE = 50
@@ -22,21 +24,16 @@ _MOST_TRENDS = 12
 _LONGEST_SPANS = 400_000
 
 
-class RunsQuery(BaseModel):
-    """How many runs are listed."""
+class RunsQuery(Sorting):
+    """How many runs are listed, in which order."""
 
     limit: Annotated[int, Field(ge=1, le=_MOST_RUNS)] = _PAGE
 
 
-class CasesQuery(BaseModel):
-    """Which cases are listed, in which order, and how many.
-
-    Attributes:
-        sort: The key of a column; with a ``-`` before it the other way round. As the tests ran by default.
-    """
+class CasesQuery(Sorting):
+    """Which cases are listed, in which order, and how many; as the tests ran by default."""
 
     only: Literal["all", "not-passed"] = "all"
-    sort: str | None = None
     limit: Annotated[int, Field(ge=1)] = 200
 
 
@@ -46,11 +43,17 @@ class CaseQuery(BaseModel):
     id: str
 
 
-class TracesQuery(BaseModel):
-    """Which traces are listed."""
+class TracesQuery(Sorting):
+    """Which traces are listed, and in which order.
+
+    Attributes:
+        after: Where a page begins in the order of time.
+        skip: After how many a page begins in another order.
+    """
 
     task: str | None = None
     after: Annotated[str, Field(pattern=r"^[^|]+\|\d{1,18}$")] | None = None
+    skip: Annotated[int, Field(ge=0, le=SORTED_TRACES)] = 0
 
 
 class SearchQuery(BaseModel):
@@ -76,33 +79,26 @@ class Line(NamedTuple):
     cost_usd: float | None
 
 
-class Column(NamedTuple):
-    """A column of the table of cases.
-
-    Attributes:
-        key: What ``sort`` calls it.
-        value: What lines are sorted by; those without one come last.
-    """
-
-    key: str
-    title: str
-    value: Callable[[Line], Any]
-    is_number: bool = True
-
-
 def list_runs(call: Call, query: RunsQuery) -> View:
     """List runs, the newest first, with the trend of each task."""
-    runs = call.store.runs(query.limit + 1)
-    listed = runs[: query.limit]
-    tasks = dict.fromkeys(task.task for run in listed for task in run.tasks)
-    trends = [_trend(task, listed) for task in [*tasks][:_MOST_TRENDS]]
+    # Sorted are all that can be listed, also where few of them are.
+    runs = call.store.runs(query.limit + 1 if query.sort is None else _MOST_RUNS)
+    ordered = order(_RUN_COLUMNS, query.sort, "runs")
+    listed = in_order(runs, ordered)[: query.limit]
+    newest = runs[: query.limit]
+    tasks = dict.fromkeys(task.task for run in newest for task in run.tasks)
+    trends = [_trend(task, newest) for task in [*tasks][:_MOST_TRENDS]]
     more = min(query.limit + _PAGE, _MOST_RUNS) if len(runs) > query.limit < _MOST_RUNS else None
-    return View("runs.list", {"runs": listed, "trends": trends, "more": more, "outcome": _of_task})
+    values = {"runs": listed, "order": ordered, "trends": trends, "more": more, "outcome": _of_task}
+    return View("runs.list", values)
 
 
-def show_run(call: Call, run_id: str) -> View:
+def show_run(call: Call, query: Sorting, run_id: str) -> View:
     """Show a run with its tasks."""
-    return View("runs.run", {"run": _run(call, run_id), "outcome": _of_task})
+    run = _run(call, run_id)
+    ordered = order(_TASK_COLUMNS, query.sort, "runs", run.id)
+    values = {"run": run, "order": ordered, "tasks": in_order(run.tasks, ordered), "outcome": _of_task}
+    return View("runs.run", values)
 
 
 def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
@@ -113,8 +109,9 @@ def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
     if found is None and not cases:
         raise Refusal(404, f"run {run_id!r} has no task {task!r}")
     names = criteria_of(cases)
-    columns = _columns(names)
-    lines = _sorted([_line(case, names) for case in cases], columns, query.sort)
+    kept = {"only": query.only} if query.only != "all" else {}
+    ordered = order(_case_columns(names), query.sort, "runs", run.id, "tasks", task, **kept)
+    lines = in_order([_line(case, names) for case in cases], ordered)
     wanted = [line for line in lines if query.only == "all" or line.outcome != "pass"]
     earlier = [known for known in call.store.runs(_PAGE) if known.created_at <= run.created_at]
     values = {
@@ -122,8 +119,7 @@ def show_task(call: Call, query: CasesQuery, run_id: str, task: str) -> View:
         "task": task,
         "summary": found,
         "trends": [_trend(task, earlier)],
-        "columns": columns,
-        "sort": query.sort,
+        "order": ordered,
         "lines": wanted[: query.limit],
         "total": len(wanted),
         "only": query.only,
@@ -143,10 +139,18 @@ def show_case(call: Call, query: CaseQuery, run_id: str) -> View:
 
 
 def list_traces(call: Call, query: TracesQuery) -> View:
-    """List traces, the newest first."""
-    page = call.store.intake.page(task=query.task, limit=_PAGE, after=query.after)
-    values = {"traces": page.traces, "task": query.task, "after": page.ends[-1] if page.more else None}
-    return View("traces.list", values)
+    """List traces, the newest first, or some of the newest in another order."""
+    kept = {"task": query.task} if query.task is not None else {}
+    ordered = order(TRACE_COLUMNS, query.sort, "traces", **kept)
+    values = {"order": ordered, "task": query.task, "after": None, "skip": None, "newest": SORTED_TRACES}
+    if query.sort is None:
+        page = call.store.intake.page(task=query.task, limit=_PAGE, after=query.after)
+        return View(
+            "traces.list", {**values, "traces": page.traces, "after": page.ends[-1] if page.more else None}
+        )
+    found = call.store.intake.ordered(query.sort, task=query.task, limit=_PAGE + 1, skip=query.skip)
+    skip = query.skip + _PAGE if len(found) > _PAGE else None
+    return View("traces.list", {**values, "traces": found[:_PAGE], "skip": skip})
 
 
 def show_trace(call: Call, trace_id: str) -> View:
@@ -238,33 +242,51 @@ def _line(case: Case, criteria: list[str]) -> Line:
     )
 
 
-def _columns(criteria: list[str]) -> list[Column]:
+def _case_columns(criteria: list[str]) -> list[Column]:
     def mean(at: int) -> Callable[[Line], float | None]:
         return lambda line: line.criteria[at]
 
     return [
-        Column("case", "Case", lambda line: line.case.id, is_number=False),
-        Column("gate", "Gate", lambda line: shown.badness(line.outcome), is_number=False),
-        Column("score", "Score", lambda line: line.score),
-        Column("samples", "Samples", lambda line: len(line.case.samples)),
-        *(Column(f"score:{name}", name, mean(at)) for at, name in enumerate(criteria)),
-        Column("latency", "Latency", lambda line: line.latency_ms),
-        Column("cost", "Cost", lambda line: line.cost_usd),
+        Column("case", "Case", lambda line: line.case.id),
+        Column("gate", "Gate", lambda line: shown.badness(line.outcome)),
+        Column("score", "Score", lambda line: line.score, is_number=True),
+        Column("samples", "Samples", lambda line: len(line.case.samples), is_number=True),
+        *(Column(f"score:{name}", name, mean(at), is_number=True) for at, name in enumerate(criteria)),
+        Column("latency", "Latency", lambda line: line.latency_ms, is_number=True),
+        Column("cost", "Cost", lambda line: line.cost_usd, is_number=True),
     ]
 
 
-def _sorted(lines: list[Line], columns: list[Column], by: str | None) -> list[Line]:
-    if by is None:
-        return lines
-    column = next((known for known in columns if known.key == by.removeprefix("-")), None)
-    if column is None:
-        keys = ", ".join(known.key for known in columns)
-        raise Refusal(422, f"query.sort: there is no column {by!r}; sort by one of: {keys}")
-    known = [line for line in lines if column.value(line) is not None]
-    known.sort(key=column.value, reverse=by.startswith("-"))
-    return known + [line for line in lines if column.value(line) is None]
+def _cost(run: Run) -> float | None:
+    return shown.total(task.cost_usd for task in run.tasks)
 
 
+def _badness(tasks: list[TaskSummary]) -> int | None:
+    outcome = shown.worst(found for found in map(_of_task, tasks) if found is not None)
+    return None if outcome is None else shown.badness(outcome)
+
+
+_RUN_COLUMNS = (
+    Column("run", "Run", lambda run: run.id),
+    Column("when", "When", lambda run: run.created_at),
+    Column("branch", "Branch", lambda run: run.branch or None),
+    Column("revision", "Revision", lambda run: run.revision or None),
+    Column("status", "Status", lambda run: run.status),
+    Column("tasks", "Tasks", lambda run: _badness(run.tasks)),
+    Column("cost", "Cost", _cost, is_number=True),
+)
+_TASK_COLUMNS = (
+    Column("task", "Task", lambda task: task.task),
+    Column("gates", "Gates", lambda task: _badness([task])),
+    Column("score", "Score", lambda task: task.score, is_number=True),
+    Column("interval", "Interval", None),
+    Column("passed", "Passed", lambda task: task.pass_rate, is_number=True),
+    Column("cases", "Cases", lambda task: task.cases, is_number=True),
+    Column("samples", "Samples", lambda task: task.samples, is_number=True),
+    Column("prompt", "Prompt", lambda task: task.prompts or None),
+    Column("cost", "Cost", lambda task: task.cost_usd, is_number=True),
+    Column("latency", "Latency", lambda task: task.latency_p50_ms, is_number=True),
+)
 PAGES = (
     Page("GET", f"{ROOT}/runs", Access.READ, list_runs),
     Page("GET", f"{ROOT}/runs/{{run_id}}", Access.READ, show_run, errors=(404,)),

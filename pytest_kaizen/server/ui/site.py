@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, get_origin
 from urllib.parse import parse_qs
@@ -201,7 +202,7 @@ class Site:
             arguments["body"] = _parsed("form", page.body, form)
         call = Call(grant, self._state, scope)
         if not page.is_async:
-            return await run_in_threadpool(self._handled, page, call, arguments)
+            return await page.in_thread(call, partial(self._handled, page, call, arguments))
         return await run_in_threadpool(self._finished, await page.handler(call, **arguments), grant, scope)
 
     def _handled(self, page: Page, call: Call, arguments: dict[str, Any]) -> Any:

@@ -140,7 +140,9 @@ def _listed_keys(call: Call, secret: str | None) -> View:
 PAGES = (
     Page("GET", f"{ROOT}/integrations", Access.READ, list_integrations),
     Page("POST", f"{ROOT}/integrations/{{name}}", Access.WRITE, change_integration, errors=(404, 503)),
-    Page("POST", f"{ROOT}/integrations/{{name}}/test", Access.WRITE, test_integration, errors=(404,)),
+    Page(
+        "POST", f"{ROOT}/integrations/{{name}}/test", Access.WRITE, test_integration, errors=(404,), asks=True
+    ),
     Page("POST", f"{ROOT}/integrations/{{name}}/import", Access.WRITE, start_import, errors=(404, 409)),
     Page("POST", f"{ROOT}/integrations/{{name}}/forget", Access.WRITE, forget_integration, errors=(404,)),
     Page("GET", f"{ROOT}/keys", Access.ADMIN, list_keys),

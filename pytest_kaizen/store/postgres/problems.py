@@ -10,6 +10,8 @@ from psycopg_pool import PoolTimeout
 from ...errors import StoreError
 
 _FULL = (errors.DiskFull, errors.OutOfMemory)
+#: Classes of SQLSTATE: connection, rollback, resources, locks, an operator's intervention, the system.
+_PASSING = frozenset({"08", "40", "53", "55", "57", "58"})
 
 
 def place(url: str) -> str:
@@ -33,7 +35,9 @@ def place(url: str) -> str:
 def no_connection(where: str, exc: psycopg.Error) -> StoreError:
     """The server cannot be reached or refuses."""
     return StoreError(
-        f"cannot connect: {_sentence(exc)}; look whether the server runs and the URL is right", path=where
+        f"cannot connect: {_sentence(exc)}; look whether the server runs and the URL is right",
+        path=where,
+        transient=_may_pass(exc),
     )
 
 
@@ -87,7 +91,14 @@ def from_postgres(exc: psycopg.Error, where: str) -> StoreError:
         message = f"not allowed: {_sentence(exc)}; grant it to the user of the URL"
     else:
         message = f"the database failed: {_sentence(exc)}"
-    return StoreError(message, path=where)
+    return StoreError(message, path=where, transient=_may_pass(exc))
+
+
+def _may_pass(exc: psycopg.Error) -> bool:
+    """Whether it is of what surrounds the database: locks, connections, disk, a server that starts anew."""
+    if not isinstance(exc, psycopg.OperationalError):
+        return False
+    return exc.sqlstate is None or exc.sqlstate[:2] in _PASSING
 
 
 def _sentence(exc: psycopg.Error) -> str:

@@ -50,6 +50,7 @@ def locked(path: Path, timeout: float) -> StoreError:
     return StoreError(
         f"locked by another process for more than {timeout:g} s; wait until it has ended or {_ELSEWHERE}",
         path=path,
+        transient=True,
     )
 
 
@@ -70,7 +71,8 @@ def cannot_write_beside(exc: BaseException) -> bool:
 def from_sqlite(exc: sqlite3.Error, path: Path, timeout: float) -> StoreError:
     """Say what an error of SQLite means to the user."""
     code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _disk_is_full(path)):
+    full = code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _disk_is_full(path))
+    if full:
         message = (
             "disk full: this step was not stored, everything stored before is intact; "
             f"free some space or {_ELSEWHERE}"
@@ -89,7 +91,7 @@ def from_sqlite(exc: sqlite3.Error, path: Path, timeout: float) -> StoreError:
         message = f"not writable: {exc}; make the file and its folder writable or {_ELSEWHERE}"
     else:
         message = f"the database failed: {exc}"
-    return StoreError(message, path=path)
+    return StoreError(message, path=path, transient=full)
 
 
 def _disk_is_full(path: Path) -> bool:

@@ -11,7 +11,7 @@ import email
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -30,6 +30,9 @@ class FakeHost:
         asked: Method and path of each request.
         refuses: The status of the next answers to whoever opens a pull request.
         silent_after: After so many requests, what is asked for is done and nobody hears of it.
+        commits: The files of each commit that was told of.
+        begun: The files that each new branch began with.
+        meanwhile: Called after each request with the number of those that came.
     """
 
     provider = ""
@@ -43,6 +46,9 @@ class FakeHost:
         self.messages: list[str] = []
         self.refuses: list[int] = []
         self.silent_after: int | None = None
+        self.commits: dict[str, dict[str, bytes]] = {}
+        self.begun: dict[str, dict[str, bytes]] = {}
+        self.meanwhile: Callable[[int], None] = lambda _count: None
         self.lock = threading.Lock()
 
     @property
@@ -55,6 +61,23 @@ class FakeHost:
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
         raise NotImplementedError
+
+    def tip(self, branch: str) -> str | None:
+        """Return a branch's last commit; None for one that is not there."""
+        files = self.branches.get(branch)
+        if files is None:
+            return None
+        commit = sha(repr(files).encode())
+        self.commits[commit] = dict(files)
+        return commit
+
+    def at(self, name: str) -> dict[str, bytes]:
+        """Return the files of a branch or commit."""
+        return self.branches.get(name.removeprefix("refs/heads/")) or self.commits.get(name, {})
+
+    def begin(self, branch: str, files: dict[str, bytes]) -> None:
+        self.begun[branch] = dict(files)
+        self.branches[branch] = dict(files)
 
     def propose(self, branch: str, base: str, title: str, text: str) -> str | None:
         """Open a pull request; None when there is one."""
@@ -86,16 +109,15 @@ class FakeGitHub(FakeHost):
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
         if method == "GET" and path.startswith("/git/ref/heads/"):
-            files = self.branches.get(path.removeprefix("/git/ref/heads/"))
-            if files is None:
+            tip = self.tip(path.removeprefix("/git/ref/heads/"))
+            if tip is None:
                 return 404, {"message": "Not Found"}
-            return 200, {"object": {"type": "commit", "sha": sha(repr(files).encode())}}
+            return 200, {"object": {"type": "commit", "sha": tip}}
         if (method, path) == ("POST", "/git/refs"):
             name = body["ref"].removeprefix("refs/heads/")
             if name in self.branches:
                 return 422, {"message": "Reference already exists"}
-            [source] = [files for files in self.branches.values() if sha(repr(files).encode()) == body["sha"]]
-            self.branches[name] = dict(source)
+            self.begin(name, self.commits[body["sha"]])
             return 201, {"ref": body["ref"]}
         if path.startswith("/contents/"):
             return self._contents(method, path.removeprefix("/contents/"), query, body)
@@ -113,7 +135,7 @@ class FakeGitHub(FakeHost):
 
     def _contents(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
         if method == "GET":
-            content = self.branches.get(query["ref"], {}).get(path)
+            content = self.at(query["ref"]).get(path)
             if content is None:
                 return 404, {"message": "Not Found"}
             text = base64.encodebytes(content).decode()
@@ -141,18 +163,20 @@ class FakeGitLab(FakeHost):
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
         if path.startswith("/repository/branches/"):
             name = unquote(path.removeprefix("/repository/branches/"))
-            return (
-                (200, {"name": name}) if name in self.branches else (404, {"message": "404 Branch Not Found"})
-            )
+            tip = self.tip(name)
+            if tip is None:
+                return 404, {"message": "404 Branch Not Found"}
+            return 200, {"name": name, "commit": {"id": tip}}
         if path.startswith("/repository/files/"):
             name = unquote(path.removeprefix("/repository/files/"))
-            content = self.branches.get(query["ref"], {}).get(name)
+            content = self.at(query["ref"]).get(name)
             if content is None:
                 return 404, {"message": "404 File Not Found"}
             return 200, {
                 "file_path": name,
                 "encoding": "base64",
                 "content": base64.b64encode(content).decode(),
+                "last_commit_id": sha(content),
             }
         if path == "/repository/commits":
             return self._commit(body)
@@ -169,15 +193,19 @@ class FakeGitLab(FakeHost):
         return 404, {"error": "404 Not Found"}
 
     def _commit(self, body: Any) -> Answer:
-        if "start_branch" in body:
-            if body["branch"] in self.branches:
-                return 400, {"message": f"A branch called '{body['branch']}' already exists."}
-            if body["start_branch"] not in self.branches:
-                return 400, {"message": "You can only create or edit files when you are on a branch"}
-        files = dict(self.branches[body.get("start_branch", body["branch"])])
+        start = body.get("start_sha") or body.get("start_branch")
+        if start and body["branch"] in self.branches:
+            return 400, {"message": f"A branch called '{body['branch']}' already exists."}
+        if not (files := dict(self.at(start or body["branch"]))):
+            return 400, {"message": "You can only create or edit files when you are on a branch"}
         [action] = body["actions"]
-        if (action["action"] == "update") != (action["file_path"] in files):
+        there = files.get(action["file_path"])
+        if (action["action"] == "update") != (there is not None):
             return 400, {"message": "A file with this name already exists"}
+        if "last_commit_id" in action and action["last_commit_id"] != (there and sha(there)):
+            return 400, {"message": "You are attempting to update a file that has changed"}
+        if start:
+            self.begin(body["branch"], files)
         files[action["file_path"]] = base64.b64decode(action["content"])
         self.branches[body["branch"]] = files
         self.messages.append(body["commit_message"])
@@ -198,20 +226,20 @@ class FakeBitbucket(FakeHost):
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
         if path == "/branches":
             names = [name for name in self.branches if query["filterText"] in name]
-            return 200, {"values": [{"id": f"refs/heads/{name}"} for name in names], "isLastPage": True}
+            found = [{"id": f"refs/heads/{name}", "latestCommit": self.tip(name)} for name in names]
+            return 200, {"values": found, "isLastPage": True}
         if path.startswith("/raw/"):
-            branch = query["at"].removeprefix("refs/heads/")
-            content = self.branches.get(branch, {}).get(path.removeprefix("/raw/"))
+            content = self.at(query["at"]).get(path.removeprefix("/raw/"))
             return (200, content) if content is not None else (404, missing("The path does not exist"))
         if path == "/commits":
-            content = self.branches[query["until"].removeprefix("refs/heads/")][query["path"]]
+            content = self.at(query["until"])[query["path"]]
             return 200, {"values": [{"id": sha(content)}]}
         if path.startswith("/browse/") and method == "PUT":
             return self._edit(path.removeprefix("/browse/"), body)
         if (method, path) == ("GET", "/pull-requests"):
             assert (query["direction"], query["state"]) == ("OUTGOING", "ALL")
-            found = self.of(query["at"].removeprefix("refs/heads/"))
-            return 200, {"values": [self._pull(number, pull["branch"]) for number, pull in found]}
+            pulls = self.of(query["at"].removeprefix("refs/heads/"))
+            return 200, {"values": [self._pull(number, pull["branch"]) for number, pull in pulls]}
         if (method, path) == ("POST", "/pull-requests"):
             branch, base = (body[end]["id"].removeprefix("refs/heads/") for end in ("fromRef", "toRef"))
             assert body["fromRef"]["repository"] == {"slug": "shop", "project": {"key": "ACME"}}
@@ -233,6 +261,8 @@ class FakeBitbucket(FakeHost):
         there = files.get(path)
         if (there and sha(there)) != (body["sourceCommitId"].decode() if "sourceCommitId" in body else None):
             return 409, missing("The file has changed")
+        if "sourceBranch" in body:
+            self.begin(branch, files)
         files[path] = body["content"]
         self.branches[branch] = files
         self.messages.append(body["message"].decode())
@@ -293,6 +323,7 @@ def served(host: FakeHost) -> Iterator[FakeHost]:
             if self.command == "POST" and path.endswith(("pulls", "requests")) and host.refuses:
                 return host.refuses.pop(0), {"message": f"not now, {TOKEN}"}
             answer = host.answer(self.command, path, query, body)
+            host.meanwhile(len(host.asked))
             if host.silent_after is not None:
                 host.silent_after -= 1
             return answer if host.silent_after is None or host.silent_after >= 0 else (500, b"")

@@ -19,7 +19,7 @@ from pytest_kaizen.pipeline.pulls import RESULT, TOKEN_KIND, TOKEN_NAME
 from pytest_kaizen.pipeline.pulls.from_task import TaskPulls
 from pytest_kaizen.store import Store
 from tests.pipeline.pulls.conftest import proposal
-from tests.pipeline.pulls.git_hosts import HOSTS, TOKEN, FakeGitHub, FakeHost, served
+from tests.pipeline.pulls.git_hosts import HOSTS, TOKEN, FakeBitbucket, FakeGitHub, FakeHost, served
 
 FILES = {
     "prompts/greet.md": "You greet people.\n",
@@ -155,6 +155,41 @@ def test_many_at_once_open_one(store: Store, host: FakeHost) -> None:
     assert (len(host.pulls), len(host.branches)) == (1, 2)
 
 
+def test_what_others_commit_meanwhile_is_not_undone(store: Store, host: FakeHost) -> None:
+    """After each request in turn, somebody changes the file on the base, and once on the branch, too."""
+    place = {"prompt_file": "app/texts.py", "prompt_locator": "GREET"}
+    add_task(store, host.fields, **place)
+    job = found_one(store)
+    base = dict(host.branches["main"])
+    branch = f"kaizen/optimize/greet-{job.id}"
+    for last in range(1, 9):
+        host.branches, host.asked = {"main": dict(base)}, []
+        host.pulls.clear()
+
+        def push(count: int, last: int = last) -> None:
+            if count == last:
+                for files in host.branches.values():
+                    files["app/texts.py"] = b"# Ours.\n" + files["app/texts.py"]
+
+        host.meanwhile = push
+        assert TaskPulls(CONFIG, store).after(job, proposal(NEW))[RESULT]["error"] is None
+        began = host.begun[branch]["app/texts.py"].decode()
+        made = host.file(branch, "app/texts.py")
+        assert made.removeprefix("# Ours.\n") == f'import os\n\nGREET = """{NEW}"""\n', last
+        assert made.startswith("# Ours.") or not began.startswith("# Ours."), last
+
+
+def test_a_file_that_changes_all_the_time_is_told_of(store: Store) -> None:
+    with served(FakeBitbucket(FILES)) as host:
+        host.meanwhile = lambda count: host.branches["main"].update({"prompts/greet.md": b"%d" % count})
+        add_task(store, host.fields)
+        kept = TaskPulls(CONFIG, store).after(found_one(store), proposal(NEW))[RESULT]
+        assert kept["url"] is None
+        assert kept["error"].endswith("HTTP 409: The file has changed")
+        assert (list(host.branches), host.pulls) == (["main"], [])
+        assert len([asked for asked in host.asked if asked.startswith("PUT")]) == 3
+
+
 def test_a_failure_is_kept_with_its_reason_and_tried_again(store: Store, host: FakeHost) -> None:
     add_task(store, host.fields)
     host.refuses = [403, 302]
@@ -174,14 +209,11 @@ def test_a_failure_is_kept_with_its_reason_and_tried_again(store: Store, host: F
 def test_while_one_process_is_at_it_another_is_told(store: Store, github: FakeHost) -> None:
     add_task(store, github.fields)
     job = found_one(store)
-    held = jobs.hold(store, job)
-    with pytest.raises(JobError, match="is being amended by"):
-        TaskPulls(CONFIG, store).open(job)
-    assert github.asked == []
-    jobs.release(store, held)
+    with jobs.held(store, job):
+        with pytest.raises(JobError, match="is being amended by"):
+            TaskPulls(CONFIG, store).open(job)
+        assert github.asked == []
     assert pull_of(TaskPulls(CONFIG, store).open(job))["url"] == github.page(1)
-    with pytest.raises(JobError, match="another process's"):
-        jobs.release(store, held)
 
 
 @pytest.mark.parametrize(

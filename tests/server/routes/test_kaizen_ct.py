@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -264,6 +265,24 @@ async def test_the_first_key_of_a_server(tmp_path: Path, monkeypatch: pytest.Mon
             assert (await http.post(path, json={"label": "y"})).status_code == 403
         async with fresh.client(made.json()["key"]) as http:
             assert (await http.get("/api/v1/keys")).json()[0]["id"] == made.json()["id"]
+    finally:
+        workspaces.close()
+
+
+@pytest.mark.asyncio
+async def test_the_first_key_is_one_however_many_ask_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspaces = Workspaces.open(tmp_path / "fresh")
+    try:
+        fresh = Site(Book(workspaces, monkeypatch), ServerConfig(), OPERATIONS)
+        async with fresh.client() as http:
+            asked = (http.post("/api/v1/keys/bootstrap", json={"label": f"{n}"}) for n in range(8))
+            answers = await asyncio.gather(*asked)
+        assert sorted(answer.status_code for answer in answers) == [201, *[403] * 7]
+        [made] = [answer.json() for answer in answers if answer.status_code == 201]
+        assert [key.label for key in workspaces.central.keys.list()] == [made["label"]]
+        assert [place.name for place in workspaces.central.workspaces()] == ["default"]
     finally:
         workspaces.close()
 

@@ -153,9 +153,9 @@ async def test_a_previewed_pull_request_is_opened_when_asked_for(
         assert (made.status_code, made.json()["pr_url"]) == (200, git_host.page(1))
     assert len(git_host.pulls) == 1
     assert (await post(site, f"{NOBODY}/create-pr")).status_code == 404
-    held = jobs.hold(store, jobs.look_up(store, job.id))
-    store.jobs.amend(held.model_copy(update={"result": {**held.result, "pull_request": {"url": None}}}))
-    busy = await post(site, f"{job.id}/create-pr")
+    with jobs.held(store, jobs.look_up(store, job.id)) as held:
+        store.jobs.amend(held.model_copy(update={"result": {**held.result, "pull_request": {"url": None}}}))
+        busy = await post(site, f"{job.id}/create-pr")
     assert (busy.status_code, "is being amended by" in busy.json()["detail"]) == (409, True)
 
 

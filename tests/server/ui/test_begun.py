@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,8 @@ from pytest_kaizen.models import (
 )
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.server.ui import observing
-from pytest_kaizen.store import Store
+from pytest_kaizen.store import Store, traces
+from pytest_kaizen.store.database import Connection
 from tests.hostile import AT
 from tests.server.conftest import Site
 
@@ -129,6 +132,36 @@ async def test_insights_are_drawn(browser: Browser, store: Store) -> None:
     assert answer.status_code == 400
     assert "all 1 are held out to prove what an optimisation finds" in Html(answer.text).text
     assert len(store.jobs.newest()) == 3
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_each_trace_is_read_once(
+    browser: Browser, store: Store, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    # With an input that is not held out.
+    fields = {"name": "t", "created_at": AT, "task": "two", "input": "two"}
+    store.shelf.add(Trace.model_validate({"id": f"t{at}", **fields}) for at in range(7))
+    await browser.sign_in("both")
+    page = await browser.page("/ui/insights")
+    read = watched_reads(monkeypatch)
+    more = {"trace": "t1"} if named else {"task": "two"}
+    answer = await browser.send("/ui/insights", page.token, **more)
+    assert answer.headers["location"] == f"/ui/jobs/{store.jobs.newest()[0].id}"
+    # With the one that shows that the task has some.
+    assert len(read) == (1 if named else 8)
+
+
+def watched_reads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the rows of traces that are read from now on."""
+    read: list[object] = []
+    read_all = traces._read_all
+
+    def watched(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Trace]:
+        read.extend(rows)
+        return read_all(connection, rows)
+
+    monkeypatch.setattr(traces, "_read_all", watched)
+    return read
 
 
 async def test_an_experiment_is_made(browser: Browser, store: Store) -> None:

@@ -14,6 +14,7 @@ import uvicorn
 from pytest_kaizen.models import Insight, InsightStatus, Job, JobStatus, PromptVersion, Spend
 from pytest_kaizen.pipeline import jobs
 from pytest_kaizen.server.app import _Server
+from pytest_kaizen.server.streams import Streams
 from pytest_kaizen.server.ui import jobs as ui_jobs
 from pytest_kaizen.store import Store
 from tests.server.conftest import Site
@@ -221,6 +222,43 @@ async def test_events_end_with_the_session(browser: Browser, monkeypatch: pytest
     keys.revoke(key.id)
     browser.site.state.grants.forget()
     assert (await asked).status_code == 200
+
+
+async def test_pages_share_one_look(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui_jobs, "_LOOK_S", 0.01)
+    done = 0
+    recent = jobs.recent
+
+    def counted(store: Store, limit: int) -> list[Job]:
+        nonlocal done
+        done += 1
+        if done == 20:
+            browser.site.state.stopping.set()
+        return recent(store, limit)
+
+    monkeypatch.setattr(jobs, "recent", counted)
+    await browser.sign_in("reads")
+    await asyncio.gather(*(browser.get("/ui/jobs/events") for _ in range(8)))
+    # One by one they would have looked again before they saw that the server stops.
+    assert done == 20
+
+
+async def test_one_stream_too_many(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser.site.state, "streams", Streams(most=1))
+    looks = watched_looks(monkeypatch)
+    await browser.sign_in("reads")
+    asked = asyncio.create_task(browser.get("/ui/jobs/events"))
+    await looks(1)
+    refused = await browser.get("/ui/jobs/events")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "15")
+    assert "this key has 1 streams open" in Html(refused.text).text
+    other = Browser(browser.site)
+    await other.sign_in("both")
+    browser.site.state.stopping.set()
+    assert (await asked).status_code == 200
+    # There is a place again, and another key has its own.
+    assert (await browser.get("/ui/jobs/events")).status_code == 200
+    assert (await other.get("/ui/jobs/events")).status_code == 200
 
 
 async def test_the_server_says_that_it_was_told_to_stop(browser: Browser) -> None:

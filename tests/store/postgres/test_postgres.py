@@ -102,8 +102,9 @@ def test_a_database_without_unicode(postgres_server: Callable[[str], str], postg
 def test_another_writer_that_does_not_end(postgres_url: str, make: Any) -> None:
     with Store.open(postgres_url) as holder, Store.open(postgres_url, timeout=3) as store:
         with holder._database.write():
-            with pytest.raises(StoreError, match="another process has been writing for too long"):
+            with pytest.raises(StoreError, match="another process has been writing for too long") as caught:
                 store.start_run(make.run())
+            assert caught.value.transient
             assert store.runs() == []
         store.start_run(make.run())
 

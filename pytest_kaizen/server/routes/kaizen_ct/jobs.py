@@ -24,7 +24,7 @@ from ....platforms.kaizen_ct import CostEstimate, Job, JobList, OptimizeResult
 from ....store import Store
 from ...operation import Access, Call, Operation
 from ...problem import Refusal
-from ..known import job_of, made_id, task_id_of, task_of
+from ..known import job_of, task_id_of, task_of
 from .tasks import version_id_of
 
 _STATUS = {
@@ -80,7 +80,7 @@ def get(call: Call, job_id: str) -> Job:
 def list_jobs(call: Call, query: JobQuery) -> JobList:
     """List optimisations, the newest first."""
     name = None if query.task_id is None else task_of(call.store, query.task_id).name
-    found = call.store.jobs.newest(name, kind=jobs.OPTIMIZE)[: query.limit]
+    found = call.store.jobs.newest(name, kind=jobs.OPTIMIZE, limit=query.limit)
     return JobList([_shown(call.store, job) for job in found])
 
 
@@ -195,12 +195,11 @@ def _active(task: models.Task) -> Refusal:
 def _shown(store: Store, job: models.Job) -> Job:
     task = store.tasks.find(job.task)
     number = job.result.get("version")
-    versions = [] if task is None or number is None else store.prompts(job.task)
-    made = next((known for known in versions if known.version == number), None)
+    made = None if number is None else store.prompt(job.task, number)
     pull = job.result.get(RESULT, {})
     metadata = {key: job.result[key] for key in _SHOWN if job.result.get(key)}
     return Job(
-        id=made_id("job", job.id),
+        id=job.uuid,
         task_id=task_id_of(store, job.task),
         prompt_version_id=None if task is None or made is None else version_id_of(task, made),
         status=_status(job),
@@ -221,8 +220,12 @@ OPERATIONS = (
     Operation("POST", "/api/v1/optimize/{task_id}", Access.WRITE, start, errors=(400, 404, 409)),
     Operation("GET", "/api/v1/jobs", Access.READ, list_jobs, errors=(404,)),
     Operation("GET", "/api/v1/jobs/{job_id}", Access.READ, get, errors=(404,)),
-    Operation("POST", "/api/v1/jobs/{job_id}/retry-pr", Access.WRITE, retry_pr, errors=(400, 404, 409)),
-    Operation("POST", "/api/v1/jobs/{job_id}/create-pr", Access.WRITE, create_pr, errors=(400, 404, 409)),
+    Operation(
+        "POST", "/api/v1/jobs/{job_id}/retry-pr", Access.WRITE, retry_pr, errors=(400, 404, 409), asks=True
+    ),
+    Operation(
+        "POST", "/api/v1/jobs/{job_id}/create-pr", Access.WRITE, create_pr, errors=(400, 404, 409), asks=True
+    ),
 )
 
 
@@ -246,7 +249,7 @@ async def search_if_due(call: Call, task: models.Task) -> None:
 def _start_if_due(task: models.Task, search: Search, store: Store) -> models.Job | None:
     if not active_text(store, task.name):
         return None
-    known = store.jobs.newest(task.name, kind=jobs.OPTIMIZE)
+    known = store.jobs.newest(task.name, kind=jobs.OPTIMIZE, limit=1)
     if known and known[0].status is JobStatus.FAILED and _is_recent(known[0].finished_at):
         return None
     return due_job(store, task, search)

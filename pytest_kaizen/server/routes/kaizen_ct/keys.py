@@ -29,7 +29,8 @@ def list_keys(call: Call) -> KeyList:
 
 def create(call: Call, body: KeyCreate) -> KeyCreated:
     """Make a key that reads and writes in this workspace; its text is shown this once."""
-    return _made(call, call.workspace.id, body.label or "", (Scope.READ, Scope.WRITE))
+    keys, scopes = call.state.workspaces.central.keys, (Scope.READ, Scope.WRITE)
+    return _made(*keys.create(call.workspace.id, label=body.label or "", scopes=scopes))
 
 
 async def delete(call: Call, key_id: str) -> None:
@@ -40,15 +41,13 @@ async def delete(call: Call, key_id: str) -> None:
 
 def bootstrap(call: Call, body: KeyCreate) -> KeyCreated:
     """Make the first key of a server, with all scopes; only from the server's own machine."""
-    central = call.state.workspaces.central
-    if central.keys.list():
+    made = call.state.workspaces.central.keys.first(_FIRST_WORKSPACE, label=body.label or "")
+    if made is None:
         raise Refusal(403, "this server has had a key; `kaizen keys create` makes another")
-    workspace = central.workspace(_FIRST_WORKSPACE) or central.create_workspace(_FIRST_WORKSPACE)
-    return _made(call, workspace.id, body.label or "", tuple(Scope))
+    return _made(*made)
 
 
-def _made(call: Call, workspace: str, label: str, scopes: tuple[Scope, ...]) -> KeyCreated:
-    key, secret = call.state.workspaces.central.keys.create(workspace, label=label, scopes=scopes)
+def _made(key: ApiKey, secret: str) -> KeyCreated:
     return KeyCreated(**_shown(key), key=secret)
 
 

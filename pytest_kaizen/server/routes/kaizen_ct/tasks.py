@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from .... import models
 from ....errors import RubricError
 from ....models import JobStatus, PromptVersion
+from ....pipeline import jobs
 from ....pipeline.feedback import check_evaluator
 from ....pipeline.pulls import TOKEN_KIND, TOKEN_NAME
 from ....platforms import RequestModel
@@ -37,7 +38,7 @@ def version_id_of(task: models.Task, version: PromptVersion) -> UUID:
 def active_version_of(store: Store, task: models.Task) -> PromptVersion | None:
     """Return the active version of a task; None while none is."""
     number = store.activations.active(task.name)
-    return next((found for found in store.prompts(task.name) if found.version == number), None)
+    return None if number is None else store.prompt(task.name, number)
 
 
 def shown_prompt(store: Store, task: models.Task, version: PromptVersion) -> Prompt:
@@ -158,12 +159,12 @@ def keep_token(store: Store, task: models.Task, token: str | None) -> None:
 
 def shown_task(store: Store, task: models.Task) -> Task:
     """Return a task as Kaizen CT has it, with what became of it so far."""
-    ended = [job.finished_at for job in store.jobs.newest(task.name) if job.status is JobStatus.COMPLETED]
+    ended = store.jobs.newest(task.name, kind=jobs.OPTIMIZE, status=JobStatus.COMPLETED, limit=1)
     active = active_version_of(store, task)
     return Task.of(
         task,
         store.feedback.count(task.id),
-        last_optimization=ended[0] if ended else None,
+        last_optimization=ended[0].finished_at if ended else None,
         active_prompt_score=None if active is None else active.eval_score,
     )
 

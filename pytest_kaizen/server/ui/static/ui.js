@@ -30,11 +30,20 @@ function followJobs() {
   if (!says) return;
   const rows = new Map([...document.querySelectorAll("[data-job]")].map((row) => [row.dataset.job, row]));
   const more = document.querySelector("[data-more]");
-  const source = new EventSource(says.dataset.events);
-  source.addEventListener("open", () => (says.textContent = "Live."));
-  source.addEventListener("error", () => (says.textContent = "Not live: the server cannot be reached."));
-  source.addEventListener("message", (event) => {
-    const job = JSON.parse(event.data);
+  let source = null;
+  const open = () => {
+    source = new EventSource(says.dataset.events);
+    source.addEventListener("open", () => (says.textContent = "Live."));
+    source.addEventListener("error", lost);
+    source.addEventListener("message", (event) => show(JSON.parse(event.data)));
+  };
+  // A browser goes on asking where nobody answered, and gives up where it was refused.
+  const lost = () => {
+    const refused = source.readyState === EventSource.CLOSED;
+    says.textContent = refused ? "Not live: the server refused, as it does with too many live pages. Asked again soon." : "Not live: the server cannot be reached.";
+    if (refused) setTimeout(() => document.hidden || open(), 15_000);
+  };
+  const show = (job) => {
     const row = rows.get(job.id);
     if (!row) {
       if (more && !job.final) more.hidden = false;
@@ -45,7 +54,13 @@ function followJobs() {
       if (field.textContent !== text) field.textContent = text;
     }
     if (job.final && "alone" in row.dataset) location.reload();
+  };
+  // What nobody sees needs no line of its own, of which a browser has few.
+  document.addEventListener("visibilitychange", () => {
+    source?.close();
+    if (!document.hidden) open();
   });
+  if (!document.hidden) open();
 }
 
 // Insights by keyboard. Buttons and the note do the same without.
