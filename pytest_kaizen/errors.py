@@ -91,11 +91,15 @@ class LLMError(KaizenError):
         message: What happened.
         status: The HTTP status, when there was an answer.
         transient: Whether the same call may succeed later.
+        unsent: Whether nothing was sent, so that the call cost nothing.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, transient: bool = False) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, transient: bool = False, unsent: bool = False
+    ) -> None:
         self.status = status
         self.transient = transient
+        self.unsent = unsent
         super().__init__(message)
 
 

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import BudgetExceeded, LLMError, ReplayError
 from .models import Usage
@@ -31,8 +31,7 @@ BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 _ENVIRONMENT = (*_KEYS, BASE_URL_VARIABLE)
 
 
-@dataclass(frozen=True)
-class LLMRequest:
+class LLMRequest(NamedTuple):
     """One question to a model.
 
     Attributes:
@@ -211,7 +210,8 @@ class AnthropicLLM:
         except Exception as exc:
             # The SDK raises plain TypeErrors for what it refuses to send; none may reach a test.
             if isinstance(exc, TypeError) and "authentication" in str(exc):
-                raise LLMError(f"no key for {request.model}: set {_KEYS[0]} in the environment") from None
+                message = f"no key for {request.model}: set {_KEYS[0]} in the environment"
+                raise LLMError(message, unsent=True) from None
             detail = self._without_secrets(str(exc))
             raise LLMError(f"{request.model}: {type(exc).__name__}: {detail}") from None
         # The SDK does not validate: a proxy's error page with status 200 comes back as it is.

@@ -285,6 +285,7 @@ def test_a_missing_key_says_what_to_set(
     with pytest.raises(LLMError) as caught:
         llm.complete(request())
     assert str(caught.value) == f"no key for {MODEL}: set ANTHROPIC_API_KEY in the environment"
+    assert caught.value.unsent
     assert provider.bodies == []
 
 

@@ -22,6 +22,10 @@ from pytest_kaizen.scripted import ScriptedLLM
 
 _ROOT = Path(__file__).parent.parent
 README = (_ROOT / "README.md").read_text(encoding="utf-8")
+MANUAL = {
+    page: page.read_text(encoding="utf-8")
+    for page in (_ROOT / "README.md", *sorted(_ROOT.glob("examples/*/README.md")))
+}
 FILES = dict(re.findall(r"^`([\w./-]+)`[^\n]*:\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
 
 ANSWERS = """
@@ -178,20 +182,25 @@ def same(session: str) -> str:
 
 
 def test_settings_are_read() -> None:
-    blocks = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", "\n".join(MANUAL.values()), re.MULTILINE | re.DOTALL)
     read = [KaizenYaml.model_validate(found) for found in map(yaml.safe_load, blocks) if "name" not in found]
-    assert len(read) == len(blocks) - 1 == 3
+    assert len(read) == len(blocks) - 1 == 5
+
+
+def anchors(text: str) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
 
 
 def test_links_lead_somewhere() -> None:
-    text = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
-    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
-    links = re.findall(r"\]\(([^)]+)\)", text)
+    prose = {page: re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S) for page, text in MANUAL.items()}
+    links = [(page, link) for page in prose for link in re.findall(r"\]\(([^)]+)\)", prose[page])]
     assert len(links) > 30
-    assert [
-        link for link in links if (link[1:] not in anchors if link[0] == "#" else not (_ROOT / link).exists())
-    ] == []
+    for page, link in links:
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(prose[target]), link
 
 
 def options(parser_help: str) -> set[str]:

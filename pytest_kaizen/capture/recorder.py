@@ -134,7 +134,7 @@ class Recorder:
                     del self._unmade[number]
                     self._ended[number] = span
         with self._lock:
-            return [span for _, span in sorted(self._ended.items(), key=lambda item: item[0])]
+            return [self._ended[number] for number in sorted(self._ended)]
 
     @contextmanager
     def span(self, name: str, kind: SpanKind = SpanKind.TOOL) -> Iterator[SpanHandle]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 from ..models import BUDGET_METRICS, GateResult, GateSpec, Interval, Outcome
 from .betting import Family, SequentialTest, Verdict
@@ -39,8 +39,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
 Values = Sequence[float | None]
 
 
-@dataclass(frozen=True)
-class _Finding:
+class _Finding(NamedTuple):
     """What the samples show, before it is put into words."""
 
     figure: float

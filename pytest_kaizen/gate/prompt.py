@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..models import GateResult, Outcome, Scope
 
@@ -23,8 +23,7 @@ _SHA256 = re.compile(r"sha256:([0-9a-f]{8,64})")
 _SHOWN = 8
 
 
-@dataclass(frozen=True)
-class VersionRequirement:
+class VersionRequirement(NamedTuple):
     """Which prompt versions a test may use.
 
     Attributes:

@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     NOT_RUN = "not run"
 
 
-class Bar(BaseModel):
+class Bar(BaseModel, defer_build=True):
     """What a metric is compared with, as a marker or ``kaizen.yaml`` states it.
 
     Exactly one of ``min``, ``max`` and ``max_drop`` is given. The mean over samples is compared

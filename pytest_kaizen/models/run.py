@@ -187,7 +187,7 @@ class Case(BaseModel):
     gates: list[GateResult] = Field(default_factory=list)
 
 
-class TaskSummary(BaseModel):
+class TaskSummary(BaseModel, defer_build=True):
     """One task's line in the report.
 
     Attributes:
@@ -226,7 +226,7 @@ class TaskSummary(BaseModel):
     changes: TaskChanges | None = None
 
 
-class Run(BaseModel):
+class Run(BaseModel, defer_build=True):
     """One session.
 
     Attributes:

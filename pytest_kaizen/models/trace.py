@@ -78,7 +78,7 @@ class SpanKind(StrEnum):
     EMBEDDING = "EMBEDDING"
 
 
-class Part(BaseModel):
+class Part(BaseModel, defer_build=True):
     """One part of a message.
 
     ``type`` says which other fields there are: ``text`` and ``reasoning`` have ``content``;
@@ -93,7 +93,7 @@ class Part(BaseModel):
     content: str | None = None
 
 
-class Message(BaseModel):
+class Message(BaseModel, defer_build=True):
     """One message to or from a model."""
 
     role: str
@@ -106,7 +106,7 @@ class Message(BaseModel):
         return "".join(part.content or "" for part in self.parts if part.type == "text")
 
 
-class Usage(BaseModel):
+class Usage(BaseModel, defer_build=True):
     """Tokens of a call, as the provider reported them; None where it did not.
 
     ``input_tokens`` counts all input, cached or not; the two cache figures say how much of it was
@@ -119,7 +119,7 @@ class Usage(BaseModel):
     cache_write_tokens: int | None = None
 
 
-class Attempt(BaseModel):
+class Attempt(BaseModel, defer_build=True):
     """One HTTP request of a call; an SDK that retries makes several.
 
     Attributes:
@@ -176,7 +176,7 @@ class Span(BaseModel):
         return "\n".join(message.text for message in self.input if message.role == "system")
 
 
-class TraceFile(BaseModel):
+class TraceFile(BaseModel, defer_build=True):
     """The file that a trace was put in as; ``size`` in bytes."""
 
     model_config = ConfigDict(frozen=True)

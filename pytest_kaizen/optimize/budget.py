@@ -174,8 +174,13 @@ class CappedLLM:
         """
         most = self._most(request)
         self._meter.reserve_call(most, reflects=self._reflects)
-        # What a failed call cost is not known: its reservation stands, so that the cap holds.
-        completion = self._llm.complete(request)
+        try:
+            completion = self._llm.complete(request)
+        except LLMError as exc:
+            # What a call cost that was sent is not known: its reservation stands, so that the cap holds.
+            if exc.unsent:
+                self._meter.settle_call(most, 0.0)
+            raise
         self._meter.settle_call(most, completion.cost_usd or 0.0)
         return completion
 

@@ -9,9 +9,8 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -101,8 +100,7 @@ _DECIMALS = 12
 _CURE = "save one with --kaizen-save-baseline"
 
 
-@dataclass(frozen=True)
-class FoundBaseline:
+class FoundBaseline(NamedTuple):
     """The baseline of one task.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..config import Config, RecordMode
 from ..gate import Family, VersionRequirement
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 NO_TASK = "(no task)"
 
 
-@dataclass(frozen=True)
-class PromptRule:
+class PromptRule(NamedTuple):
     """An assertion on the version of a prompt that the case really uses."""
 
     task: str
@@ -27,8 +26,7 @@ class PromptRule:
     origin: str
 
 
-@dataclass(frozen=True)
-class CasePlan:
+class CasePlan(NamedTuple):
     """One test item, as its markers and ``kaizen.yaml`` describe it.
 
     Attributes:

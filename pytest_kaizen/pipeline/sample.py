@@ -5,8 +5,8 @@ From the end of its body to the record, it is assembled, scored, redacted and me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -113,15 +113,28 @@ def _answer(span: Span) -> str | None:
     return span.text if span.output else None
 
 
-@contextmanager
-def current(sample: LiveSample) -> Iterator[LiveSample]:
+class _Current(AbstractContextManager[LiveSample]):
+    """Makes a sample the current one for the length of a block; a generator would take twice as long."""
+
+    __slots__ = ("_recording", "_sample", "_token")
+
+    def __init__(self, sample: LiveSample) -> None:
+        self._sample = sample
+        self._recording = recording(sample.recorder)
+
+    def __enter__(self) -> LiveSample:
+        self._token = _current.set(self._sample)
+        self._recording.__enter__()
+        return self._sample
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._recording.__exit__(None, None, None)
+        _current.reset(self._token)
+
+
+def current(sample: LiveSample) -> AbstractContextManager[LiveSample]:
     """Make a sample the current one in this context: LLM calls and scores in it belong to it."""
-    token = _current.set(sample)
-    try:
-        with recording(sample.recorder):
-            yield sample
-    finally:
-        _current.reset(token)
+    return _Current(sample)
 
 
 def current_sample() -> LiveSample | None:

@@ -73,7 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; with ``--kaizen``, load and register the session."""
     options.declare_markers(config)
     if options.is_on(config):
-        from .start import start
+        with plain_imports():
+            from .start import start
 
         start(config)
 

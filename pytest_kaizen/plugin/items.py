@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -32,8 +31,7 @@ from .pytest_internals import run_again, set_up_again, tear_down_all
 RUN = pytest.StashKey[CaseRun]()
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What a process needs to run the cases of a run.
 
     Attributes:
@@ -103,7 +101,7 @@ class ItemHooks:
                 id=plan.case_id, run_id=self._work.run_id, task=plan.task
             )
             count = self.going_on + 1
-            once = replace(plan, samples=count, max_samples=count, gates=(), concurrency=1, isolate=False)
+            once = plan._replace(samples=count, max_samples=count, gates=(), concurrency=1, isolate=False)
             sampling = Sampling(once, self._baselines)
 
         def make(number: int) -> LiveSample:

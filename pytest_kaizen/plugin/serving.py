@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -56,7 +55,7 @@ class Worker:
         self, store: Store, library: PromptLibrary, redactor: Redactor, plans: Mapping[str, CasePlan]
     ) -> Work:
         """Say what the hooks around each test are to do: run it live, and hand it over here."""
-        self._plans = {case: replace(plan, record="live") for case, plan in plans.items()}
+        self._plans = {case: plan._replace(record="live") for case, plan in plans.items()}
         self._library = library
         writer = _Unkept(store, library, redactor)
         return Work("", self._plans, writer, Baselines(), None, finished=self._take)

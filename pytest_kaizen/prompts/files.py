@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -130,8 +131,7 @@ class FrontMatter(BaseModel, defer_build=True):
     note: str | None = None
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A prompt file, parsed; ``front`` is None when it has no front matter."""
 
     front: FrontMatter | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..models import Case, GateResult, Interval, Outcome, Run, Sample, TaskSummary
 from .text import changes_lines, plain, safe_text, score_text, table
@@ -31,8 +31,7 @@ _TERSE = ("task", "cases", "samples", "score", "prompt", "gate")
 _LEAST_NEEDED = ("tokens", "calls", "p50/p95", "samples", "cost", "pass", "prompt")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A line for the terminal, and the outcome that it tells of, which gives it its colour."""
 
     text: str
@@ -230,8 +229,7 @@ def _judging(task: TaskSummary) -> str:
 MOST = 10
 
 
-@dataclass(frozen=True)
-class Annotation:
+class Annotation(NamedTuple):
     """A message at a line of a file.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -42,3 +43,16 @@ def test_the_suite_runs_as_the_workflow_says(tmp_path: Path, file: str, commands
     assert (tmp_path / "kaizen.md").read_text(encoding="utf-8").startswith("## kaizen\n")
     assert (tmp_path / "kaizen.json").exists()
     assert "kaizen_task" in (tmp_path / "junit.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("key", "record"), [("", "none replay"), ("sk-1", "sk-1")])
+@pytest.mark.skipif(sys.platform == "win32", reason="the runner's shell is bash")
+def test_a_fork_without_a_key_runs_on_recorded_calls_at_gitlab(key: str, record: str) -> None:
+    document = yaml.safe_load((EXAMPLES / "gitlab_ci/.gitlab-ci.yml").read_text(encoding="utf-8"))
+    (choice,) = [line for line in gitlab_commands(document) if line.startswith("if ")]
+    program = f"set -e; {choice}; echo $ANTHROPIC_API_KEY $KAIZEN_RECORD"
+    environment = {"ANTHROPIC_API_KEY": key, "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["bash", "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{record}\n"

@@ -26,8 +26,13 @@ def refuse(event, arguments):
 
 sys.addaudithook(refuse)
 status = pytest.main(sys.argv[2:])
+rewritten = [
+    name for name, module in sys.modules.items()
+    if type(getattr(module, "__loader__", None)).__name__ == "AssertionRewritingHook"
+]
+found = {"status": int(status), "modules": sorted(sys.modules), "network": attempts, "rewritten": rewritten}
 with open(sys.argv[1], "w", encoding="utf-8") as report:
-    json.dump({"status": int(status), "modules": sorted(sys.modules), "network": attempts}, report)
+    json.dump(found, report)
 """
 #: All that an ordinary pytest run may load of this package.
 THIN = {
@@ -88,6 +93,7 @@ class Session:
     status: int
     output: str
     modules: frozenset[str]
+    rewritten: frozenset[str]
     network: list[str]
     files: list[str]
 
@@ -126,6 +132,7 @@ class Suite:
             seen["status"],
             done.stdout + done.stderr,
             frozenset(seen["modules"]),
+            frozenset(seen["rewritten"]),
             seen["network"],
             sorted(path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*")),
         )
@@ -208,6 +215,9 @@ def test_on_loads_nothing_that_the_tests_do_not_use(suite: Suite) -> None:
     assert session.loaded(*SDKS) == set()
     assert session.network == []
     assert ".kaizen/kaizen.db" in session.files
+    # pytest has to parse what it rewrites: in every run where bytecode is not kept.
+    assert "test_local" in session.rewritten
+    assert session.loaded("pytest_kaizen") & session.rewritten <= {"pytest_kaizen", "pytest_kaizen.plugin"}
 
 
 def test_on_the_session_is_loaded_while_the_garbage_collector_rests(suite: Suite) -> None:

@@ -98,6 +98,17 @@ def test_a_call_that_failed_counts_as_the_most_it_can_have_cost() -> None:
     assert meter.used.usd == pytest.approx(MOST)
 
 
+def test_a_call_that_was_never_sent_cost_nothing() -> None:
+    class NoKey:
+        def complete(self, request: LLMRequest) -> Completion:
+            raise LLMError(f"no key for {request.model}", unsent=True)
+
+    meter = Meter(Budget(usd=1))
+    with pytest.raises(LLMError, match="no key for m"):
+        CappedLLM(NoKey(), meter, PRICES).complete(REQUEST)
+    assert meter.used.usd == meter.paid.usd == pytest.approx(0, abs=1e-12)
+
+
 def test_a_cap_in_money_refuses_a_model_without_a_price() -> None:
     request = LLMRequest(model="unknown", system="", prompt="p")
     with pytest.raises(LLMError, match="'unknown' has no known price"):

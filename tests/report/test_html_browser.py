@@ -115,3 +115,31 @@ def test_rows_are_made_as_they_are_wanted(browse: Callable[[str], tuple[str, str
     assert page.count('<th scope="row">') == 100
     assert "100 of 1000 cases shown" in page
     assert "kaizen traces show t<" in page
+
+
+#: Sorts the tasks by their scores, a second time the other way, and then shows in which order they are.
+SORT_TASKS = """
+for (const way of ["ascending", "descending"]) {
+  const head = [...document.querySelectorAll("nav thead th")].find((one) => one.textContent === "score");
+  head.querySelector("button").click();
+  const order = [...document.querySelectorAll("nav tbody th")].map((one) => one.textContent).join(" ");
+  document.body.append(make("p", {}, `${head.getAttribute("aria-sort")}: ${order}`));
+}
+"""
+
+
+def test_the_tasks_of_a_run_are_sorted(
+    browse: Callable[[str], tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = module._asset
+    monkeypatch.setattr(module, "_asset", lambda name: asset(name) + SORT_TASKS * (name == "report.js"))
+    scores = {"b": 0.5, "none": None, "c": 0.9, "a": 0.1}
+    tasks = [
+        TaskSummary(task=name, cases=1, collected=1, samples=1, score=score) for name, score in scores.items()
+    ]
+    page, console = browse(module.run_html(Run(id="r", created_at=AT, tasks=tasks), [], [], [], {}))
+    assert console == ""
+    # Who has no score is last, whichever way.
+    assert "<p>ascending: a b c none</p>" in page
+    assert "<p>descending: c b a none</p>" in page
+    assert '<a href="#task-2">c' in page

@@ -100,7 +100,7 @@ function histogram(title, values, show) {
 
 // A table; with the values of its cells, by row, it can be sorted by them.
 function grid(heads, rows, values = null) {
-  const lines = rows.map((row) => make("tr", {}, row.map((cell) => make("td", {}, cell))));
+  const lines = rows.map((row) => make("tr", {}, row.map((cell, at) => (at ? make("td", {}, cell) : make("th", { scope: "row" }, cell)))));
   const body = make("tbody", {}, lines);
   const sorted = (column, way) => {
     const order = lines.map((_, at) => at).sort((one, other) => compare(values[one][column], values[other][column], way));

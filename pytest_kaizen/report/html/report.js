@@ -124,9 +124,9 @@ function begin() {
       "header",
       { class: run.passed ? "passed" : "failed" },
       make("h1", {}, badge(run.passed ? "pass" : "fail", run.passed ? "passed" : "not passed"), " kaizen report"),
-      make("p", { class: "verdict" }, run.verdict),
+      make("p", { class: "verdict cut" }, run.verdict),
       make("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
-      run.notes.length ? make("ul", { class: "notes" }, run.notes.map((note) => make("li", {}, note))) : null,
+      run.notes.length ? make("ul", { class: "notes" }, run.notes.map((note) => make("li", {}, make("span", { class: "cut" }, note)))) : null,
     ),
   );
   if (run.tasks.length > 1) {
@@ -140,7 +140,7 @@ function begin() {
       make(
         "article",
         { id: `task-${at}`, "aria-label": task.task },
-        make("h2", {}, task.task),
+        make("h2", { class: "cut" }, task.task),
         task.partial ? make("p", { class: "partial" }, task.partial) : null,
         tiles(task),
         make("div", { class: "columns" }, gates(task), trends(task)),

@@ -16,6 +16,7 @@ from ...store import Store
 from ..operation import Access, Call
 from ..problem import Refusal
 from . import shown
+from .order import Column, Sorting, in_order, order
 from .page import HEADERS, ROOT, Page, Redirect, View, harmless, url
 from .site import grant_of, refused_page
 
@@ -25,9 +26,10 @@ _LOOK_S = 1.0
 _BEAT_LOOKS = 15
 
 
-def list_jobs(call: Call) -> View:
-    """List jobs, the newest first."""
-    return View("jobs.list", {"jobs": jobs.recent(call.store, _SHOWN)})
+def list_jobs(call: Call, query: Sorting) -> View:
+    """List the newest jobs."""
+    ordered = order(_COLUMNS, query.sort, "jobs")
+    return View("jobs.list", {"jobs": in_order(jobs.recent(call.store, _SHOWN), ordered), "order": ordered})
 
 
 def show_job(call: Call, job_id: str) -> View:
@@ -109,6 +111,16 @@ def _job(store: Store, job_id: str) -> Job:
     return jobs.look_up(store, found.id)
 
 
+_COLUMNS = (
+    Column("job", "Job", lambda job: job.id),
+    Column("kind", "Kind", lambda job: job.kind),
+    Column("for", "For", lambda job: job.task),
+    Column("status", "Status", lambda job: job.status.value),
+    Column("step", "Step", None),
+    Column("spent", "Spent", lambda job: job.spend.usd),
+    Column("began", "Began", lambda job: job.created_at),
+    Column("ended", "Ended", lambda job: job.finished_at),
+)
 PAGES = (
     Page("GET", f"{ROOT}/jobs", Access.READ, list_jobs),
     Page("GET", f"{ROOT}/jobs/events", Access.READ, events, writes=("text/event-stream",)),

@@ -40,9 +40,10 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-def test_the_example_works(outside: Outside, url: str) -> None:
+def test_the_example_works(outside: Outside, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-    names = {"MODEL_URL": url, "__name__": "app"}
+    monkeypatch.setenv("MODEL_URL", url)
+    names = {"__name__": "app"}
     exec(compile(example, "app.py", "exec"), names)
     triage, summarize = outside.traces()
     assert (summarize.name, summarize.input) == ("summarize", "The lamp flickers.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -222,6 +223,36 @@ def test_hostile_text_does_nothing(page: Page, site: Site, store: Store) -> None
     # The chart is drawn, with the name of the task as a text.
     page.goto("/ui/runs")
     expect(page.locator("figure canvas").first).to_be_visible()
+
+
+def test_no_page_is_wider_than_a_narrow_screen(page: Page, site: Site, store: Store) -> None:
+    store_hostile(store)
+    add_runs(store)
+    add_prompts(store)
+    page.set_viewport_size({"width": 390, "height": 800})
+    run, hostile = store.runs(5)[-1], store.intake.page(limit=1).traces[0]
+    for path in (
+        *("runs", "runs/2026-2/tasks/sum", "traces", "prompts/sum", "insights", "jobs", "experiments"),
+        *("agents", "keys", f"runs/{quote(run.id, safe='')}", f"traces/{quote(hostile.id, safe='')}"),
+    ):
+        page.goto(f"/ui/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, path
+
+
+def test_a_table_is_sorted_by_keyboard(page: Page, store: Store) -> None:
+    add_runs(store)
+    page.goto("/ui/runs")
+    for way, first in (("ascending", "2026-0"), ("descending", "2026-2")):
+        page.get_by_role("columnheader").get_by_role("link", name="When").press("Enter")
+        expect(page.get_by_role("columnheader", name="When")).to_have_attribute("aria-sort", way)
+        expect(page.get_by_role("rowheader").first).to_have_text(first)
+    # The figures of a chart, which come with it, are sorted where they are.
+    page.get_by_text("Figures").click()
+    figures = page.locator("figure")
+    for way, first in (("ascending", "0.50"), ("descending", "0.90")):
+        figures.get_by_role("button", name="score").press("Enter")
+        expect(figures.get_by_role("columnheader", name="score")).to_have_attribute("aria-sort", way)
+        expect(figures.locator("tbody tr").first.locator("td").nth(2)).to_have_text(first)
 
 
 def test_insights_are_triaged_by_keyboard(page: Page, store: Store) -> None:

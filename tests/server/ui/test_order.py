@@ -9,6 +9,7 @@ import pytest
 
 from pytest_kaizen.models import (
     Experiment,
+    Job,
     Run,
     Score,
     ScoreSource,
@@ -57,6 +58,8 @@ def fill(store: Store) -> None:
                 created_at=made,
             )
         )
+    for name, kind in (("j1", "optimize"), ("j2", "insights"), ("j3", "import")):
+        store.jobs.add(Job(id=name, kind=kind, task=kind, created_at=AT), silent_since=AT)
     add_prompts(store)
     store.save_proposal(hostile_proposal("x"))
 
@@ -85,6 +88,8 @@ SORTED = [
     ("traces?task=none", "traces", "when", []),
     ("prompts/sum", "prompts/sum", "version", ["1", "2", "1"]),
     ("prompts/sum", "prompts/sum", "-version", ["2", "1", "1"]),
+    ("jobs", "jobs", "-kind", ["j1", "j2", "j3"]),
+    ("jobs", "jobs", "for", ["j3", "j2", "j1"]),
     ("experiments", "experiments", "experiment", ["e2", "e0", "e1"]),
     ("experiments", "experiments", "-traces", ["e1", "e2", "e0"]),
     ("experiments/e1", "traces", "-scores", ["t0", "t2", "t1"]),
@@ -103,6 +108,7 @@ async def test_every_head_is_a_link_that_sorts(browser: Browser, store: Store) -
     fill(store)
     await browser.sign_in("reads")
     for path in ("runs?limit=2", "runs/r0", "traces?task=sum", "prompts", "prompts/sum", "proposals",
+                 "jobs",
                  "experiments", "experiments/e1"):  # fmt: skip
         page = await browser.page(f"/ui/{path}")
         heads = [link for link in page.links if "sort=" in link]
