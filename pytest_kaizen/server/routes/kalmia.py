@@ -60,7 +60,8 @@ from ..problem import Refusal
 from ..state import State
 from .integrations import found_elsewhere
 
-_MOST_HITS = 200
+#: How many traces a search shows where it does not say how many, and at most.
+_HITS, _MOST_HITS = 50, 200
 #: Seconds that a request waits for its job, and between two looks, at first and at most.
 _PATIENCE_S = 600.0
 _LOOKS_S = (0.02, 0.5)
@@ -98,7 +99,7 @@ async def rate_trace(call: Call, trace_id: str, body: FeedbackRequest) -> Acknow
 
 def search_traces(call: Call, body: SearchRequest) -> SearchResults:
     """Find traces by words, the last stored first."""
-    limit = min(body.limit or _MOST_HITS, _MOST_HITS)
+    limit = min(body.limit or _HITS, _MOST_HITS)
     # No index knows the project, so more is looked at where one is asked for.
     found = call.workspace.search(body.query, limit=limit if body.project is None else MOST_COUNTED)
     hits = [hit for hit in found.hits if body.project in (None, project_of(hit.trace))]

@@ -255,6 +255,15 @@ def test_search(client: KalmiaClient, book: Book) -> None:
     assert client.search_traces('"there lamp" -hi').results == []
 
 
+def test_a_search_shows_as_many_as_a_page_has(client: KalmiaClient, book: Book) -> None:
+    """All of them are counted, and more are shown to who asks for more."""
+    send(client, [{"id": f"t{number}", "output": "needle"} for number in range(60)])
+    book.open("ours").index(anyway=True)
+    found = client.search_traces("needle")
+    assert (len(found.results), found.total) == (50, 60)
+    assert len(client.search_traces("needle", limit=1000).results) == 60
+
+
 def test_traces_of_other_ways_are_listed_too(client: KalmiaClient, book: Book) -> None:
     own = Trace(
         id="ours",
