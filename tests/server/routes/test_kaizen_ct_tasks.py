@@ -196,6 +196,7 @@ async def test_what_is_no_seed_file(
     client.create_task("t")
     monkeypatch.setattr(feedback, "_MOST_LINES", 4)
     deep = b"--b\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 5000
+    parted = b"--b\r\ncontent-type:\r\n Multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\n{}\r\n--c--\r\n--b--"
     odd = b"--b\r\nContent-Disposition: form-data; filename*=\0''x\r\n\r\nx\r\n--b--"
     boundary = {"Content-Type": "multipart/form-data; boundary=b"}
     for sent, detail in (
@@ -206,6 +207,7 @@ async def test_what_is_no_seed_file(
         ({"content": b"--b\r\n\r\nx\r\n--b--", "headers": boundary}, "the form has no file"),
         ({"content": b"--b\r\n\r\nx\r\n" * 102, "headers": boundary}, "the form cannot be read"),
         ({"content": deep, "headers": boundary}, "the form cannot be read"),
+        ({"content": parted, "headers": boundary}, "the form cannot be read"),
         ({"content": odd, "headers": boundary}, "the form cannot be read"),
         ({"content": b"\n{}" * 5}, "the file has more than 4 lines; a task has 1000 seeds at most"),
         ({"content": b"junk", "headers": {"Content-Type": "multipart/form-data"}}, "the form has no file"),

@@ -6,6 +6,7 @@ That is a file of examples, which the task's first search learns from.
 from __future__ import annotations
 
 import email
+import re
 from datetime import UTC, datetime
 from email.message import Message
 from functools import partial
@@ -34,6 +35,8 @@ from .tasks import add_first_version, checked_task, keep_token
 _MOST_LINES = 10_000
 #: Parts of a form, each of which takes time; no line of the file begins as they do.
 _MOST_PARTS = 100
+#: The head of a part that has parts itself, which no line of the file begins with either.
+_PARTED = re.compile(rb"^content-type:\s*(?:message|multipart)/", re.IGNORECASE | re.MULTILINE)
 _FORM = "multipart/form-data"
 
 
@@ -124,8 +127,8 @@ def _file_of(kind: str, body: bytes) -> bytes:
     """
     try:
         found = _files(kind, body)
-    except (RecursionError, ValueError):
-        # Thousands of parts, parts within parts without end, or a name in a form that no browser sends.
+    except ValueError:
+        # Thousands of parts, parts within parts, or a name in a form that no browser sends.
         raise Refusal(422, "the form cannot be read; give the file itself", code="INVALID") from None
     if len(found) != 1 or not isinstance(content := found[0].get_payload(decode=True), bytes):
         raise Refusal(422, "the form has no file; give one in the field 'file'", code="INVALID")
@@ -135,6 +138,9 @@ def _file_of(kind: str, body: bytes) -> bytes:
 def _files(kind: str, body: bytes) -> list[Message]:
     if body.count(b"\n--") > _MOST_PARTS:
         raise ValueError(f"more than {_MOST_PARTS} parts")
+    if _PARTED.search(body):
+        # Reading them recurses, as deep as whoever sends them likes.
+        raise ValueError("parts within parts")
     form = email.message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
     parts = [part for part in form.walk() if not part.is_multipart() and part is not form]
     named = [part for part in parts if part.get_param("name", header="content-disposition") == "file"]
