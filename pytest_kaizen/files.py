@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import yaml
     from pydantic_core import ErrorDetails
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Location = tuple[str | int, ...]
+
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file, so that a reader sees the old content or the new, never a part.
@@ -38,10 +41,6 @@ def replace_text(path: Path, text: str) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
-Location = tuple[str | int, ...]
 
 
 class YamlFile:

@@ -35,6 +35,14 @@ SECRET_VARIABLE = re.compile(
 
 _PLAIN = re.compile(r"[A-Za-z]{1,19}|[\d.,:_-]+|(?:/|~|\./|[A-Za-z]:[\\/]).*", re.DOTALL)
 
+# A key starts where no longer word does, and has a digit: sk-learn-… is a library.
+_START = r"(?<![A-Za-z0-9])"
+_MIXED = r"(?=[A-Za-z_-]*\d)"
+
+_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
+#: Google's name for it, too short to be looked for in other places.
+_QUERY_FIELDS = SECRET_FIELDS | {"key"}
+
 
 def is_plausible(value: str, *, least: int) -> bool:
     """Say whether a value may be a credential: long enough, and no plain word, number or path."""
@@ -81,10 +89,6 @@ class Family(NamedTuple):
 def _family(hint: str, sign: str, *rules: tuple[str, str]) -> Family:
     return Family(hint, re.compile(sign), tuple(Rule(*rule) for rule in rules))
 
-
-# A key starts where no longer word does, and has a digit: sk-learn-… is a library.
-_START = r"(?<![A-Za-z0-9])"
-_MIXED = r"(?=[A-Za-z_-]*\d)"
 
 FAMILIES = (
     _family(
@@ -148,11 +152,6 @@ FAMILIES = (
         ),
     ),
 )
-
-
-_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
-#: Google's name for it, too short to be looked for in other places.
-_QUERY_FIELDS = SECRET_FIELDS | {"key"}
 
 
 def credentials_of(request: Any) -> Iterator[str]:

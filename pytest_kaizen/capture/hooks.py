@@ -27,6 +27,10 @@ from .wire import Endpoints, is_in_process
 
 _INHERITED = object()
 
+_LIBRARIES = ("httpx", "httpx2")
+_MARK = "_kaizen_capture"
+_installed: list[Capture] = []
+
 
 class Patches:
     """Replaces attributes of classes, and puts them back."""
@@ -129,11 +133,6 @@ def _submit_in_context(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(self, copy_context().run, fn, *args, **kwargs)
 
     return submit
-
-
-_LIBRARIES = ("httpx", "httpx2")
-_MARK = "_kaizen_capture"
-_installed: list[Capture] = []
 
 
 class Capture:

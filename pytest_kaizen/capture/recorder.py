@@ -19,6 +19,14 @@ from .wire import describe
 if TYPE_CHECKING:
     from .cassettes import Tape
 
+_listeners: list[Callable[[], None]] = []
+_watches: ContextVar[tuple[Watch, ...]] = ContextVar("kaizen_watches", default=())
+
+T = TypeVar("T")
+
+_place: ContextVar[Place | None] = ContextVar("kaizen_place", default=None)
+_kind: ContextVar[SpanKind] = ContextVar("kaizen_kind", default=SpanKind.LLM)
+
 
 class Watch:
     """Waits for a call that starts below.
@@ -29,10 +37,6 @@ class Watch:
 
     def __init__(self) -> None:
         self.seen = False
-
-
-_listeners: list[Callable[[], None]] = []
-_watches: ContextVar[tuple[Watch, ...]] = ContextVar("kaizen_watches", default=())
 
 
 @contextmanager
@@ -65,18 +69,11 @@ def call_seen() -> None:
             listener()
 
 
-T = TypeVar("T")
-
-
 class Place(NamedTuple):
     """Where the spans of a context belong: to a recorder, and there under a span."""
 
     recorder: Recorder
     span_id: str | None
-
-
-_place: ContextVar[Place | None] = ContextVar("kaizen_place", default=None)
-_kind: ContextVar[SpanKind] = ContextVar("kaizen_kind", default=SpanKind.LLM)
 
 
 class OpenSpan(Protocol):

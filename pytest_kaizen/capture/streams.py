@@ -12,6 +12,10 @@ from typing import Any, Protocol
 from .cassettes.layout import decode_body
 from .cassettes.record import Record
 
+#: Lets the SDKs of anthropic and openai try again in a millisecond: they take no zero, and otherwise wait
+#: half a second and more. Only for what they did try again: to openai's, a long `retry-after` says not to.
+_AT_ONCE = {"retry-after-ms": "1"}
+
 
 class Watcher(Protocol):
     """What is told about a stream."""
@@ -112,11 +116,6 @@ class _Tee:
     def _closed(self) -> None:
         with suppress(Exception):
             self._watcher.closed()
-
-
-#: Lets the SDKs of anthropic and openai try again in a millisecond: they take no zero, and otherwise wait
-#: half a second and more. Only for what they did try again: to openai's, a long `retry-after` says not to.
-_AT_ONCE = {"retry-after-ms": "1"}
 
 
 def answer(record: Record, request: Any, library: ModuleType, *, asynchronous: bool, stream: bool) -> Any:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 from .. import __version__
 from ..errors import KaizenError, UsageError
 
+_PROJECT_FILES = (("kaizen.yaml",), ("pyproject.toml", "pytest.ini"))
+
 
 class Group(NamedTuple):
     """A group of commands: ``kaizen NAME …``.
@@ -64,8 +66,6 @@ GROUPS = (
     Group("worker", "do the jobs of a server's store, beside the servers", ".serve"),
     Group("workspaces", "list a server's workspaces, say how long they keep traces", ".workspaces"),
 )
-
-_PROJECT_FILES = (("kaizen.yaml",), ("pyproject.toml", "pytest.ini"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

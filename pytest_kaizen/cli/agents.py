@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ..pipeline.desks.tasks_agents import LocalKate
     from ..platforms.kate import NewSpan, Run
 
+_TRIGGERS = ("manual", "automatic", "test")
+_AGENT_VARIABLE = "KATE_AGENT_ID"
+
 
 def declare_agents(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
@@ -113,10 +116,6 @@ def _delete_agent(args: argparse.Namespace) -> int:
     with open_kate(args) as kate:
         ask(kate.agents.delete(args.agent))
     return show(args, {"deleted": args.agent}, lambda done: plain(f"deleted {done['deleted']}"))
-
-
-_TRIGGERS = ("manual", "automatic", "test")
-_AGENT_VARIABLE = "KATE_AGENT_ID"
 
 
 def declare_agent_runs(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -16,6 +16,20 @@ from typing import Any
 from ..config import Config, load_config
 from ..errors import ConfigError
 
+_INI_PREFIX = "kaizen_"
+
+# In pytest's order. The sections of each file, from which the first one that is there counts; the
+# files that are named after pytest count without any.
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "pytest.toml": ("pytest",),
+    ".pytest.toml": ("pytest",),
+    "pytest.ini": ("pytest",),
+    ".pytest.ini": ("pytest",),
+    "pyproject.toml": ("tool.pytest.ini_options", "tool.pytest"),
+    "tox.ini": ("pytest",),
+    "setup.cfg": ("tool:pytest",),
+}
+
 
 def config_for(args: argparse.Namespace) -> Config:
     """Resolve the configuration of the project that a command works on.
@@ -30,9 +44,6 @@ def config_for(args: argparse.Namespace) -> Config:
         ConfigError: A setting is wrong.
     """
     return load_config(args.root, ini=read_ini(args.root))
-
-
-_INI_PREFIX = "kaizen_"
 
 
 def read_ini(root: Path) -> dict[str, str]:
@@ -63,19 +74,6 @@ def read_testpaths(root: Path) -> list[str]:
 
 def _values(root: Path) -> Mapping[str, Any]:
     return next((v for v in (_section(root, name) for name in _SECTIONS) if v is not None), {})
-
-
-# In pytest's order. The sections of each file, from which the first one that is there counts; the
-# files that are named after pytest count without any.
-_SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "pytest.toml": ("pytest",),
-    ".pytest.toml": ("pytest",),
-    "pytest.ini": ("pytest",),
-    ".pytest.ini": ("pytest",),
-    "pyproject.toml": ("tool.pytest.ini_options", "tool.pytest"),
-    "tox.ini": ("pytest",),
-    "setup.cfg": ("tool:pytest",),
-}
 
 
 def _section(root: Path, name: str) -> Mapping[str, Any] | None:

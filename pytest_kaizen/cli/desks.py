@@ -36,6 +36,14 @@ _KAYBA_TIMEOUTS_S = {"connect": 5.0, "read": 60.0, "total": 600.0}
 #: Both have the same calls, but for how a job is done.
 Desk: TypeAlias = "LocalDesk | ServerDesk"
 
+Kalmia: TypeAlias = "LocalKalmia | ServerKalmia"
+CT: TypeAlias = "LocalCT | CTClient"
+Kate: TypeAlias = "LocalKate | KateClient"
+
+T = TypeVar("T")
+#: Seconds for a call: some have a model read many traces, for which a server of ours waits 600 seconds.
+_KALMIA_TIMEOUT_S = 660.0
+
 
 @contextmanager
 def open_desk(args: argparse.Namespace, *, readonly: bool = False, uploads: bool = False) -> Iterator[Desk]:
@@ -108,15 +116,6 @@ def wait_for_job(desk: Desk, job_id: str, interval_s: float, again: str) -> dict
         print(safe_text(f"job {job['jobId']} goes on; to wait again: {again}"), file=sys.stderr)
         raise
     return job
-
-
-Kalmia: TypeAlias = "LocalKalmia | ServerKalmia"
-CT: TypeAlias = "LocalCT | CTClient"
-Kate: TypeAlias = "LocalKate | KateClient"
-
-T = TypeVar("T")
-#: Seconds for a call: some have a model read many traces, for which a server of ours waits 600 seconds.
-_KALMIA_TIMEOUT_S = 660.0
 
 
 @contextmanager

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from ..pipeline.desks.kayba import LocalDesk, StartedStudy
     from ..pipeline.desks.servers import ServerDesk
 
+#: Seconds between two looks at a server's job.
+_INTERVAL_S = 2.0
+
+#: How many are offered, the newest.
+_OFFERED = 200
+
 
 def declare_insights(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
@@ -115,10 +121,6 @@ def _run(args: argparse.Namespace) -> int:
         if given:
             return _study(args, desk, args.traces)
         return _study(args, desk, _pick(desk, args.task))
-
-
-#: Seconds between two looks at a server's job.
-_INTERVAL_S = 2.0
 
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -243,10 +245,6 @@ def _show_job(args: argparse.Namespace, job_id: str, traces: int, job: dict[str,
         next_command = f"kaizen insights list --status pending{target_flags(args)}"
         print(safe_text(f"to decide about them: {next_command}"), file=sys.stderr)
     return 0
-
-
-#: How many are offered, the newest.
-_OFFERED = 200
 
 
 def _pick(desk: Desk, task: str | None = None) -> list[str]:

@@ -23,6 +23,9 @@ from .terminal import progress
 #: Seconds between two looks at a server's job.
 _INTERVAL_S = 2.0
 
+#: Which of them a way of authentication has no use for.
+_UNUSED = {"none": ("username", "token"), "bearer": ("username",), "databricks": ("username",)}
+
 
 class _Field(NamedTuple):
     """What is asked for.
@@ -62,8 +65,6 @@ _FIELDS = {
         _Field("projectName", "project"),
     ),
 }
-#: Which of them a way of authentication has no use for.
-_UNUSED = {"none": ("username", "token"), "bearer": ("username",), "databricks": ("username",)}
 
 
 def declare_integrations(parser: argparse.ArgumentParser) -> None:

@@ -32,6 +32,20 @@ from .desks import ct_client, show
 from .options import Target, add_target_options, count, dollars, target_flags, target_of
 from .terminal import Shown, agreed
 
+#: What a request cannot ask for, by the options that ask for it.
+_ONLY_HERE = (
+    "engine",
+    "budget_usd",
+    "max_rollouts",
+    "source",
+    "seed",
+    "dry_run",
+    "resume",
+    "activate",
+    "pr",
+    "dismiss",
+)
+
 
 def declare_optimize(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
@@ -246,21 +260,6 @@ def _search(args: argparse.Namespace, config: Config, store: Store) -> Search:
         seed=args.seed or 0,
         source=args.source or source_of(store, args.task),
     )
-
-
-#: What a request cannot ask for, by the options that ask for it.
-_ONLY_HERE = (
-    "engine",
-    "budget_usd",
-    "max_rollouts",
-    "source",
-    "seed",
-    "dry_run",
-    "resume",
-    "activate",
-    "pr",
-    "dismiss",
-)
 
 
 def _start_there(args: argparse.Namespace, target: Target) -> int:

@@ -39,6 +39,9 @@ _PATHS = {"kayba": "/api"}
 #: Whose key is that of a server of ours, on which all platforms are one.
 _OWN = "kaizen-ct"
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
 
 class Target(NamedTuple):
     """A server, as one platform's client is to speak to it.
@@ -169,10 +172,6 @@ def _url(text: str) -> str:
             f"expected http://HOST… or https://HOST… without a user or a query (found {shown!r})"
         )
     return text.rstrip("/")
-
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
-_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,9 @@ from .configuration import config_for
 
 FIRST_WORKSPACE = "default"
 
+_STORE_VARIABLE = "KAIZEN_SERVER_STORE"
+_DEFAULT_STORE = ".kaizen/server"
+
 
 def declare_serve(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
@@ -97,10 +100,6 @@ def _work(args: argparse.Namespace) -> int:
         print("kaizen does the jobs of the store (stop: Ctrl-C)", flush=True)
         stopped.wait()
     return 0
-
-
-_STORE_VARIABLE = "KAIZEN_SERVER_STORE"
-_DEFAULT_STORE = ".kaizen/server"
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:

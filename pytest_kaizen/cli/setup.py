@@ -27,6 +27,11 @@ from .configuration import read_testpaths
 
 _FIRST_TASK = "answer_question"
 
+_SHELLS = ("bash", "zsh", "fish")
+#: What an argument is, by how its help names it.
+_FILES = ("FILE", "FILE.jsonl", "FILE.csv", "PATH", "PLAN")
+_FOLDERS = ("DIR", "PROJECT")
+
 
 def declare_init(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
@@ -193,12 +198,6 @@ def _write(path: Path, text: str) -> None:
 
 def _say(line: str) -> None:
     print(plain(line), file=sys.stderr)
-
-
-_SHELLS = ("bash", "zsh", "fish")
-#: What an argument is, by how its help names it.
-_FILES = ("FILE", "FILE.jsonl", "FILE.csv", "PATH", "PLAN")
-_FOLDERS = ("DIR", "PROJECT")
 
 
 def declare_completion(parser: argparse.ArgumentParser) -> None:

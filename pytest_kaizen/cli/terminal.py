@@ -9,6 +9,8 @@ from typing import Self
 
 from ..report.text import plain, safe_text
 
+Say = Callable[[str], None]
+
 
 def agreed(question: str) -> bool:
     """Ask, where there is somebody who can answer; elsewhere what was typed has to do.
@@ -19,9 +21,6 @@ def agreed(question: str) -> bool:
         return True
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-Say = Callable[[str], None]
 
 
 @contextmanager

@@ -27,6 +27,8 @@ UPLOAD_DESCRIPTION = (
 #: Characters from which a file is called long.
 _LONG = 350_000
 
+_PLAN = Path("batches.json")
+
 
 def declare_upload(parser: argparse.ArgumentParser) -> None:
     """Declare the command."""
@@ -53,9 +55,6 @@ def _upload(args: argparse.Namespace) -> int:
     else:
         print(files_table(done["traces"]))
     return 0
-
-
-_PLAN = Path("batches.json")
 
 
 def declare_batch(parser: argparse.ArgumentParser) -> None:

@@ -24,6 +24,8 @@ from .desks import open_ct, open_desk, open_kalmia, show
 from .options import LIST_LIMIT, add_list_options, add_target_options, is_remote, share
 from .terminal import agreed
 
+_NOT_FOUND = 127
+
 
 def declare_traces(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
@@ -213,9 +215,6 @@ def _is_of_agent(args: argparse.Namespace) -> bool:
     if args.agent is None and is_remote(args):
         raise UsageError("a server has runs of agents: name one with --agent; test runs are on this machine")
     return args.agent is not None
-
-
-_NOT_FOUND = 127
 
 
 def declare_exec(parser: argparse.ArgumentParser) -> None:

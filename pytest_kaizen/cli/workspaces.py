@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _KEPT = ("name", "keep_days", "keep_bytes")
 
+#: Where an option is kept, if not under its own name.
+_OPTION_NAMES = {"--scope": "scopes"}
+
 
 def declare_workspaces(parser: argparse.ArgumentParser) -> None:
     """Declare the commands of the group."""
@@ -128,10 +131,6 @@ def _workspaces_table(workspaces: list[Workspace]) -> str:
 
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: None if text == "none" else parse(text)
-
-
-#: Where an option is kept, if not under its own name.
-_OPTION_NAMES = {"--scope": "scopes"}
 
 
 def declare_keys(parser: argparse.ArgumentParser) -> None:

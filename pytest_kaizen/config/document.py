@@ -17,6 +17,20 @@ Url = Annotated[str, Field(pattern="^https?://")]
 #: The variable of the environment that holds a key.
 Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 
+#: The store on this machine, which always has everything.
+LOCAL = "local"
+
+DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
+#: Above this many votes the judge's noise is long averaged out, and its bias stays.
+MAX_VOTES = 25
+OptimizeMode = Literal["never", "propose", "activate", "pr"]
+OPTIMIZE_MODES: tuple[OptimizeMode, ...] = get_args(OptimizeMode)
+#: The names in ``optimize.ENGINES``.
+EngineName = Literal["insights", "gepa", "gepa-plain", "dspy", "dspy-gepa"]
+_URL = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
+
+AgentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+
 
 class _Backend(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -119,20 +133,8 @@ class BackendsConfig(_Backend):
         )
 
 
-#: The store on this machine, which always has everything.
-LOCAL = "local"
 #: What results can be uploaded to, by the names that options and files use.
 BACKENDS = tuple(field.alias or name for name, field in BackendsConfig.model_fields.items())
-
-
-DEFAULT_JUDGE_MODEL = "claude-haiku-4-5"
-#: Above this many votes the judge's noise is long averaged out, and its bias stays.
-MAX_VOTES = 25
-OptimizeMode = Literal["never", "propose", "activate", "pr"]
-OPTIMIZE_MODES: tuple[OptimizeMode, ...] = get_args(OptimizeMode)
-#: The names in ``optimize.ENGINES``.
-EngineName = Literal["insights", "gepa", "gepa-plain", "dspy", "dspy-gepa"]
-_URL = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
 
 
 def _compilable(pattern: str) -> str:
@@ -144,7 +146,6 @@ def _compilable(pattern: str) -> str:
 
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
-AgentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class SharesConfig(BaseModel, defer_build=True):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 KAIZEN_YAML = "kaizen.yaml"
 
+#: The endings that say in which form a report is written.
+REPORT_FORMS = (".html", ".md", ".json")
+
 
 def load_config(
     root: Path,
@@ -138,10 +141,6 @@ class _Lookup:
                 except ValueError as exc:
                     raise ConfigError(f"{place}: {exc}") from None
         return default
-
-
-#: The endings that say in which form a report is written.
-REPORT_FORMS = (".html", ".md", ".json")
 
 
 def parse_prompt_versions(value: str | list[str]) -> dict[str, int]:

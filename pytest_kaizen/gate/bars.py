@@ -12,6 +12,8 @@ from .betting import Family, SequentialTest, Verdict
 from .draws import TaskDraws
 from .sentence import TOLERANCE, bar_text, counted, error_text, figure_text, first_reason, missing_text
 
+Values = Sequence[float | None]
+
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
     """Give an interval for the mean of independent scores in [0, 1], None without scores.
@@ -34,9 +36,6 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     centre = (mean + share / 2) / (1 + share)
     half = z / (1 + share) * math.sqrt(max(mean * (1 - mean), 0.0) / n + share / (4 * n))
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
-
-
-Values = Sequence[float | None]
 
 
 class _Finding(NamedTuple):

@@ -32,6 +32,12 @@ from typing import NamedTuple
 from ..models import Outcome
 from .betting import SequentialTest
 
+#: A play that has no verdict after so many draws counts as without one.
+LIMIT = 5000
+_PLAYS = 200
+
+Scores = Mapping[str, Sequence[float]]
+
 
 class TaskDraws:
     """Takes results in any order of arrival and releases draws in the order fixed before the run.
@@ -90,13 +96,6 @@ class TaskDraws:
             released.append(self._waiting[self._next])
             self._next = next(self._schedule)
         return released
-
-
-#: A play that has no verdict after so many draws counts as without one.
-LIMIT = 5000
-_PLAYS = 200
-
-Scores = Mapping[str, Sequence[float]]
 
 
 class Spread(NamedTuple):

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _NAMESPACE = UUID("5b0c7a52-4d0c-4c2e-9a52-6b8f0f1f2f4e")
 
+#: What a backend knows about a run at its platform: ids of what was made there, as JSON.
+Remote = dict[str, Any]
+
 
 def made_id(*parts: object) -> UUID:
     """Make an id of what identifies a thing here: the same id whenever it is shown."""
@@ -168,7 +171,3 @@ class BackendState(BaseModel, defer_build=True):
     next_at: datetime | None = None
     reason: str | None = None
     refused: tuple[str, ...] = ()
-
-
-#: What a backend knows about a run at its platform: ids of what was made there, as JSON.
-Remote = dict[str, Any]

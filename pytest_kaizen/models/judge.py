@@ -9,6 +9,9 @@ from pydantic import BaseModel
 
 from .gate import Interval
 
+#: What a person and the judge made of the same output, both in [0, 1]: (person, judge).
+Pair = tuple[float, float]
+
 
 class AnswerKey(NamedTuple):
     """What makes two questions to a judge the same question.
@@ -28,10 +31,6 @@ class AnswerKey(NamedTuple):
     order: str
     vote: int = 0
     sample: int = 0
-
-
-#: What a person and the judge made of the same output, both in [0, 1]: (person, judge).
-Pair = tuple[float, float]
 
 
 class Agreement(BaseModel, defer_build=True):

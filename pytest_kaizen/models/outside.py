@@ -9,6 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: The source of an entry that somebody wrote as an example. It starts no search.
+SEED = "seed"
+#: The source of an entry whose score a judge gave, which is no evidence about a judge.
+AUTO_EVAL = "auto_eval"
+#: The name of an input that is no mapping.
+UNNAMED = "input"
+
 
 class AgentRunStatus(StrEnum):
     """Where a run stands; a completed or failed one stays so."""
@@ -101,14 +108,6 @@ class Annotation(BaseModel, defer_build=True):
     notes: str | None = None
     source: Literal["human", "detected"] = "human"
     created_at: datetime
-
-
-#: The source of an entry that somebody wrote as an example. It starts no search.
-SEED = "seed"
-#: The source of an entry whose score a judge gave, which is no evidence about a judge.
-AUTO_EVAL = "auto_eval"
-#: The name of an input that is no mapping.
-UNNAMED = "input"
 
 
 class Task(BaseModel, defer_build=True):

@@ -12,6 +12,8 @@ from .trace import Trace
 
 CIProvider = Literal["github", "gitlab", "jenkins", "buildkite", "circleci", "local"]
 
+PromptSource = Literal["file", "optimizer", "insights", "platform"]
+
 
 class CIContext(BaseModel, defer_build=True):
     """What the CI system and git say about a run; None where they say nothing.
@@ -110,9 +112,6 @@ class TaskChanges(BaseModel, defer_build=True):
     prompt_diff: list[str] = Field(default_factory=list)
     new: list[str] = Field(default_factory=list)
     removed: list[str] = Field(default_factory=list)
-
-
-PromptSource = Literal["file", "optimizer", "insights", "platform"]
 
 
 class PromptVersion(BaseModel, defer_build=True):

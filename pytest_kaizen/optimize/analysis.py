@@ -31,6 +31,27 @@ AT_ONCE = 20
 _SCALE = IntegerScale(0, 10)
 _MAX_TOKENS = 8192
 
+_FORM = """\
+A finding has a title of a few words and a detail of one to three sentences that say what the agent does, \
+when, and what follows from it. Report nothing that no trace shows; no finding is better than a weak one. \
+Where a question is asked, report only what answers it."""
+
+ANALYZE = f"""\
+You study traces of what an agent did, some with scores, and report patterns in its behaviour: what it \
+does well and badly, where and why it fails, what it repeats or leaves out. Name for each finding the \
+numbers of all traces that show it. {_FORM}
+
+{MATERIAL}"""
+
+MERGE = f"""\
+You are given the findings that several readers made in traces of one agent, each reader in other traces. \
+Put those together that say the same, and leave the others as they are, the weightiest first. Name for \
+each of yours the numbers of all findings that it is made of. {_FORM}
+
+{MATERIAL}"""
+
+_TEXT = {"type": "string"}
+
 
 class Sign(NamedTuple):
     """How sure a model is that a trace shows a behaviour, in [0, 1], and why."""
@@ -111,28 +132,6 @@ def _rubric(behaviors: Sequence[Behavior]) -> Rubric:
     meant = repr([criterion.description for criterion in criteria])
     sha256 = hashlib.sha256(meant.encode("utf-8", "surrogatepass")).hexdigest()
     return Rubric("behaviors", "", Path("behaviors"), sha256, criteria)
-
-
-_FORM = """\
-A finding has a title of a few words and a detail of one to three sentences that say what the agent does, \
-when, and what follows from it. Report nothing that no trace shows; no finding is better than a weak one. \
-Where a question is asked, report only what answers it."""
-
-ANALYZE = f"""\
-You study traces of what an agent did, some with scores, and report patterns in its behaviour: what it \
-does well and badly, where and why it fails, what it repeats or leaves out. Name for each finding the \
-numbers of all traces that show it. {_FORM}
-
-{MATERIAL}"""
-
-MERGE = f"""\
-You are given the findings that several readers made in traces of one agent, each reader in other traces. \
-Put those together that say the same, and leave the others as they are, the weightiest first. Name for \
-each of yours the numbers of all findings that it is made of. {_FORM}
-
-{MATERIAL}"""
-
-_TEXT = {"type": "string"}
 
 
 class Finding(NamedTuple):

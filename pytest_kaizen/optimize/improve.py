@@ -44,6 +44,9 @@ _PILOT = 3
 #: How far the prompt may grow: what it and each rollout costs grows by as much at most.
 _GROWTH = 2.0
 
+#: Candidates that are compared on the validation cases.
+_FINALISTS = 3
+
 
 class CostEstimate(NamedTuple):
     """A range, from what is likely the least to the most.
@@ -101,10 +104,6 @@ def estimate(bench: Workbench, engine: Engine, final: int) -> CostEstimate:
         )
     reasons = not failures or any(item.reason for failure in failures for item in failure.feedback)
     return CostEstimate(usd, counts, search.calls, reasons)
-
-
-#: Candidates that are compared on the validation cases.
-_FINALISTS = 3
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,17 @@ read enough, then give them and ask for nothing more."""
 
 _TEXT = {"type": "string"}
 
+_MAX_TOKENS = 8192
+#: How often an answer that cannot be read is asked for again.
+_RETRIES = 1
+#: Recursive mode: rounds of reading, and how much of a span is shown in the outline and when it is read.
+READING_ROUNDS, _OUTLINE_CHARS, _SPAN_CHARS = 5, 80, 20_000
+#: Spans that a round of reading may ask for.
+_SPANS = 4
+_CONFIDENCE = {"low": 0.25, "medium": 0.5, "high": 0.75}
+
+T = TypeVar("T")
+
 
 def lessons_schema(failures: int, *, reading: bool) -> dict[str, Any]:
     """Make the JSON schema of an answer with lessons; empty texts stand for what is absent."""
@@ -152,18 +163,6 @@ def marked(sections: Sequence[tuple[str, str]]) -> str:
     joined = "\0".join(text for _, text in sections)
     code = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return "\n\n".join(f"BEGIN {name} {code}\n{text}\nEND {name} {code}" for name, text in sections)
-
-
-_MAX_TOKENS = 8192
-#: How often an answer that cannot be read is asked for again.
-_RETRIES = 1
-#: Recursive mode: rounds of reading, and how much of a span is shown in the outline and when it is read.
-READING_ROUNDS, _OUTLINE_CHARS, _SPAN_CHARS = 5, 80, 20_000
-#: Spans that a round of reading may ask for.
-_SPANS = 4
-_CONFIDENCE = {"low": 0.25, "medium": 0.5, "high": 0.75}
-
-T = TypeVar("T")
 
 
 class SpanReader(Protocol):

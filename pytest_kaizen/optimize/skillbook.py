@@ -15,6 +15,17 @@ from .workbench import Questions
 #: The line that stands above added rules.
 HEADER = "Follow these rules:"
 
+#: Standard deviations on the scale of scores: of a rollout, of the cases' means, of the lines' effects.
+_NOISE, _BETWEEN_CASES, _OF_LINES = 0.2, 0.1, 0.1
+
+#: What a rule must add to its criterion, on the cases it was drawn from, to be worth a line.
+_WORTH = 0.25
+#: A rule is doubted by as much, until it was tested or came up on several cases.
+_DOUBT = 0.4
+_PER_CASE, _MOST_CASES = 0.3, 4
+#: Below this a rule is not proposed again.
+_HOPELESS = -1.0
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -95,10 +106,6 @@ def _bare(line: str) -> str:
     return " ".join(line.lstrip(" -*").split())
 
 
-#: Standard deviations on the scale of scores: of a rollout, of the cases' means, of the lines' effects.
-_NOISE, _BETWEEN_CASES, _OF_LINES = 0.2, 0.1, 0.1
-
-
 class Observation(NamedTuple):
     """A rollout: the lines of its prompt, its case and its score."""
 
@@ -153,15 +160,6 @@ def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
         rest = sum(rows[index][column] * solution[column] for column in range(index + 1, size))
         solution[index] = (rows[index][size] - rest) / rows[index][index]
     return solution
-
-
-#: What a rule must add to its criterion, on the cases it was drawn from, to be worth a line.
-_WORTH = 0.25
-#: A rule is doubted by as much, until it was tested or came up on several cases.
-_DOUBT = 0.4
-_PER_CASE, _MOST_CASES = 0.3, 4
-#: Below this a rule is not proposed again.
-_HOPELESS = -1.0
 
 
 class Skillbook:

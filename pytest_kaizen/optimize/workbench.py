@@ -30,6 +30,9 @@ from .search import (
 #: So many reflections may fail, one after the other, before a search gives up.
 MAX_ERRORS = 3
 
+AnswerT = TypeVar("AnswerT", bound=Answer)
+RequestT = TypeVar("RequestT", ReflectionRequest, RelateRequest, RewriteRequest)
+
 
 class Estimate(NamedTuple):
     """What a search is expected to use; from the fewest to the most.
@@ -84,10 +87,6 @@ class Engine(Protocol):
             LLMError: The reflecting model failed again and again.
         """
         ...
-
-
-AnswerT = TypeVar("AnswerT", bound=Answer)
-RequestT = TypeVar("RequestT", ReflectionRequest, RelateRequest, RewriteRequest)
 
 
 class Questions:

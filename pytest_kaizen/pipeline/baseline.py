@@ -37,6 +37,10 @@ FORMAT = 1
 _MEAN = re.compile(r'\{\s+"mean": (\S+),\s+"samples": (\d+)\s+\}')
 _FILE_CURE = "put it back from version control, or delete it and save it anew with --kaizen-save-baseline"
 
+#: Means are kept to this many decimals: far below what a gate tells apart, without noise in diffs.
+_DECIMALS = 12
+_CURE = "save one with --kaizen-save-baseline"
+
 
 class _File(BaseModel, defer_build=True):
     model_config = ConfigDict(extra="forbid")
@@ -93,11 +97,6 @@ def write_baseline(path: Path, tasks: Mapping[str, TaskBaseline]) -> None:
     # A line a score, so that a change reads as one.
     text = _MEAN.sub(r'{"mean": \1, "samples": \2}', text)
     replace_text(path, f"{text}\n")
-
-
-#: Means are kept to this many decimals: far below what a gate tells apart, without noise in diffs.
-_DECIMALS = 12
-_CURE = "save one with --kaizen-save-baseline"
 
 
 class FoundBaseline(NamedTuple):

@@ -29,6 +29,8 @@ _MOST_DIFF_LINES = 40
 _SHORT_HASH = 8
 _SMALLEST_FALL = 1e-9
 
+_MOST_RUNS = 20
+
 
 def task_changes(
     before: TaskBaseline,
@@ -131,9 +133,6 @@ def _prompt_diff(
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-_MOST_RUNS = 20
 
 
 @dataclass

@@ -31,6 +31,13 @@ from .measures import case_input
 from .plan import NO_TASK
 from .studied import StoredPieces, chunks, pieces_of, shown
 
+#: Where traces and their insights belong that name no task.
+DEFAULT_TASK = "default"
+Mode = Literal["standard", "recursive"]
+#: For the least and the most that a study costs: characters of a token, tokens of an answer; and the
+#: characters that every call has besides the traces.
+_TOKEN, _ANSWER, _BESIDES = (5, 3), (300, 2500), 2500
+
 
 def is_kept_back(trace: Trace, config: Config) -> bool:
     """Return whether a trace's input is held out, as a case of a suite or as logged feedback has it.
@@ -46,14 +53,6 @@ def is_kept_back(trace: Trace, config: Config) -> bool:
     forms = {case_input(trace)} | ({input_text(trace.input)} if trace.input is not None else set())
     shares = config.task(trace.task).optimize.shares
     return any(is_held_out(form, search=shares.search, validation=shares.validation) for form in forms)
-
-
-#: Where traces and their insights belong that name no task.
-DEFAULT_TASK = "default"
-Mode = Literal["standard", "recursive"]
-#: For the least and the most that a study costs: characters of a token, tokens of an answer; and the
-#: characters that every call has besides the traces.
-_TOKEN, _ANSWER, _BESIDES = (5, 3), (300, 2500), 2500
 
 
 @dataclass(frozen=True)

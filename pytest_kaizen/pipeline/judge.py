@@ -27,6 +27,12 @@ from ..store import Store
 if TYPE_CHECKING:
     from ..score import Judge, Labelled, Rubric
 
+#: Outputs judged at the same time.
+_THREADS = 8
+
+#: Cases whose replies are compared; more would say the same.
+_COMPARED_CASES = 500
+
 
 class StoredAnswers:
     """Keeps a judge's answers. A store that fails costs a call, never a score.
@@ -61,10 +67,6 @@ def _with_server(key: AnswerKey) -> AnswerKey:
     """Tell the models of different servers apart: what a scripted one says is no judgement."""
     server = os.environ.get(BASE_URL_VARIABLE)
     return key._replace(model=f"{key.model} at {server}") if server else key
-
-
-#: Outputs judged at the same time.
-_THREADS = 8
 
 
 def calibrate(rubric: Rubric, labelled: Sequence[Labelled], judge: Judge, path: Path) -> Calibration:
@@ -227,10 +229,6 @@ class Calibrations:
         if rubric.name not in self._known:
             self._known[rubric.name] = self._store.calibrations(rubric.name)
         return self._known[rubric.name]
-
-
-#: Cases whose replies are compared; more would say the same.
-_COMPARED_CASES = 500
 
 
 @dataclass

@@ -53,6 +53,14 @@ BUDGET_USD = 5.0
 MIN_CONFIDENCE = 0.5
 _NAMESPACE = UUID("0a4f6e9e-6a0f-4b86-9a57-2b1a6a3d9c55")
 
+#: What one evaluation may cost.
+EVALUATION_BUDGET_USD = 1.0
+#: Seconds for an answer of a judge, which has a whole run to read.
+EVALUATION_TIMEOUT_S = 120.0
+#: The newest runs, and those before that they are compared with.
+_NEWEST, _BEFORE = 5, 50
+_MOST_RECOMMENDATIONS = 5
+
 
 class Asking:
     """What a claimed job asks models with: metered, capped, and no answer is paid for twice.
@@ -226,15 +234,6 @@ def _whole(trace: Trace) -> Failure:
 def _insight(finding: Finding) -> dict[str, Any]:
     title = " ".join(plain(finding.title).split())
     return {"title": title, "detail": plain(finding.detail), "traceIds": list(finding.traces)}
-
-
-#: What one evaluation may cost.
-EVALUATION_BUDGET_USD = 1.0
-#: Seconds for an answer of a judge, which has a whole run to read.
-EVALUATION_TIMEOUT_S = 120.0
-#: The newest runs, and those before that they are compared with.
-_NEWEST, _BEFORE = 5, 50
-_MOST_RECOMMENDATIONS = 5
 
 
 def why_not_evaluated(

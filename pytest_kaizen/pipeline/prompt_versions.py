@@ -19,6 +19,9 @@ from ..prompts.files import normalise, sha256_of, variables_in
 from ..store import Store
 from .insights import DEFAULT_TASK
 
+#: Where messages say that such a version is.
+_PLACE = Path("the store")
+
 
 class SkillbookPrompt(NamedTuple):
     """A prompt with insights in it.
@@ -190,10 +193,6 @@ def prompt_version(config: Config, prompt_id: str | None = None, task: str | Non
         name = task or (tasks[0] if len(tasks) == 1 else DEFAULT_TASK)
         wanted = library.get(name).version
     return next(version for version in library.versions(name) if version.version == wanted)
-
-
-#: Where messages say that such a version is.
-_PLACE = Path("the store")
 
 
 def active_text(store: Store, task: str) -> str:

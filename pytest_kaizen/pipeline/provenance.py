@@ -28,6 +28,8 @@ _STATUS = (
 _FATAL = 128
 _NOT_OURS = frozenset({"__pycache__", "node_modules", "site-packages"})
 
+Env = Mapping[str, str]
+
 
 def revision(root: Path) -> tuple[str | None, str | None]:
     """Return commit and branch of a checkout; None for what cannot be told (no git, no commit)."""
@@ -111,9 +113,6 @@ def _done(root: Path, *arguments: str, seconds: float = 5.0) -> subprocess.Compl
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-
-
-Env = Mapping[str, str]
 
 
 def ci_context(root: Path, env: Env, here: Checkout | None = None) -> CIContext:

@@ -19,6 +19,11 @@ _AGENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 #: Marks a trace that came as a run of an agent.
 _SOURCE = "kate"
 
+#: The score that a rating is.
+RATING = "rating"
+#: The one score that a program gives a trace without naming it.
+SCORE = "score"
+
 
 def trace_of(store: Store, run: AgentRun) -> Trace | None:
     """Return the trace that a run is, whoever sent it; None before anything was sent."""
@@ -69,12 +74,6 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-#: The score that a rating is.
-RATING = "rating"
-#: The one score that a program gives a trace without naming it.
-SCORE = "score"
 
 
 def rate(store: Store, trace_id: str, given: Rating) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _current: ContextVar[LiveSample | None] = ContextVar("kaizen_sample", default=None)
 
+Scorer = Callable[[Trace], "Score | Iterable[Score] | None"]
+
 
 @dataclass
 class Content:
@@ -140,9 +142,6 @@ def current(sample: LiveSample) -> AbstractContextManager[LiveSample]:
 def current_sample() -> LiveSample | None:
     """Return the sample that runs in this context."""
     return _current.get()
-
-
-Scorer = Callable[[Trace], "Score | Iterable[Score] | None"]
 
 
 @dataclass(frozen=True)

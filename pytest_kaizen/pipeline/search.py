@@ -20,6 +20,9 @@ DEFAULT_BUDGET = Budget(usd=5.0, rollouts=400)
 
 Source = Literal["suite", "feedback"]
 
+#: US dollars above which people are asked, or warned, before a search begins or insights are drawn.
+DEAR_USD = 1.0
+
 
 @dataclass(frozen=True)
 class Search:
@@ -185,10 +188,6 @@ def unfinished(config: Config, store: Store, task: str) -> Search:
             f"active, or name it: KAIZEN_PROMPT_VERSION={task}=N"
         )
     return Search.of_job(job)
-
-
-#: US dollars above which people are asked, or warned, before a search begins or insights are drawn.
-DEAR_USD = 1.0
 
 
 def estimate_lines(task: str, estimate: CostEstimate, budget: Budget) -> list[str]:

@@ -14,6 +14,15 @@ from ..report.listing import span_text
 from ..score.check import as_text
 from ..store import Store
 
+#: Characters of a trace that is shown whole, and of the one that is not in mode ``standard``.
+_WHOLE, _MOST = 6_000, 60_000
+#: Characters of a piece of a text without spans.
+_PIECE = 8_000
+#: Characters of a trace's id that tell the traces of a chunk apart.
+_ID = 8
+#: Of a chunk: traces, and characters of them together.
+_TRACES, _CHUNK = 4, 100_000
+
 
 class StoredSpans:
     """Reads the spans of traces in a store; see ``optimize.SpanReader``."""
@@ -39,16 +48,6 @@ def _span_text(span: Span) -> str:
 
 def _part_text(part: Part) -> str:
     return part.content if part.content is not None else as_text(part.model_dump(exclude_none=True))
-
-
-#: Characters of a trace that is shown whole, and of the one that is not in mode ``standard``.
-_WHOLE, _MOST = 6_000, 60_000
-#: Characters of a piece of a text without spans.
-_PIECE = 8_000
-#: Characters of a trace's id that tell the traces of a chunk apart.
-_ID = 8
-#: Of a chunk: traces, and characters of them together.
-_TRACES, _CHUNK = 4, 100_000
 
 
 class StoredPieces:

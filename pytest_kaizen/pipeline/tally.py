@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 
 NOTHING_CAPTURED = "no LLM call was captured"
 
+_OF_CALL: dict[str, Callable[[Span], float | None]] = {
+    "cost_usd": lambda span: span.cost_usd,
+    "latency_ms": lambda span: span.latency_ms,
+    "input_tokens": lambda span: span.usage.input_tokens,
+    "output_tokens": lambda span: span.usage.output_tokens,
+    "calls": lambda span: 1.0,  # noqa: ARG005
+}
+
 
 def sample_metrics(trace: Trace, passed: bool | None) -> tuple[dict[str, float], dict[str, str]]:
     """Compute the metrics of one sample.
@@ -74,15 +82,6 @@ def why_missing(metric: str, sample: Sample) -> str:
         return sample.missing[metric]
     names = sorted(sample.metrics.keys() - {*BOUNDED_METRICS, *BUDGET_METRICS})
     return f"no score named '{metric}' was given" + (f" (there were {', '.join(names)})" if names else "")
-
-
-_OF_CALL: dict[str, Callable[[Span], float | None]] = {
-    "cost_usd": lambda span: span.cost_usd,
-    "latency_ms": lambda span: span.latency_ms,
-    "input_tokens": lambda span: span.usage.input_tokens,
-    "output_tokens": lambda span: span.usage.output_tokens,
-    "calls": lambda span: 1.0,  # noqa: ARG005
-}
 
 
 def _by_name(scores: Sequence[Score]) -> dict[str, list[Score]]:

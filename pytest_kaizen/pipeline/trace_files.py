@@ -22,6 +22,30 @@ if TYPE_CHECKING:
 FileType = Literal["md", "json", "txt"]
 FILE_TYPES: tuple[FileType, ...] = ("md", "json", "txt")
 
+_TASK_KEYS = ("task_id", "taskId", "task", "id")
+_REQUEST_KEYS = ("user_request", "userRequest", "request", "question", "query", "input", "instruction")
+_STEP_KEYS = ("steps", "spans", "messages", "events", "trace")
+_TOOL_TYPES = ("tool_use", "tool_call", "function_call", "TOOL")
+_LONGEST = 300
+_LINES = 5
+_HEADINGS = 20
+
+_PLACEHOLDER = re.compile(r"\{(traces_json|constraints)\}")
+
+BATCH_PROMPT = """\
+Sort these traces of an LLM's work into batches of similar ones, so that each batch can be studied by itself.
+Traces belong together when they ask for the same kind of thing, use the same tools or fail in the same way.
+
+Traces:
+{traces_json}
+
+Rules:
+{constraints}
+
+Answer with JSON alone:
+{"batches": {"NAME": {"description": "what its traces have in common", "trace_files": ["FILENAME"]}}}
+"""
+
 
 class NewFile(NamedTuple):
     """A file to put in: its base name, its text and what kind of text that is."""
@@ -59,15 +83,6 @@ def _trace(file: NewFile, content: str, task: str | None, now: datetime) -> Trac
         output=content,
         file=TraceFile(filename=file.filename, file_type=file.file_type, size=size),
     )
-
-
-_TASK_KEYS = ("task_id", "taskId", "task", "id")
-_REQUEST_KEYS = ("user_request", "userRequest", "request", "question", "query", "input", "instruction")
-_STEP_KEYS = ("steps", "spans", "messages", "events", "trace")
-_TOOL_TYPES = ("tool_use", "tool_call", "function_call", "TOOL")
-_LONGEST = 300
-_LINES = 5
-_HEADINGS = 20
 
 
 def trace_facts(name: str, file: NewFile) -> dict[str, Any]:
@@ -150,23 +165,6 @@ def _tool_names(value: dict[str, Any]) -> Iterator[str]:
 def _short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-_PLACEHOLDER = re.compile(r"\{(traces_json|constraints)\}")
-
-BATCH_PROMPT = """\
-Sort these traces of an LLM's work into batches of similar ones, so that each batch can be studied by itself.
-Traces belong together when they ask for the same kind of thing, use the same tools or fail in the same way.
-
-Traces:
-{traces_json}
-
-Rules:
-{constraints}
-
-Answer with JSON alone:
-{"batches": {"NAME": {"description": "what its traces have in common", "trace_files": ["FILENAME"]}}}
-"""
 
 
 @dataclass(frozen=True)

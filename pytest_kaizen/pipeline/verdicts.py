@@ -25,6 +25,9 @@ from .baseline import Baselines
 from .plan import NO_TASK, CasePlan, Collected
 from .tally import TaskTally, why_missing
 
+#: What the branches begin with that proposals are put on.
+OWN_BRANCHES = "kaizen/optimize/"
+
 
 class Sampling:
     """Says whether a case needs another sample; for one attempt at it.
@@ -248,10 +251,6 @@ def _within(result: GateResult, beyond: str | None) -> GateResult:
         return result
     sentence = f"{result.name}: not decided: {beyond}"
     return result.model_copy(update={"outcome": Outcome.NOT_RUN, "sentence": sentence})
-
-
-#: What the branches begin with that proposals are put on.
-OWN_BRANCHES = "kaizen/optimize/"
 
 
 def weak_tasks(run: Run, fails: Callable[[GateResult], bool]) -> list[str]:

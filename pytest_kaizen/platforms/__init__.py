@@ -16,6 +16,14 @@ from pydantic_core import PydanticSerializationError
 
 _CONNECT_S = 5.0
 
+_SHOWN = 120
+_LISTED = 3
+
+T = TypeVar("T", bound=BaseModel)
+
+#: At most 30 years, so that what ends then has a date.
+Milliseconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -45,10 +53,6 @@ def as_timeouts(timeout: float | Timeouts) -> Timeouts:
     if isinstance(timeout, Timeouts):
         return timeout
     return Timeouts(connect=min(timeout, _CONNECT_S), read=timeout, total=timeout)
-
-
-_SHOWN = 120
-_LISTED = 3
 
 
 class Reason(Enum):
@@ -138,17 +142,12 @@ def one_line(text: str, limit: int = _SHOWN) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-T = TypeVar("T", bound=BaseModel)
-
-
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 #: Of a whole number in a request: JSON has one kind of number, so ``1.0`` is one too.
 Whole = BeforeValidator(_whole)
-#: At most 30 years, so that what ends then has a date.
-Milliseconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
 def at_least_one(*names: str, min_length: int = 0) -> dict[str, Any]:

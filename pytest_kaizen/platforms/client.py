@@ -42,6 +42,10 @@ from .exchange import Answer, Call, Exchange, new_idempotency_key
 P = ParamSpec("P")
 T = TypeVar("T")
 
+M = TypeVar("M", bound=BaseModel)
+
+_LONGEST_PROBLEM = 400
+
 
 class Waits:
     """Marks the clients whose methods return when the work is done."""
@@ -77,11 +81,6 @@ class Twin(Generic[P, T]):
         function: Any = self._waiting if issubclass(owner, Waits) else self._awaited
         method: Callable[..., Any] = function if client is None else function.__get__(client, owner)
         return method
-
-
-M = TypeVar("M", bound=BaseModel)
-
-_LONGEST_PROBLEM = 400
 
 
 class PlatformClient:

@@ -26,6 +26,28 @@ from anyio.lowlevel import RunVar
 from ..errors import PlatformError
 from . import one_line
 
+_Open = WeakKeyDictionary[object, httpx.AsyncClient]
+
+_open: RunVar[_Open] = RunVar("kaizen_connections")
+
+T = TypeVar("T")
+
+_STOP_S = 1.0
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Iterable[str]]
+
+_CONNECT_S = 5.0
+#: Where clouds answer machines' questions about themselves, besides link-local addresses.
+_METADATA = frozenset(
+    map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
+)
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+#: All that is public in IPv6; what is beside it may be a network's own way to IPv4 addresses.
+_PUBLIC_V6 = ipaddress.ip_network("2000::/3")
+#: IPv6 addresses that stand for the IPv4 address in their last 32 bits.
+_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
+
 
 class ApiKey(httpx.Auth):
     """A key and the header it travels in.
@@ -62,11 +84,6 @@ def is_visible_ascii(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text and text != ""
 
 
-_Open = WeakKeyDictionary[object, httpx.AsyncClient]
-
-_open: RunVar[_Open] = RunVar("kaizen_connections")
-
-
 def connections_of(owner: object, make: Callable[[], httpx.AsyncClient]) -> httpx.AsyncClient:
     """Return an owner's connections in the running loop, made on first use."""
     known: _Open | None = _open.get(None)
@@ -101,11 +118,6 @@ def certificates() -> ssl.SSLContext:
 def user_agent() -> str:
     """Return what we call ourselves."""
     return f"pytest-kaizen/{importlib.metadata.version('pytest-kaizen')}"
-
-
-T = TypeVar("T")
-
-_STOP_S = 1.0
 
 
 class BackgroundLoop:
@@ -171,21 +183,6 @@ class BackgroundLoop:
 
 
 BACKGROUND = BackgroundLoop()
-
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Resolve = Callable[[str, int], Iterable[str]]
-
-_CONNECT_S = 5.0
-#: Where clouds answer machines' questions about themselves, besides link-local addresses.
-_METADATA = frozenset(
-    map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
-)
-_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
-#: All that is public in IPv6; what is beside it may be a network's own way to IPv4 addresses.
-_PUBLIC_V6 = ipaddress.ip_network("2000::/3")
-#: IPv6 addresses that stand for the IPv4 address in their last 32 bits.
-_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
 
 
 def pinned_client(*, allow_private: bool, timeout_s: float, auth: httpx.Auth | None = None) -> httpx.Client:

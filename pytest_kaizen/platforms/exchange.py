@@ -29,6 +29,11 @@ _RANDOM = random.SystemRandom()
 _attempts: ContextVar[int] = ContextVar("kaizen_attempts", default=MAX_ATTEMPTS)
 _given_key: ContextVar[str | None] = ContextVar("kaizen_idempotency_key", default=None)
 
+#: A longer answer, decompressed, is refused: none that a platform promises comes near it.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_LONGEST_ERROR_TEXT = 400
+_QUOTED = 2000
+
 
 @contextmanager
 def idempotency_key(key: str) -> Generator[None]:
@@ -128,12 +133,6 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         date = date.replace(tzinfo=UTC)
     seconds = (date - (now or datetime.now(UTC))).total_seconds()
     return min(max(0.0, seconds), _LONGEST_WAIT_S)
-
-
-#: A longer answer, decompressed, is refused: none that a platform promises comes near it.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_LONGEST_ERROR_TEXT = 400
-_QUOTED = 2000
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,10 @@ from .case_run import CaseRun
 
 Body = Callable[..., Any]
 
+#: With its own server the test says itself what is answered.
+_SCRIPTED = "kaizen_llm"
+_CASSETTE = pytest.StashKey[Cassette]()
+
 
 @contextmanager
 def sampled(item: pytest.Item, run: CaseRun) -> Iterator[None]:
@@ -159,11 +163,6 @@ def _async(body: Body, run: CaseRun) -> Body:
         return result
 
     return wrapper
-
-
-#: With its own server the test says itself what is answered.
-_SCRIPTED = "kaizen_llm"
-_CASSETTE = pytest.StashKey[Cassette]()
 
 
 class SessionCassettes:

@@ -19,6 +19,16 @@ from ..pipeline import LiveSample, Sampling, current
 #: Fixtures that change or capture something of the whole process, so that threads would mix it up.
 _ONE_AT_A_TIME = ("monkeypatch", "capsys", "capsysbinary", "capfd", "capfdbinary", "caplog", "recwarn")
 
+#: What ends a body without saying anything about the prompt.
+SKIPS = (pytest.skip.Exception, unittest.SkipTest)
+#: What ends the whole session.
+INTERRUPTS = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception)
+#: What makes a sample a failed one; interrupts and cancellation go through. To pytest, a body that
+#: calls ``sys.exit`` is a failed test like any other.
+_FAILURES = (Exception, SystemExit, pytest.fail.Exception, ReplayError)
+#: How pytest-timeout says that an item's time is up; its limit is for all samples together.
+_TIMEOUT = "from pytest-timeout"
+
 
 class SamplePlan(NamedTuple):
     """The part of a ``CasePlan`` about its samples; the fields are as there."""
@@ -98,17 +108,6 @@ def _count(name: str, value: Any) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     raise ValueError(f"{name} must be a whole number, 1 or more (found {value!r})")
-
-
-#: What ends a body without saying anything about the prompt.
-SKIPS = (pytest.skip.Exception, unittest.SkipTest)
-#: What ends the whole session.
-INTERRUPTS = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception)
-#: What makes a sample a failed one; interrupts and cancellation go through. To pytest, a body that
-#: calls ``sys.exit`` is a failed test like any other.
-_FAILURES = (Exception, SystemExit, pytest.fail.Exception, ReplayError)
-#: How pytest-timeout says that an item's time is up; its limit is for all samples together.
-_TIMEOUT = "from pytest-timeout"
 
 
 class CaseRun:

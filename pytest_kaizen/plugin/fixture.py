@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ..prices import Prices
     from ..score import Comparison, Judge, Verdict
 
+_PARTS = pytest.StashKey[tuple[Path, PromptLibrary, Scoring]]()
+
 
 class Kaizen:
     """One test's view of the plugin; everything said belongs to the sample that says it.
@@ -291,9 +293,6 @@ class _PlainKaizen(Kaizen):
         super().check(name, passed_or_score, reason)
         if name in self._sample.failed_checks:
             pytest.fail(f"check '{name}' failed" + (f": {reason}" if reason else ""), pytrace=False)
-
-
-_PARTS = pytest.StashKey[tuple[Path, PromptLibrary, Scoring]]()
 
 
 def _parts(config: pytest.Config) -> tuple[Path, PromptLibrary, Scoring]:

@@ -30,6 +30,8 @@ from .pytest_internals import run_again, set_up_again, tear_down_all
 
 RUN = pytest.StashKey[CaseRun]()
 
+_PREFIX = "kaizen_"
+
 
 class Work(NamedTuple):
     """What a process needs to run the cases of a run.
@@ -320,9 +322,6 @@ class Rounds:
             finally:
                 self._hooks.going_on = None
         return min(self._book.samples_of(self._plan_of(item)) for item in items) > fewest
-
-
-_PREFIX = "kaizen_"
 
 
 def set_properties(item: pytest.Item, case: Case) -> None:

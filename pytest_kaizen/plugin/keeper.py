@@ -42,6 +42,12 @@ _COLOURS: Mapping[Outcome | None, dict[str, bool]] = {
     Outcome.UNDECIDED: {"yellow": True},
 }
 
+#: The attribute of a report, and the key in what a worker is given and gives back.
+_KEY = "kaizen"
+
+#: Seconds between two lines.
+EVERY_S = 20.0
+
 
 class Keeper:
     """Begins the run, takes in its cases, decides the gates on whole tasks and reports.
@@ -257,10 +263,6 @@ class Keeper:
             os.write(2, f"{line}\n".encode())
 
 
-#: The attribute of a report, and the key in what a worker is given and gives back.
-_KEY = "kaizen"
-
-
 class Handover(BaseModel, defer_build=True):
     """What comes with a report.
 
@@ -331,10 +333,6 @@ def refusal(node: Any) -> str | None:
     """Return why a worker does not run."""
     output: Mapping[str, Any] = getattr(node, "workeroutput", None) or {}
     return output.get(_KEY)
-
-
-#: Seconds between two lines.
-EVERY_S = 20.0
 
 
 class Progress:

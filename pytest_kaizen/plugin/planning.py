@@ -30,6 +30,9 @@ from .case_run import SamplePlan, sample_plan
 if TYPE_CHECKING:
     from ..score import Rubric
 
+# To read a signature takes longer than all else that is done for a marker, and there are four.
+_parameters = functools.cache(inspect.signature)
+
 
 class Planner:
     """Makes the plan of each collected item; every rubric file is read once."""
@@ -219,10 +222,6 @@ def _kaizen_threshold(
     max_drop: float | None = None,
     confidence: float | None = None,
 ) -> None: ...
-
-
-# To read a signature takes longer than all else that is done for a marker, and there are four.
-_parameters = functools.cache(inspect.signature)
 
 
 def _bind(item: pytest.Item, mark: pytest.Mark, signature: Callable[..., None]) -> dict[str, Any]:

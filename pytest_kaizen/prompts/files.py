@@ -22,6 +22,9 @@ _VARIABLE = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
 # Braces round anything else (`{{"a": 1}}`) are plain text.
 _ALMOST_VARIABLE = re.compile(r"\{\{[ \t]*[^\W\d][^{}\n]*\}\}")
 
+_FENCE = "---"
+_NUMBER = re.compile("[0-9]+")
+
 
 def normalise(text: str) -> str:
     """Bring a text into the form that is hashed and sent.
@@ -109,10 +112,6 @@ class Prompt:
 
     def __str__(self) -> str:
         return self.text
-
-
-_FENCE = "---"
-_NUMBER = re.compile("[0-9]+")
 
 
 class FrontMatter(BaseModel, defer_build=True):

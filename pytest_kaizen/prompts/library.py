@@ -24,6 +24,8 @@ _HEADER = """\
 """
 _SHA256 = re.compile("[0-9a-f]{64}")
 
+_FOLDER_NAME = re.compile(r"\w[\w.-]*")
+
 
 class _TaskDocument(BaseModel, defer_build=True):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -120,9 +122,6 @@ class Lock:
             replace_text(self.path, content)
         except OSError as exc:
             raise PromptError(f"cannot be written: {exc}", path=self.path) from None
-
-
-_FOLDER_NAME = re.compile(r"\w[\w.-]*")
 
 
 class PromptLibrary:

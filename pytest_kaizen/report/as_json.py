@@ -14,6 +14,12 @@ from pydantic import BaseModel, Field
 
 from ..models import Case, GateResult, Run, Trace
 
+#: What a trace is known by without its content.
+META_KEYS = ("id", "filename", "fileType", "size", "uploadedAt")
+_SCORE_KEYS = ("name", "value", "source", "reason", "error", "rubric")
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+_LONGEST_NAME = 80
+
 
 class SampleDocument(BaseModel, defer_build=True):
     """One execution of a case's body; the fields are those of ``models.Sample``.
@@ -73,13 +79,6 @@ def run_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **RunDocument.model_json_schema(mode="serialization"),
     }
-
-
-#: What a trace is known by without its content.
-META_KEYS = ("id", "filename", "fileType", "size", "uploadedAt")
-_SCORE_KEYS = ("name", "value", "source", "reason", "error", "rubric")
-_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
-_LONGEST_NAME = 80
 
 
 def trace_json(trace: Trace) -> dict[str, Any]:

@@ -46,6 +46,15 @@ _MARKS = {
 #: More than this nobody reads, and a pull request's text has its limits.
 _MOST_CASES = 50
 
+#: Characters of a section. GitHub takes 65,536 altogether, and fences may triple what is within.
+_LONGEST = 4_000
+_ADVICE = (
+    "Merging it makes this version the active one. Closing it and deleting its branch makes room for another."
+)
+#: `@name`, `#12`, `GH-12` and addresses, which hosts link, notify or close by.
+_ACTIVE = re.compile(r"(@|#|://|\bGH-|\bwww)(?=[\w.])", re.IGNORECASE)
+_NOTHING = "\u200b"
+
 
 def run_markdown(run: Run, decided: Sequence[GateResult], failed_tasks: Sequence[GateResult]) -> str:
     """Lay out a run: the verdict, a row per task, the gates that did not pass, what changed.
@@ -255,16 +264,6 @@ def _spend(proposal: Proposal) -> str:
 
 def _rule(rule: str, why: str) -> str:
     return f"- {rule}" + (f" ({' '.join(why.split())})" if why else "")
-
-
-#: Characters of a section. GitHub takes 65,536 altogether, and fences may triple what is within.
-_LONGEST = 4_000
-_ADVICE = (
-    "Merging it makes this version the active one. Closing it and deleting its branch makes room for another."
-)
-#: `@name`, `#12`, `GH-12` and addresses, which hosts link, notify or close by.
-_ACTIVE = re.compile(r"(@|#|://|\bGH-|\bwww)(?=[\w.])", re.IGNORECASE)
-_NOTHING = "\u200b"
 
 
 def pull_request_title(proposal: Proposal) -> str:

@@ -30,6 +30,9 @@ _TERSE = ("task", "cases", "samples", "score", "prompt", "gate")
 #: What goes first where the table is wider than the terminal: each of it is also in `kaizen runs show`.
 _LEAST_NEEDED = ("tokens", "calls", "p50/p95", "samples", "cost", "pass", "prompt")
 
+#: GitHub shows so many errors of a step and drops the rest.
+MOST = 10
+
 
 class Line(NamedTuple):
     """A line for the terminal, and the outcome that it tells of, which gives it its colour."""
@@ -223,10 +226,6 @@ def _unpriced(task: TaskSummary) -> str:
 def _judging(task: TaskSummary) -> str:
     cost = "unknown cost" if task.judge_cost_usd is None else f"${task.judge_cost_usd:.4f}"
     return f"{task.task}: judged with {task.judge_calls} call{'s' * (task.judge_calls != 1)}, {cost}"
-
-
-#: GitHub shows so many errors of a step and drops the rest.
-MOST = 10
 
 
 class Annotation(NamedTuple):

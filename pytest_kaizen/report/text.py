@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 # line read otherwise than it is), and halves of surrogate pairs, which no terminal can encode.
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-
-def plain(text: str) -> str:
-    r"""Show control characters (``\x1b``) instead of sending them; line feeds and tabs stay."""
-    return _ACTIVE.sub(lambda match: ascii(match[0])[1:-1], text)
-
-
 # GitHub reads `::error …` at the beginning of a line, after any white space, as a command.
 _LINE_COMMAND = re.compile(r"^([^\S\n]*):(?=:[\w-])", re.MULTILINE)
 # GitHub, Azure Pipelines and TeamCity read `##[…]`, `##vso[…]` and `##teamcity[…]` anywhere in a line.
 _BRACKET_COMMAND = re.compile(r"#(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
+
+_NUMBER = re.compile(r"[-+$<~]*\d[\d,.]*\s?(%|ms|s)?")
+_BREAK = re.compile(r"\s+")
+
+_NAMED = 3
+_LONGEST_LINE = 160
+
+
+def plain(text: str) -> str:
+    r"""Show control characters (``\x1b``) instead of sending them; line feeds and tabs stay."""
+    return _ACTIVE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def safe_text(text: str) -> str:
@@ -38,10 +43,6 @@ def safe_text(text: str) -> str:
     """
     text = plain(text.replace("\r\n", "\n"))
     return _BRACKET_COMMAND.sub("# ", _LINE_COMMAND.sub(r"\1: ", text))
-
-
-_NUMBER = re.compile(r"[-+$<~]*\d[\d,.]*\s?(%|ms|s)?")
-_BREAK = re.compile(r"\s+")
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -121,10 +122,6 @@ def score_text(score: Score) -> str:
     why = score.error or score.reason
     expected = f" (expected {score.expected})" if score.expected else ""
     return f"{score.name}: {value} ({score.source})" + (f": {why}" if why else "") + expected
-
-
-_NAMED = 3
-_LONGEST_LINE = 160
 
 
 def changes_lines(task: str, changes: TaskChanges) -> list[str]:

@@ -18,6 +18,8 @@ WHOLE = "score"
 _HALVES = (("below 0.5", 0.0), ("0.5 and above", 1.0))
 _CONFIDENCE = 0.95
 
+_NEEDED = ("input", "output")
+
 
 def agreement(
     name: str, pairs: Sequence[Pair], scale: Scale | None, confidence: float = _CONFIDENCE
@@ -153,9 +155,6 @@ def _nearest(value: float, answers: Sequence[tuple[str, float]]) -> int:
 
 def _z(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
-
-
-_NEEDED = ("input", "output")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from ..errors import ScoreError
 
 _SHORT = 80
 
+_SHAPE = "a function of (output, input, reference)"
+
 
 class CheckResult(NamedTuple):
     """What a check found.
@@ -95,9 +97,6 @@ def need_reference(reference: Any) -> Any:
 def passed(ok: bool, reason: str) -> CheckResult:
     """Make the result of a check that knows only yes and no."""
     return CheckResult(1.0 if ok else 0.0, reason)
-
-
-_SHAPE = "a function of (output, input, reference)"
 
 
 class Python(CheckModel):

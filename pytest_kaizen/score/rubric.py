@@ -30,6 +30,9 @@ from .checks import CHECKS
 #: Above this many steps nobody can tell two neighbours apart.
 MAX_STEPS = 100
 
+#: How far the sum of the weights may be from 1, so that thirds can be written as 0.333.
+WEIGHT_TOLERANCE = 0.001
+
 
 class Scale(Protocol):
     """How a judge answers one criterion."""
@@ -118,10 +121,6 @@ def parse_scale(value: Any) -> Scale:
     raise ValueError(
         f"expected yes_no or [low, high], two integers with low < high at most {MAX_STEPS} apart{found}"
     )
-
-
-#: How far the sum of the weights may be from 1, so that thirds can be written as 0.333.
-WEIGHT_TOLERANCE = 0.001
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from ..models import Usage
 _CREDENTIAL_WORDS = ("auth", "cookie", "key", "secret", "token")
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
 
+_WORD = re.compile(r"\s*\S+|\s+")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -106,9 +108,6 @@ def schema_in(container: object) -> dict[str, Any] | None:
     """Return the JSON schema under ``schema``, where that is what the container holds."""
     schema = container.get("schema") if isinstance(container, dict) else None
     return schema if isinstance(schema, dict) else None
-
-
-_WORD = re.compile(r"\s*\S+|\s+")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ Condition = str | re.Pattern[str] | Callable[[Request], bool]
 
 _SHOWN = 120
 
+APIS: tuple[Api, ...] = (AnthropicMessages(), AnthropicCountTokens(), OpenAIChat(), OpenAIResponses())
+
+_JSON = "application/json"
+_EVENT_STREAM = "text/event-stream; charset=utf-8"
+
 
 class Unscripted(Exception):  # noqa: N818 - it names what happened, not a fault of the server
     """No rule answers a request, or the one that should broke."""
@@ -146,16 +151,9 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-APIS: tuple[Api, ...] = (AnthropicMessages(), AnthropicCountTokens(), OpenAIChat(), OpenAIResponses())
-
-
 def api_at(path: str) -> Api | None:
     """Return the API that is spoken at a path, whatever stands before its own part of it."""
     return next((api for api in APIS if path.endswith(api.path)), None)
-
-
-_JSON = "application/json"
-_EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Handler:

@@ -28,13 +28,6 @@ _TYPES = {
     429: "rate_limit_error",
 }
 
-
-def openai_error(status: int, message: str) -> dict[str, Any]:
-    """Write an error with the type that goes with the status."""
-    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
-
-
 _STOP_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -43,6 +36,12 @@ _STOP_REASONS = {
     "refusal": "content_filter",
 }
 _ROLES = ("assistant", "developer", "function", "system", "tool", "user")
+
+
+def openai_error(status: int, message: str) -> dict[str, Any]:
+    """Write an error with the type that goes with the status."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
 class OpenAIChat:

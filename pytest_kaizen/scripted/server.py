@@ -16,6 +16,9 @@ from typing import BinaryIO
 _MAX_LINE = 65536
 _MAX_HEADERS = 200
 
+_BACKLOG = 256
+_STOP_TIMEOUT_S = 5.0
+
 
 class BadHttp(Exception):  # noqa: N818 - it names what arrived
     """Bytes that are not an HTTP/1.1 request."""
@@ -147,10 +150,6 @@ def _phrase(status: int) -> str:
         return http.HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
-
-
-_BACKLOG = 256
-_STOP_TIMEOUT_S = 5.0
 
 
 class Server:

@@ -14,6 +14,9 @@ from .table import find_number, key, utc_text
 #: Traces that are read at one time.
 _TOGETHER = 200
 
+#: By table, the column with the number of the trace that a row is of.
+_OF_TRACE = (("scores", "trace"), ("spans", "trace"), ("annotations", "trace"), ("traces", "number"))
+
 
 class Archive:
     """Reads what test sessions left.
@@ -115,10 +118,6 @@ class Shelf:
         """
         with self._database.read() as connection:
             return scan(connection, text, limit)
-
-
-#: By table, the column with the number of the trace that a row is of.
-_OF_TRACE = (("scores", "trace"), ("spans", "trace"), ("annotations", "trace"), ("traces", "number"))
 
 
 class Retention:

@@ -23,6 +23,9 @@ _SECRET_BYTES = 32
 #: A key's last use is written down when it is so much later than what is written there.
 _USE_GRAIN = timedelta(minutes=1)
 
+#: The name of the database, and what it holds. Its mark is "KAIC".
+NAME = "central"
+
 
 class Scope(StrEnum):
     """What a key allows; one does not include another."""
@@ -287,8 +290,6 @@ def _sessions(connection: Connection) -> None:
     )
 
 
-#: The name of the database, and what it holds. Its mark is "KAIC".
-NAME = "central"
 CENTRAL = Schema(0x4B414943, (_first_tables, _sessions))
 
 

@@ -22,6 +22,31 @@ TASKS_BEFORE = (
     "ORDER BY number DESC LIMIT ? OFFSET ?"
 )
 
+FEEDBACK = Table(
+    "feedback", FeedbackEntry, columns=("id", "task_id", "source", "score", "trace_id", "created_at")
+)
+_ADD = (
+    f"{FEEDBACK.insert} ON CONFLICT (task_id, trace_id) DO UPDATE SET "
+    "source = excluded.source, score = excluded.score, data = excluded.data"
+)
+NEWEST = (
+    f"SELECT {FEEDBACK.fields} FROM feedback WHERE task_id = ? AND number <= ? "
+    "ORDER BY number DESC LIMIT ? OFFSET ?"
+)
+#: The entries that a retention limit no longer covers: what comes after so many of the newest.
+_EXPIRED = (
+    "DELETE FROM feedback WHERE task_id = ?1 AND source <> ?2 AND number <= (SELECT number FROM feedback "
+    "WHERE task_id = ?1 AND source <> ?2 ORDER BY number DESC LIMIT 1 OFFSET ?3)"
+)
+COUNT = (
+    "SELECT count(*), COALESCE(sum(CASE WHEN feedback.source <> ? AND feedback.number > tasks.seen "
+    "THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN feedback.source = ? THEN 1 ELSE 0 END), 0) "
+    "FROM tasks JOIN feedback ON feedback.task_id = tasks.id WHERE tasks.id = ?"
+)
+LAST = "SELECT COALESCE(max(number), 0) FROM feedback WHERE task_id = ?"
+#: No row has a number above this.
+_ALL = (1 << 63) - 1
+
 
 class Tasks:
     """The table of tasks.
@@ -75,32 +100,6 @@ class Tasks:
         with self._database.write() as connection:
             connection.execute("DELETE FROM feedback WHERE task_id = ?", (key(task_id),))
             return connection.execute("DELETE FROM tasks WHERE id = ?", (key(task_id),)).rowcount > 0
-
-
-FEEDBACK = Table(
-    "feedback", FeedbackEntry, columns=("id", "task_id", "source", "score", "trace_id", "created_at")
-)
-_ADD = (
-    f"{FEEDBACK.insert} ON CONFLICT (task_id, trace_id) DO UPDATE SET "
-    "source = excluded.source, score = excluded.score, data = excluded.data"
-)
-NEWEST = (
-    f"SELECT {FEEDBACK.fields} FROM feedback WHERE task_id = ? AND number <= ? "
-    "ORDER BY number DESC LIMIT ? OFFSET ?"
-)
-#: The entries that a retention limit no longer covers: what comes after so many of the newest.
-_EXPIRED = (
-    "DELETE FROM feedback WHERE task_id = ?1 AND source <> ?2 AND number <= (SELECT number FROM feedback "
-    "WHERE task_id = ?1 AND source <> ?2 ORDER BY number DESC LIMIT 1 OFFSET ?3)"
-)
-COUNT = (
-    "SELECT count(*), COALESCE(sum(CASE WHEN feedback.source <> ? AND feedback.number > tasks.seen "
-    "THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN feedback.source = ? THEN 1 ELSE 0 END), 0) "
-    "FROM tasks JOIN feedback ON feedback.task_id = tasks.id WHERE tasks.id = ?"
-)
-LAST = "SELECT COALESCE(max(number), 0) FROM feedback WHERE task_id = ?"
-#: No row has a number above this.
-_ALL = (1 << 63) - 1
 
 
 class FeedbackLog:

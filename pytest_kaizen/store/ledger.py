@@ -25,6 +25,29 @@ _INSERT_ANSWER = (
     f"VALUES ({'?, ' * len(_ANSWER_COLUMNS)}?) ON CONFLICT DO NOTHING"
 )
 
+_CALIBRATIONS = Table(
+    "calibrations",
+    Calibration,
+    columns=("rubric", "rubric_sha256", "model", "votes", "created_at"),
+)
+CALIBRATIONS = f"SELECT {_CALIBRATIONS.fields} FROM calibrations ORDER BY number DESC"
+CALIBRATIONS_OF_RUBRIC = (
+    f"SELECT {_CALIBRATIONS.fields} FROM calibrations WHERE rubric = ? ORDER BY number DESC"
+)
+
+_ROLLOUT_COLUMNS = tuple(f'"{column}"' for column in RolloutKey._fields)
+ROLLOUT = f"SELECT data FROM rollouts WHERE {' AND '.join(f'{column} = ?' for column in _ROLLOUT_COLUMNS)}"
+_INSERT_ROLLOUT = (
+    f"INSERT INTO rollouts ({', '.join(_ROLLOUT_COLUMNS)}, data) "
+    f"VALUES ({'?, ' * len(_ROLLOUT_COLUMNS)}?) ON CONFLICT DO NOTHING"
+)
+REFLECTION = "SELECT answer FROM reflections WHERE key = ?"
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+INSIGHTS = Table("insights", Insight, columns=("id", "task", "section", "status", "created_at"))
+PROPOSALS = Table("proposals", Proposal, columns=("id", "task", "parent_sha256", "status", "created_at"))
+
 
 def add_answer(connection: Connection, key: AnswerKey, answer: Any) -> None:
     """Store an answer unless there is one already."""
@@ -37,17 +60,6 @@ def answer(connection: Connection, key: AnswerKey) -> Any:
     return None if row is None else json.loads(row[0])
 
 
-_CALIBRATIONS = Table(
-    "calibrations",
-    Calibration,
-    columns=("rubric", "rubric_sha256", "model", "votes", "created_at"),
-)
-CALIBRATIONS = f"SELECT {_CALIBRATIONS.fields} FROM calibrations ORDER BY number DESC"
-CALIBRATIONS_OF_RUBRIC = (
-    f"SELECT {_CALIBRATIONS.fields} FROM calibrations WHERE rubric = ? ORDER BY number DESC"
-)
-
-
 def add_calibration(connection: Connection, calibration: Calibration) -> None:
     """Store a calibration."""
     connection.execute(_CALIBRATIONS.insert, _CALIBRATIONS.row(calibration))
@@ -57,15 +69,6 @@ def newest_calibrations(connection: Connection, rubric: str | None) -> list[Cali
     """Return the calibrations for rubrics of a name or for all, the newest first."""
     query, values = (CALIBRATIONS, ()) if rubric is None else (CALIBRATIONS_OF_RUBRIC, (storable(rubric),))
     return [_CALIBRATIONS.read(row) for row in connection.execute(query, values).fetchall()]
-
-
-_ROLLOUT_COLUMNS = tuple(f'"{column}"' for column in RolloutKey._fields)
-ROLLOUT = f"SELECT data FROM rollouts WHERE {' AND '.join(f'{column} = ?' for column in _ROLLOUT_COLUMNS)}"
-_INSERT_ROLLOUT = (
-    f"INSERT INTO rollouts ({', '.join(_ROLLOUT_COLUMNS)}, data) "
-    f"VALUES ({'?, ' * len(_ROLLOUT_COLUMNS)}?) ON CONFLICT DO NOTHING"
-)
-REFLECTION = "SELECT answer FROM reflections WHERE key = ?"
 
 
 def add_rollout(connection: Connection, key: RolloutKey, scored: Scored) -> None:
@@ -102,12 +105,6 @@ def look(connection: Connection, task: str, prompt: str, candidate: str) -> int:
     query = "SELECT look FROM looks WHERE task = ? AND prompt = ? AND candidate = ?"
     number: int = connection.execute(query, values).fetchone()[0]
     return number
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-INSIGHTS = Table("insights", Insight, columns=("id", "task", "section", "status", "created_at"))
-PROPOSALS = Table("proposals", Proposal, columns=("id", "task", "parent_sha256", "status", "created_at"))
 
 
 def save(connection: Connection, table: Table[ModelT], item: ModelT, item_id: str) -> None:

@@ -28,6 +28,18 @@ COUNTS_OF_AGENT = (
     "GROUP BY status ORDER BY status"
 )
 
+EXPERIMENTS = Table("experiments", Experiment, columns=("id",))
+EXPERIMENT = f"SELECT {EXPERIMENTS.fields} FROM experiments WHERE id = ?"
+NEWEST_EXPERIMENTS = f"SELECT {EXPERIMENTS.fields} FROM experiments ORDER BY number DESC"
+
+BEHAVIORS = Table("behaviors", Behavior, columns=("id", "label"))
+ANNOTATIONS = Table(
+    "annotations", Annotation, keys=("trace",), columns=("id", "label"), elsewhere=("trace_id",)
+)
+NEWEST_BEHAVIORS = f"SELECT {BEHAVIORS.fields} FROM behaviors ORDER BY number DESC"
+PUT_ANNOTATION = f"{ANNOTATIONS.insert} ON CONFLICT (id) DO UPDATE SET data = excluded.data"
+_FILTERS = {"trace_id": "traces.id = ?", "label": "annotations.label = ?"}
+
 
 class RunCounts(NamedTuple):
     """How many runs an agent has.
@@ -138,11 +150,6 @@ class Agents:
         return RunCounts(by_status, sum(scored for _, _, scored in rows))
 
 
-EXPERIMENTS = Table("experiments", Experiment, columns=("id",))
-EXPERIMENT = f"SELECT {EXPERIMENTS.fields} FROM experiments WHERE id = ?"
-NEWEST_EXPERIMENTS = f"SELECT {EXPERIMENTS.fields} FROM experiments ORDER BY number DESC"
-
-
 class Experiments:
     """The table of experiments.
 
@@ -201,15 +208,6 @@ def means_query(count: int) -> str:
         "AND later.position > scores.position AND later.value IS NOT NULL) "
         "GROUP BY scores.name ORDER BY scores.name"
     )
-
-
-BEHAVIORS = Table("behaviors", Behavior, columns=("id", "label"))
-ANNOTATIONS = Table(
-    "annotations", Annotation, keys=("trace",), columns=("id", "label"), elsewhere=("trace_id",)
-)
-NEWEST_BEHAVIORS = f"SELECT {BEHAVIORS.fields} FROM behaviors ORDER BY number DESC"
-PUT_ANNOTATION = f"{ANNOTATIONS.insert} ON CONFLICT (id) DO UPDATE SET data = excluded.data"
-_FILTERS = {"trace_id": "traces.id = ?", "label": "annotations.label = ?"}
 
 
 class Annotations:

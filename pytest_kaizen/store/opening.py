@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
+#: The schema of a store that is opened by itself, outside a server's workspaces.
+_SCHEMA = "kaizen"
+_POOL_SIZE = 4
+
 
 def local_path(where: Path | str) -> Path | None:
     """Return the path that is meant, None when it is a PostgreSQL server's URL.
@@ -44,11 +48,6 @@ def local_path(where: Path | str) -> Path | None:
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
     return Path(where)
-
-
-#: The schema of a store that is opened by itself, outside a server's workspaces.
-_SCHEMA = "kaizen"
-_POOL_SIZE = 4
 
 
 def open_database(where: Path | str, schema: Schema, *, readonly: bool, timeout: float) -> Database:

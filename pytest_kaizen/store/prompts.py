@@ -19,6 +19,8 @@ OF_TASK = f"SELECT {_PROMPTS.fields} FROM prompts WHERE task = ? ORDER BY versio
 
 ONE = f"SELECT {_PROMPTS.fields} FROM prompts WHERE task = ? AND version = ?"
 
+Status = Literal["draft", "active", "archived"]
+
 
 def add(connection: Connection, version: PromptVersion) -> str | None:
     """Store a version unless its number is taken; return the SHA-256 it was taken with."""
@@ -39,9 +41,6 @@ def one(connection: Connection, task: str, version: int) -> PromptVersion | None
     """Return a version of a task; None where it is not stored."""
     row = connection.execute(ONE, (key(task), version)).fetchone()
     return None if row is None else _PROMPTS.read(row)
-
-
-Status = Literal["draft", "active", "archived"]
 
 
 class Activations:

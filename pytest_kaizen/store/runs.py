@@ -17,6 +17,53 @@ _GATES = Table(
 GATES_OF_CASE = f"SELECT {_GATES.fields} FROM gates WHERE case_number = ? ORDER BY position"
 GATES_OF_SUMMARY = f"SELECT {_GATES.fields} FROM gates WHERE run = ? AND summary = ? ORDER BY position"
 
+_RUNS = Table(
+    "runs",
+    Run,
+    columns=("id", "created_at", "finished_at", "status", "exit_status", "revision", "branch", "kind"),
+    elsewhere=("tasks",),
+)
+_SUMMARIES = Table(
+    "task_summaries",
+    TaskSummary,
+    keys=("run", "position"),
+    columns=("task", "cases", "samples", "score", "pass_rate", "cost_usd", "partial"),
+    elsewhere=("gates",),
+)
+NEWEST = f"SELECT runs.number, {_RUNS.fields} FROM runs ORDER BY created_at DESC, number DESC LIMIT ?"
+ONE = f"SELECT runs.number, {_RUNS.fields} FROM runs WHERE number = ?"
+LAST_WHOLE = (
+    # SQLite takes the tables of a cross join in this order: the newest run that fits ends the search.
+    "SELECT runs.number FROM runs CROSS JOIN task_summaries WHERE run = runs.number "
+    "AND status = 'completed' AND task = ?1 AND cases > 0 AND (?2 IS NULL OR branch = ?2) "
+    "AND partial IS NULL "
+    "ORDER BY created_at DESC, runs.number DESC LIMIT 1"
+)
+SUMMARIES_OF_RUN = f"SELECT {_SUMMARIES.fields} FROM task_summaries WHERE run = ? ORDER BY position"
+
+_CASES = Table(
+    "cases",
+    Case,
+    keys=("run",),
+    columns=("id", "task", "outcome", "complete"),
+    elsewhere=("run_id", "samples", "gates"),
+)
+_BEGIN = f"{_CASES.insert} ON CONFLICT (run, id) DO NOTHING"
+_BEGIN_AGAIN = (
+    f"{_CASES.insert} ON CONFLICT (run, id) DO UPDATE SET task = excluded.task, outcome = excluded.outcome, "
+    "complete = excluded.complete, data = excluded.data, attempt = cases.attempt + 1 "
+    "RETURNING number, attempt"
+)
+PLACE = (
+    "SELECT cases.number, cases.attempt FROM runs JOIN cases ON cases.run = runs.number "
+    "WHERE runs.id = ? AND cases.id = ?"
+)
+ONE_CASE = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND id = ?"
+CASES_OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
+CASES_OF_TASK = (
+    f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND task = ? ORDER BY number"
+)
+
 
 def delete_gates_of_case(connection: Connection, case: int) -> None:
     """Remove the gates of a case."""
@@ -46,31 +93,6 @@ def gates_of_case(connection: Connection, case: int) -> list[GateResult]:
 def gates_of_summary(connection: Connection, run: int, summary: int) -> list[GateResult]:
     """Return the gates of a task in a run, in order."""
     return [_GATES.read(row) for row in connection.execute(GATES_OF_SUMMARY, (run, summary)).fetchall()]
-
-
-_RUNS = Table(
-    "runs",
-    Run,
-    columns=("id", "created_at", "finished_at", "status", "exit_status", "revision", "branch", "kind"),
-    elsewhere=("tasks",),
-)
-_SUMMARIES = Table(
-    "task_summaries",
-    TaskSummary,
-    keys=("run", "position"),
-    columns=("task", "cases", "samples", "score", "pass_rate", "cost_usd", "partial"),
-    elsewhere=("gates",),
-)
-NEWEST = f"SELECT runs.number, {_RUNS.fields} FROM runs ORDER BY created_at DESC, number DESC LIMIT ?"
-ONE = f"SELECT runs.number, {_RUNS.fields} FROM runs WHERE number = ?"
-LAST_WHOLE = (
-    # SQLite takes the tables of a cross join in this order: the newest run that fits ends the search.
-    "SELECT runs.number FROM runs CROSS JOIN task_summaries WHERE run = runs.number "
-    "AND status = 'completed' AND task = ?1 AND cases > 0 AND (?2 IS NULL OR branch = ?2) "
-    "AND partial IS NULL "
-    "ORDER BY created_at DESC, runs.number DESC LIMIT 1"
-)
-SUMMARIES_OF_RUN = f"SELECT {_SUMMARIES.fields} FROM task_summaries WHERE run = ? ORDER BY position"
 
 
 def add(connection: Connection, run: Run) -> None:
@@ -127,30 +149,6 @@ def _read_run(connection: Connection, row: Row) -> Run:
             for position, summary in enumerate(summaries)
         ],
     )
-
-
-_CASES = Table(
-    "cases",
-    Case,
-    keys=("run",),
-    columns=("id", "task", "outcome", "complete"),
-    elsewhere=("run_id", "samples", "gates"),
-)
-_BEGIN = f"{_CASES.insert} ON CONFLICT (run, id) DO NOTHING"
-_BEGIN_AGAIN = (
-    f"{_CASES.insert} ON CONFLICT (run, id) DO UPDATE SET task = excluded.task, outcome = excluded.outcome, "
-    "complete = excluded.complete, data = excluded.data, attempt = cases.attempt + 1 "
-    "RETURNING number, attempt"
-)
-PLACE = (
-    "SELECT cases.number, cases.attempt FROM runs JOIN cases ON cases.run = runs.number "
-    "WHERE runs.id = ? AND cases.id = ?"
-)
-ONE_CASE = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND id = ?"
-CASES_OF_RUN = f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? ORDER BY number"
-CASES_OF_TASK = (
-    f"SELECT cases.number, attempt, {_CASES.fields} FROM cases WHERE run = ? AND task = ? ORDER BY number"
-)
 
 
 def start_case(connection: Connection, run: int, case: Case) -> Place:

@@ -29,6 +29,16 @@ KEY_FILE_NAME = "kaizen-secret.key"
 _KEY_BYTES = 32
 _HOW_TO_MAKE_A_KEY = "make one with `openssl rand -base64 32`"
 
+MASK = "****"
+_MASKED = re.compile(r"\*{4}|.{4}\*{4}.{4}", re.DOTALL)
+#: Of a longer one more than half stays hidden.
+_SHORT = 16
+_ONE = "SELECT token FROM sealed WHERE kind = ? AND owner = ? AND name = ?"
+_PUT = (
+    "INSERT INTO sealed (kind, owner, name, token) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (kind, owner, name) DO UPDATE SET token = excluded.token"
+)
+
 
 def keys_of(environ: Mapping[str, str]) -> list[bytes]:
     """Return the keys in ``KAIZEN_SECRET_KEY``, as Fernet takes them; none when it is not set.
@@ -136,17 +146,6 @@ def _parsed_key(text: str) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return base64.urlsafe_b64encode(raw) if len(raw) == _KEY_BYTES else None
-
-
-MASK = "****"
-_MASKED = re.compile(r"\*{4}|.{4}\*{4}.{4}", re.DOTALL)
-#: Of a longer one more than half stays hidden.
-_SHORT = 16
-_ONE = "SELECT token FROM sealed WHERE kind = ? AND owner = ? AND name = ?"
-_PUT = (
-    "INSERT INTO sealed (kind, owner, name, token) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (kind, owner, name) DO UPDATE SET token = excluded.token"
-)
 
 
 def masked(text: str) -> str:

@@ -20,6 +20,13 @@ MOST_CHARACTERS = 64_000
 _WORD = re.compile(r"[^\W_]+")
 _TERM = re.compile(r'(?P<not>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>\S+))')
 
+_TRACES = "SELECT number, name, task, case_id, error, data FROM traces WHERE number IN {}"
+_SPANS = "SELECT trace, name, model, error, data FROM spans WHERE trace IN {} ORDER BY trace, position"
+#: Hits are counted up to this many.
+MOST_COUNTED = 1000
+#: Traces whose texts are in memory at once where there is no index.
+_READ_AT_ONCE = 100
+
 
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case: runs of letters and digits."""
@@ -102,14 +109,6 @@ def snippet(text: str, pattern: re.Pattern[str], width: int = 160) -> str:
     end = start + width
     middle = " ".join(text[start:end].split())
     return ("…" if start else "") + middle + ("…" if end < len(text) else "")
-
-
-_TRACES = "SELECT number, name, task, case_id, error, data FROM traces WHERE number IN {}"
-_SPANS = "SELECT trace, name, model, error, data FROM spans WHERE trace IN {} ORDER BY trace, position"
-#: Hits are counted up to this many.
-MOST_COUNTED = 1000
-#: Traces whose texts are in memory at once where there is no index.
-_READ_AT_ONCE = 100
 
 
 class Search(Protocol):

@@ -15,6 +15,22 @@ from .search import Query, words
 
 _TRIGGERS = (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD"))
 
+#: Positions in a text end here; later words are found, but not in phrases.
+_LAST_POSITION = 16_383
+_MOST_POSITIONS = 255
+#: PostgreSQL takes words of up to 2046 bytes.
+_LONGEST_WORD = 500
+_STATEMENTS = (
+    "CREATE TABLE search (trace INTEGER PRIMARY KEY, body TEXT NOT NULL, words TSVECTOR NOT NULL)",
+    "CREATE INDEX search_words ON search USING gin (words)",
+    "INSERT INTO search_owed SELECT number FROM traces",
+    """CREATE FUNCTION search_owe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO search_owed VALUES (CASE TG_OP WHEN 'DELETE' THEN OLD.number ELSE NEW.number END)
+        ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
+    """CREATE TRIGGER search_trace AFTER INSERT OR UPDATE OR DELETE ON traces
+        FOR EACH ROW EXECUTE FUNCTION search_owe()""",
+)
+
 
 class SQLiteSearch:
     """An FTS5 table; its row is the number of a trace."""
@@ -79,23 +95,6 @@ def _fts5_query(query: Query) -> str:
     wanted = " AND ".join(f'"{" ".join(phrase)}"' for phrase in query.wanted)
     unwanted = "".join(f' NOT "{" ".join(phrase)}"' for phrase in query.unwanted)
     return f"({wanted}){unwanted}"
-
-
-#: Positions in a text end here; later words are found, but not in phrases.
-_LAST_POSITION = 16_383
-_MOST_POSITIONS = 255
-#: PostgreSQL takes words of up to 2046 bytes.
-_LONGEST_WORD = 500
-_STATEMENTS = (
-    "CREATE TABLE search (trace INTEGER PRIMARY KEY, body TEXT NOT NULL, words TSVECTOR NOT NULL)",
-    "CREATE INDEX search_words ON search USING gin (words)",
-    "INSERT INTO search_owed SELECT number FROM traces",
-    """CREATE FUNCTION search_owe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO search_owed VALUES (CASE TG_OP WHEN 'DELETE' THEN OLD.number ELSE NEW.number END)
-        ON CONFLICT DO NOTHING; RETURN NULL; END $$""",
-    """CREATE TRIGGER search_trace AFTER INSERT OR UPDATE OR DELETE ON traces
-        FOR EACH ROW EXECUTE FUNCTION search_owe()""",
-)
 
 
 class PostgresSearch:

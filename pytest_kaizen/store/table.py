@@ -21,6 +21,12 @@ _DEEPEST = 100
 #: What SQLite takes as it is. It asks its adapters about any other type, which costs more than storing it.
 _STORABLE = frozenset({int, float, type(None)})
 
+_SHOWN = 5
+_LAST_CHARACTER = "\U0010ffff"
+#: What ``last`` is the last one of: what a program recorded outside pytest is no session, and what an
+#: optimisation made is no result of anybody's program.
+_COUNTS = {"runs": "WHERE kind = 'tests' ", "traces": "WHERE job_id IS NULL "}
+
 
 class Table(Generic[ModelT]):
     """The mapping between one model and one table.
@@ -170,13 +176,6 @@ def _plain_key(name: Any) -> Any:
 def _name_type(value: Any) -> str:
     # Its type alone: the text of an unknown object may hold what was to stay secret.
     return f"<{type(value).__module__}.{type(value).__qualname__}>"
-
-
-_SHOWN = 5
-_LAST_CHARACTER = "\U0010ffff"
-#: What ``last`` is the last one of: what a program recorded outside pytest is no session, and what an
-#: optimisation made is no result of anybody's program.
-_COUNTS = {"runs": "WHERE kind = 'tests' ", "traces": "WHERE job_id IS NULL "}
 
 
 def newest_query(table: str) -> str:

@@ -32,6 +32,12 @@ _BATCH = 100
 #: Space is given back when at least this share of the traces was deleted.
 _WORTH_IT = 0.05
 
+_LOG = logging.getLogger(__name__)
+_INDEX_EVERY_S = 0.2
+#: How often to look for what other processes wrote and did not index before they died.
+_INDEX_ALL_EVERY_S = 30.0
+_RETAIN_EVERY_S = 3600.0
+
 
 class OpenWorkspace:
     """One workspace, for all threads of a process.
@@ -204,13 +210,6 @@ class Workspaces:
 def _close(writer: GroupWriter, database: Database) -> None:
     writer.close()
     database.close()
-
-
-_LOG = logging.getLogger(__name__)
-_INDEX_EVERY_S = 0.2
-#: How often to look for what other processes wrote and did not index before they died.
-_INDEX_ALL_EVERY_S = 30.0
-_RETAIN_EVERY_S = 3600.0
 
 
 class Tending:

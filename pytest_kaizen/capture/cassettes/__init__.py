@@ -21,6 +21,8 @@ FORMAT = 1
 _MARK = "kaizen_cassette"
 _CURE = "take it back from version control, or delete it and record anew with --kaizen-record=new"
 
+Prompts = Mapping[str, tuple[int, str]]
+
 
 @dataclass
 class CassetteFile:
@@ -100,9 +102,6 @@ def _records(data: dict[str, Any], path: Path, matcher: Matcher) -> list[Record]
             problem = f"{exc} is missing" if isinstance(exc, KeyError) else str(exc)
             raise CassetteError(f"exchanges.{number}: {problem}; {_CURE}", path=path) from None
     return records
-
-
-Prompts = Mapping[str, tuple[int, str]]
 
 
 class Mode(StrEnum):

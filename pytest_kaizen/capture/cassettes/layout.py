@@ -19,6 +19,20 @@ FOLDER = "cassettes"
 _LONGEST = 100
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 
+_WIDTH = 100
+_STEP = "  "
+_LINES = "|"
+_MARKED = f'"{_LINES}"'
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+Redact = Callable[[Any], Any]
+
+_FIELD = re.compile(r"(event|data|id|retry): ?(.*)")
+#: What stands below a ``delta`` and is written in one piece.
+_NO_TEXT = frozenset({"id", "name", "role", "signature", "status", "stop_reason", "type"})
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_BLOCK = re.compile(r".*?(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
+
 
 def cassette_path(test_file: Path, test: str) -> Path:
     """Return the file for a test's records: ``cassettes/<module>/<test>.json`` beside the test's.
@@ -47,13 +61,6 @@ def cassette_path(test_file: Path, test: str) -> Path:
 def _folder(test_file: Path) -> Path:
     # The tests of a module come one after another.
     return test_file.parent.joinpath(FOLDER, test_file.stem)
-
-
-_WIDTH = 100
-_STEP = "  "
-_LINES = "|"
-_MARKED = f'"{_LINES}"'
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class OneLine(list[Any]):
@@ -143,15 +150,6 @@ def _dumps(value: Any) -> str:
 def _escaped(text: str) -> str:
     # Half of a surrogate pair is valid in JSON's notation and not in UTF-8.
     return _HALF_CHARACTER.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-Redact = Callable[[Any], Any]
-
-_FIELD = re.compile(r"(event|data|id|retry): ?(.*)")
-#: What stands below a ``delta`` and is written in one piece.
-_NO_TEXT = frozenset({"id", "name", "role", "signature", "status", "stop_reason", "type"})
-_LINE_END = re.compile(r"\r\n|\n|\r")
-_BLOCK = re.compile(r".*?(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
 
 
 def encode_body(body: bytes) -> dict[str, Any]:

@@ -22,6 +22,19 @@ _LONG = 2000
 _BASE64 = re.compile(r"(?:data:[\w/.+;=-]*,)?[A-Za-z0-9+/_-]+=*")
 _LABEL = re.compile(r"\[redacted: [^\]\"]*\]")
 
+#: The headers of an answer that SDKs and their users read; the others differ from call to call.
+_HEADERS = frozenset(
+    {
+        "content-type", "location", "openai-processing-ms", "request-id", "retry-after", "retry-after-ms",
+        "x-request-id", "x-should-retry",
+    }
+)  # fmt: skip
+_RATE_LIMIT = "ratelimit"
+_WHOLE = "reads"
+
+_MOST_LINES = 60
+_CONTEXT = 2
+
 
 class Question(NamedTuple):
     """A request, without what is secret or ignored.
@@ -133,17 +146,6 @@ def _substituted(value: Any, patterns: Sequence[re.Pattern[str]]) -> Any:
     if isinstance(value, list):
         return [_substituted(item, patterns) for item in value]
     return value
-
-
-#: The headers of an answer that SDKs and their users read; the others differ from call to call.
-_HEADERS = frozenset(
-    {
-        "content-type", "location", "openai-processing-ms", "request-id", "retry-after", "retry-after-ms",
-        "x-request-id", "x-should-retry",
-    }
-)  # fmt: skip
-_RATE_LIMIT = "ratelimit"
-_WHOLE = "reads"
 
 
 @dataclass
@@ -312,10 +314,6 @@ def _library_error(exchange: Exchange) -> tuple[str, str] | None:
 
 def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 1)
-
-
-_MOST_LINES = 60
-_CONTEXT = 2
 
 
 def nearest(question: Question, records: Sequence[Record]) -> Record | None:

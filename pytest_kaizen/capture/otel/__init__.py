@@ -63,6 +63,18 @@ _KINDS = {
 _MESSAGES = TypeAdapter(list[Message])
 _PARTS = TypeAdapter(list[Part])
 
+_OPERATIONS = {
+    SpanKind.LLM: "chat",
+    SpanKind.JUDGE: "chat",
+    SpanKind.TOOL: "execute_tool",
+    SpanKind.AGENT: "invoke_agent",
+    SpanKind.RETRIEVER: "retrieval",
+    SpanKind.EMBEDDING: "embeddings",
+}
+_CALLS = (SpanKind.LLM, SpanKind.JUDGE, SpanKind.EMBEDDING)
+_INTERNAL, _CLIENT = 1, 3
+_ERROR = 2
+
 
 def kind_of(attributes: Mapping[str, Any]) -> SpanKind | None:
     """Return what a span stands for; None for one that says nothing of generative AI."""
@@ -122,19 +134,6 @@ def _json(value: Any) -> Any:
 
 def _count(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:
     return next((attributes[key] for key in keys if type(attributes.get(key)) is int), None)
-
-
-_OPERATIONS = {
-    SpanKind.LLM: "chat",
-    SpanKind.JUDGE: "chat",
-    SpanKind.TOOL: "execute_tool",
-    SpanKind.AGENT: "invoke_agent",
-    SpanKind.RETRIEVER: "retrieval",
-    SpanKind.EMBEDDING: "embeddings",
-}
-_CALLS = (SpanKind.LLM, SpanKind.JUDGE, SpanKind.EMBEDDING)
-_INTERNAL, _CLIENT = 1, 3
-_ERROR = 2
 
 
 def otlp_json(traces: Iterable[Trace]) -> dict[str, Any]:

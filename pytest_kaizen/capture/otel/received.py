@@ -43,6 +43,11 @@ _PARAMETERS = "llm.invocation_parameters"
 _INPUT, _OUTPUT = "input.value", "output.value"
 _SESSION = "session.id"
 
+_ERROR = 2
+#: What our own export says of a whole trace, on the span that stands for it.
+_TRACE_ID = "kaizen.trace_id"
+_KINDS = {kind.value: kind for kind in SpanKind}
+
 
 def is_openinference(attributes: Mapping[str, Any]) -> bool:
     """Say whether a span follows OpenInference's conventions."""
@@ -139,12 +144,6 @@ def _json(value: Any) -> Any:
 
 def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
-
-
-_ERROR = 2
-#: What our own export says of a whole trace, on the span that stands for it.
-_TRACE_ID = "kaizen.trace_id"
-_KINDS = {kind.value: kind for kind in SpanKind}
 
 
 class Event(NamedTuple):

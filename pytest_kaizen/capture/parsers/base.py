@@ -24,6 +24,12 @@ Part = dict[str, Any]
 Message = dict[str, Any]
 """The fields of a ``models.Message``."""
 
+# Opaque payloads: of no use to a reader, and often megabytes.
+_OPAQUE = frozenset(
+    {"b64_json", "data", "encrypted_content", "encrypted_index", "partial_image_b64", "signature"}
+)
+_OPAQUE_MIN_CHARS = 256
+
 
 @dataclass(slots=True)
 class Request:
@@ -102,13 +108,6 @@ class Parser(Protocol):
     def stream(self) -> Stream:
         """Start to assemble a streamed response."""
         ...
-
-
-# Opaque payloads: of no use to a reader, and often megabytes.
-_OPAQUE = frozenset(
-    {"b64_json", "data", "encrypted_content", "encrypted_index", "partial_image_b64", "signature"}
-)
-_OPAQUE_MIN_CHARS = 256
 
 
 def mapping(value: Any) -> dict[str, Any]:

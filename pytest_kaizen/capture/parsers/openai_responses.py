@@ -40,6 +40,10 @@ _ARGUMENTS = {
     "response.custom_tool_call_input.delta": "input",
 }
 
+_READ = frozenset({"model", "input", "instructions"})
+_CALLS = ("function_call", "custom_tool_call")
+_CALL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
+
 
 class ResponseStream:
     """Assembles ``response.created`` … ``response.completed`` into the response."""
@@ -104,11 +108,6 @@ class ResponseStream:
 
 def _index(event: Json) -> int:
     return count(event.get("output_index")) or 0
-
-
-_READ = frozenset({"model", "input", "instructions"})
-_CALLS = ("function_call", "custom_tool_call")
-_CALL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
 
 class OpenAIResponses:

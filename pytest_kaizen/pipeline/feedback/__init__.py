@@ -39,6 +39,8 @@ from ...score.guarded import guarded
 _PLACE = Path("evaluator_config")
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
+_SOURCES = {ScoreSource.JUDGE: AUTO_EVAL, ScoreSource.HUMAN: "user_rating"}
+
 
 class _Part(BaseModel, defer_build=True):
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
@@ -186,9 +188,6 @@ def _merged(part: _Composite, rubrics: list[Rubric]) -> Rubric:
         votes=max((rubric.votes for rubric in rubrics if rubric.votes), default=None),
         min_kappa=max(demanded, default=None),
     )
-
-
-_SOURCES = {ScoreSource.JUDGE: AUTO_EVAL, ScoreSource.HUMAN: "user_rating"}
 
 
 def entry_of_trace(trace: Trace, score: Score, task: Task) -> FeedbackEntry:

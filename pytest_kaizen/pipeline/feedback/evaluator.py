@@ -31,6 +31,13 @@ MAX_TOKENS = 4096
 #: The criterion under which a candidate is told that its variables do not fit.
 VARIABLES = "variables"
 
+#: The newest entries that are scored again.
+MOST = 40
+_FEWEST = 10
+#: Landis and Koch (1977) call less than this fair at best.
+_POOR = 0.4
+_THREADS = 8
+
 
 def request_for(prompt: str, inputs: Mapping[str, Any], model: str) -> LLMRequest:
     """Put an input into a prompt, and what the prompt has no variable for into the user's message.
@@ -182,14 +189,6 @@ class CountedLLM:
 
 def _unfit(exc: ValueError) -> Feedback:
     return Feedback(criterion=VARIABLES, score=0.0, expected="uses what it is given", reason=str(exc))
-
-
-#: The newest entries that are scored again.
-MOST = 40
-_FEWEST = 10
-#: Landis and Koch (1977) call less than this fair at best.
-_POOR = 0.4
-_THREADS = 8
 
 
 class LoggedAgreement(BaseModel, defer_build=True):

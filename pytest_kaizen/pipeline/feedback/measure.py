@@ -31,6 +31,10 @@ _TIMEOUT_S = 120.0
 #: The most entries that are read.
 _MOST_ENTRIES = 10_000
 
+#: Characters of a token; tokens of an answer, of a verdict and of a reflection's question and answer.
+_TOKEN = 4
+_ANSWER, _VERDICT, _REFLECTION = 300, 300, (4000, 1500)
+
 
 class FeedbackMeasure:
     """Measures with the inputs that were logged: a model answers them, a rubric scores it.
@@ -176,11 +180,6 @@ class FeedbackMeasure:
             cache=self._answers,
             refusal=self._calibrations.refusal,
         )
-
-
-#: Characters of a token; tokens of an answer, of a verdict and of a reflection's question and answer.
-_TOKEN = 4
-_ANSWER, _VERDICT, _REFLECTION = 300, 300, (4000, 1500)
 
 
 class Forecast(NamedTuple):

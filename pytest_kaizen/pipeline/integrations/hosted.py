@@ -54,6 +54,13 @@ _KINDS = {
 
 Json = Mapping[str, Any]
 
+_PROJECTS = "/v1/project"
+_MOST_PROJECTS = 1000
+#: That one query returns.
+_MOST_TRACES = 1000
+_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
 
 class _Query(NamedTuple):
     """How a version of the query names what it is told and what it answers."""
@@ -253,14 +260,6 @@ def _scores(stats: Json) -> list[Score]:
         for name, mean in means.items()
         if isinstance(mean, int | float) and 0 <= mean <= 1
     ]
-
-
-_PROJECTS = "/v1/project"
-_MOST_PROJECTS = 1000
-#: That one query returns.
-_MOST_TRACES = 1000
-_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Braintrust:

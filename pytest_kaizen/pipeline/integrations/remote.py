@@ -27,6 +27,14 @@ _LONGEST_PAUSE_S = 60.0
 _SHOWN = 300
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
+_MESSAGES = TypeAdapter(list[Message])
+_CHAT, _ANTHROPIC, _RESPONSES = (
+    PARSERS[api] for api in ("openai.chat", "anthropic.messages", "openai.responses")
+)
+#: The roles behind LangChain's names of messages.
+_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
+_BLOCKS = frozenset({"tool_use", "tool_result", "thinking"})
+
 
 class Remote:
     """Asks a source over HTTP, again where that helps.
@@ -147,15 +155,6 @@ def _read(where: str, answer: httpx.Response) -> bytes:
         if len(content) > MAX_ANSWER_BYTES:
             raise PlatformError(f"{where}: the answer is longer than {MAX_ANSWER_BYTES} bytes")
     return bytes(content)
-
-
-_MESSAGES = TypeAdapter(list[Message])
-_CHAT, _ANTHROPIC, _RESPONSES = (
-    PARSERS[api] for api in ("openai.chat", "anthropic.messages", "openai.responses")
-)
-#: The roles behind LangChain's names of messages.
-_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
-_BLOCKS = frozenset({"tool_use", "tool_result", "thinking"})
 
 
 class Exchange(NamedTuple):

@@ -34,6 +34,12 @@ from .hosts import GitHub
 _TIMEOUT_S = 120.0
 _SHOWN = 400
 
+_FILE = "100644"
+_NOBODY = ("pytest-kaizen", "pytest-kaizen@localhost")
+
+_GITHUB = "https://github.com"
+_API = "https://api.github.com"
+
 
 class Git:
     """Runs git in a checkout, without its hooks and without asking anybody anything.
@@ -110,10 +116,6 @@ class Git:
 
 def _basic(token: str) -> str:
     return base64.b64encode(f"x-access-token:{token}".encode()).decode()
-
-
-_FILE = "100644"
-_NOBODY = ("pytest-kaizen", "pytest-kaizen@localhost")
 
 
 def branch_name(task: str, parent_sha256: str) -> str:
@@ -257,10 +259,6 @@ def _identity(git: Git) -> dict[str, str]:
 def _plain(task: str) -> str:
     """Write a task's name so that no git host reads a mention or an issue in it."""
     return re.sub(r"[^\w .-]", "_", task)
-
-
-_GITHUB = "https://github.com"
-_API = "https://api.github.com"
 
 
 class PullRequests:

@@ -18,6 +18,18 @@ from . import Change, MakeClient, Rest, plain_client, segments
 #: How often a file is read and changed before whoever is quicker each time is told of.
 _ATTEMPTS = 3
 
+#: What the API says to a branch or a pull request that is there already.
+_UNPROCESSABLE = 422
+#: What the API says to a file that has changed.
+_CONFLICT = 409
+
+#: What the API says to a branch or a merge request that is there already, and to a file that has changed.
+_TAKEN = (400, 409)
+
+#: Characters of a description; evidence that is cut stays within its fence.
+_LONGEST_TEXT = 32_768
+_HEADS = "refs/heads/"
+
 
 def _retried(commit: Callable[[], None], overtaken: Collection[int]) -> None:
     """Read and commit, and do so anew while the host says that somebody else has written meanwhile.
@@ -47,12 +59,6 @@ def _required(tip: str | None, branch: str, rest: Rest) -> str:
             f"{rest.url}: there is no branch {branch!r}, or the token may not see the repository"
         )
     return tip
-
-
-#: What the API says to a branch or a pull request that is there already.
-_UNPROCESSABLE = 422
-#: What the API says to a file that has changed.
-_CONFLICT = 409
 
 
 class GitHub:
@@ -176,10 +182,6 @@ def _head(pull: dict[str, Any]) -> Any:
     return head.get("ref") if isinstance(head, dict) else None
 
 
-#: What the API says to a branch or a merge request that is there already, and to a file that has changed.
-_TAKEN = (400, 409)
-
-
 class GitLab:
     """One project at GitLab; see ``pulls.Repository``.
 
@@ -266,11 +268,6 @@ class GitLab:
 
     def _page(self, pull: Any) -> str:
         return self._rest.page(pull.get("web_url") if isinstance(pull, dict) else None, "/merge_requests")
-
-
-#: Characters of a description; evidence that is cut stays within its fence.
-_LONGEST_TEXT = 32_768
-_HEADS = "refs/heads/"
 
 
 class BitbucketServer:

@@ -28,6 +28,8 @@ _NO_YAML = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\u
 
 Edit = Callable[[str, Sequence[str], str], str]
 
+_NO_TEXT = "what is there is no plain text"
+
 
 def format_of(path: str, given: str | None) -> str:
     """Return the format of a prompt's file: the one that the task gives, else by the file's ending."""
@@ -72,9 +74,6 @@ def with_prompt(content: bytes | None, path: str, text: str, *, form: str, locat
 class _NoPlaceError(Exception):
     def __init__(self, place: Sequence[str], why: str = "there is no such place") -> None:
         super().__init__(f"at {'.'.join(place)!r}: {why}")
-
-
-_NO_TEXT = "what is there is no plain text"
 
 
 def _new(form: str, text: str) -> str:

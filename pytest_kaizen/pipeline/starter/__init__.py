@@ -26,6 +26,20 @@ _OTHERS = ("node_modules", "site-packages", "tests", "test", "build", "dist")
 _SUFFIX = re.compile(r"(?<=.)_+(system|prompt|instructions|text|template)$")
 _NO_NAME = re.compile(r"[^a-z0-9]+")
 
+_HERE = Path(__file__).parent
+_GATE = """\
+  {task}:
+    rubric: rubrics/answer.yaml
+    gate:
+      - {{metric: answer, min: 0.8}}
+"""
+
+_GUIDE = _HERE.parent / "guide"
+_BEGIN, _END = "<!-- pytest-kaizen -->", "<!-- /pytest-kaizen -->"
+
+#: Where agents look for the skill, from the root of a project.
+SKILL_PATH = Path(".claude/skills/kaizen-pipeline/SKILL.md")
+
 
 class FoundPrompt(NamedTuple):
     """A prompt in the code.
@@ -155,15 +169,6 @@ def _item(node: ast.expr, key: str) -> ast.expr | None:
     return next((value for k, value in pairs if isinstance(k, ast.Constant) and k.value == key), None)
 
 
-_HERE = Path(__file__).parent
-_GATE = """\
-  {task}:
-    rubric: rubrics/answer.yaml
-    gate:
-      - {{metric: answer, min: 0.8}}
-"""
-
-
 class Starter(NamedTuple):
     """A file to begin with.
 
@@ -226,13 +231,6 @@ def _is_package(root: Path) -> bool:
 
 def _template(name: str) -> str:
     return (_HERE / f"{name}.txt").read_text(encoding="utf-8")
-
-
-_GUIDE = _HERE.parent / "guide"
-_BEGIN, _END = "<!-- pytest-kaizen -->", "<!-- /pytest-kaizen -->"
-
-#: Where agents look for the skill, from the root of a project.
-SKILL_PATH = Path(".claude/skills/kaizen-pipeline/SKILL.md")
 
 
 def instructions() -> str:

@@ -23,6 +23,43 @@ from .process import OpenTrace, begun, joined
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+T = TypeVar("T")
+_MARK = "_kaizen_instrumented"
+
+#: By module: what of it calls a model, as ``submodule:Class.method`` or as a function of its own.
+_IN_MODULES: Mapping[str, tuple[str, ...]] = {
+    "litellm": ("completion", "acompletion", "responses", "aresponses"),
+    "anthropic": tuple(
+        f"resources.{place}messages:{kind}.{method}"
+        for place in ("", "beta.")
+        for kind in ("Messages", "AsyncMessages")
+        for method in ("create", "stream")
+    ),
+    "openai": tuple(
+        f"resources.{place}.{method}"
+        for place in (
+            "chat.completions:Completions",
+            "chat.completions:AsyncCompletions",
+            "responses:Responses",
+            "responses:AsyncResponses",
+        )
+        for method in ("create", "stream", "parse")
+    ),
+}
+#: What calls a model in a client, sync or async.
+_IN_CLIENTS = (
+    "messages.create",
+    "messages.stream",
+    "beta.messages.create",
+    "beta.messages.stream",
+    "chat.completions.create",
+    "chat.completions.stream",
+    "chat.completions.parse",
+    "responses.create",
+    "responses.stream",
+    "responses.parse",
+)
+
 
 @dataclass
 class TraceHandle(SpanHandle):
@@ -191,44 +228,6 @@ def _given(arguments: dict[str, Any]) -> Any:
     if recorder is not None:
         recorder.secrets.update(named_secrets(given))
     return next(iter(given.values())) if len(given) == 1 else given or None
-
-
-T = TypeVar("T")
-_MARK = "_kaizen_instrumented"
-
-#: By module: what of it calls a model, as ``submodule:Class.method`` or as a function of its own.
-_IN_MODULES: Mapping[str, tuple[str, ...]] = {
-    "litellm": ("completion", "acompletion", "responses", "aresponses"),
-    "anthropic": tuple(
-        f"resources.{place}messages:{kind}.{method}"
-        for place in ("", "beta.")
-        for kind in ("Messages", "AsyncMessages")
-        for method in ("create", "stream")
-    ),
-    "openai": tuple(
-        f"resources.{place}.{method}"
-        for place in (
-            "chat.completions:Completions",
-            "chat.completions:AsyncCompletions",
-            "responses:Responses",
-            "responses:AsyncResponses",
-        )
-        for method in ("create", "stream", "parse")
-    ),
-}
-#: What calls a model in a client, sync or async.
-_IN_CLIENTS = (
-    "messages.create",
-    "messages.stream",
-    "beta.messages.create",
-    "beta.messages.stream",
-    "chat.completions.create",
-    "chat.completions.stream",
-    "chat.completions.parse",
-    "responses.create",
-    "responses.stream",
-    "responses.parse",
-)
 
 
 def instrument(

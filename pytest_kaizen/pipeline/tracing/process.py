@@ -36,6 +36,12 @@ _IN_PYTEST = "PYTEST_VERSION"
 #: A program waits for its trace to be sent; what a server does not take in this time stays local.
 _SEND_TIMEOUT_S = 10.0
 
+_lock = threading.Lock()
+_process: Process | None = None
+_refused: tuple[int, Path] | None = None
+
+Server = tuple[str | None, str | None]
+
 
 class Process:
     """Records the traces of one process, by the ``kaizen.yaml`` of the folder that it works in.
@@ -140,11 +146,6 @@ class Process:
             return self._local
 
 
-_lock = threading.Lock()
-_process: Process | None = None
-_refused: tuple[int, Path] | None = None
-
-
 def current_process() -> Process | None:
     """Return what this process records with; None within pytest, and when the configuration is wrong."""
     global _process, _refused
@@ -176,9 +177,6 @@ def close_process() -> None:
 
 
 atexit.register(close_process)
-
-
-Server = tuple[str | None, str | None]
 
 
 class OpenTrace:

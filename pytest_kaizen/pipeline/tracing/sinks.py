@@ -31,6 +31,8 @@ _SHORTEST = 12
 #: Where code lies that is not the program's own.
 _ELSEWHERE = (str(Path(__file__).parents[2]) + os.sep, sysconfig.get_path("stdlib") + os.sep, "<frozen")
 
+_log = logging.getLogger("pytest_kaizen")
+
 
 class Origin(NamedTuple):
     """The place of a call's prompt.
@@ -106,9 +108,6 @@ def _length_in_order(pieces: list[str], text: str) -> int:
             return 0
         position += len(piece)
     return sum(map(len, pieces))
-
-
-_log = logging.getLogger("pytest_kaizen")
 
 
 class Kept(NamedTuple):

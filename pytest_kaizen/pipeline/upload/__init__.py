@@ -22,6 +22,9 @@ from ...platforms import Timeouts
 #: What a client of a backend is given: the session does not wait for a call, ``kaizen sync`` does.
 TIMEOUTS = Timeouts(connect=5.0, read=20.0, total=30.0)
 
+#: The server has read the parcel and does not want it.
+_REFUSALS = frozenset({400, 409, 410, 413, 415, 422})
+
 
 @dataclass(frozen=True, eq=False)
 class Parcel:
@@ -135,10 +138,6 @@ class Fate(Enum):
     LATER = "later"
     REFUSED = "refused"
     MISCONFIGURED = "misconfigured"
-
-
-#: The server has read the parcel and does not want it.
-_REFUSALS = frozenset({400, 409, 410, 413, 415, 422})
 
 
 def fate_of(error: PlatformError) -> Fate:

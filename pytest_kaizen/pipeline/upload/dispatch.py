@@ -26,6 +26,9 @@ _POISON = 6
 # Of its own: drawing from the global generator would shift what a test with a seed draws.
 _RANDOM = random.SystemRandom()
 
+#: Seconds between two looks at an outbox that had nothing.
+_LOOK_S = 0.25
+
 
 class Courier:
     """Sends to one backend; what comes of it is in the outbox before the next batch is looked at.
@@ -154,10 +157,6 @@ def _is_refused(error: Exception) -> bool:
 def _parcel(content: Content) -> Parcel:
     row = content.row
     return Parcel(row.key, row.kind, content.run, content.case, row.weak)
-
-
-#: Seconds between two looks at an outbox that had nothing.
-_LOOK_S = 0.25
 
 
 class Dispatch:

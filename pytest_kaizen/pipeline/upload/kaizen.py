@@ -21,6 +21,14 @@ from ...platforms.kaizen_ct.client import AsyncCTClient
 from ..plan import NO_TASK
 from . import TIMEOUTS, Fate, Parcel, Shipment, fate_of, key_from
 
+#: Entries of feedback after which a task that is made here would start an optimisation by itself: never,
+#: since nothing that costs money starts unasked.
+NEVER = 1_000_000_000
+_FIRST_LOOK_S = 1.0
+_LONGEST_LOOK_S = 15.0
+#: So many looks at a job in a row may fail for a while.
+_PATIENCE = 5
+
 
 class KaizenBackend:
     """Takes runs with their cases and samples to ``kaizen serve``.
@@ -67,15 +75,6 @@ def create_kaizen(config: Config, env: Mapping[str, str]) -> KaizenBackend:
     settings = config.backends.kaizen
     url = settings.url or env.get("KAIZEN_BASE_URL") or None
     return KaizenBackend(RunsClient(key_from(env, settings.key_env), url, TIMEOUTS))
-
-
-#: Entries of feedback after which a task that is made here would start an optimisation by itself: never,
-#: since nothing that costs money starts unasked.
-NEVER = 1_000_000_000
-_FIRST_LOOK_S = 1.0
-_LONGEST_LOOK_S = 15.0
-#: So many looks at a job in a row may fail for a while.
-_PATIENCE = 5
 
 
 class KaizenCTBackend:

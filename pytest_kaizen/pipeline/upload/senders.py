@@ -22,6 +22,16 @@ from .dispatch import Dispatch, new_loop
 
 _NEXT = "they go with the next run or `kaizen sync`"
 
+#: Seconds to wait for the writing lock of the store, which is held for less than a millisecond.
+_LOCK_S = 5.0
+#: Seconds for a cancelled upload to note what arrived.
+_GRACE_S = 0.5
+
+#: Seconds between two looks at what has changed, for whoever watches.
+_LOOK_S = 1.0
+#: Seconds that a command waits, at most, for a server that has asked for a pause.
+_LONGEST_PAUSE_S = 30.0
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -92,12 +102,6 @@ def uploads(
             why = "another process is sending them"
         found.append(Upload(state, courier.sent if courier else 0, why))
     return found
-
-
-#: Seconds to wait for the writing lock of the store, which is held for less than a millisecond.
-_LOCK_S = 5.0
-#: Seconds for a cancelled upload to note what arrived.
-_GRACE_S = 0.5
 
 
 class Uploader:
@@ -232,12 +236,6 @@ class SessionUpload:
                         say(plain(f"{name}: not followed any more: {exc}"))
                     finally:
                         runner.run(backend.aclose())
-
-
-#: Seconds between two looks at what has changed, for whoever watches.
-_LOOK_S = 1.0
-#: Seconds that a command waits, at most, for a server that has asked for a pause.
-_LONGEST_PAUSE_S = 30.0
 
 
 class Sync:

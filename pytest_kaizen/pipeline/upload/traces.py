@@ -32,6 +32,10 @@ _SHORT_REVISION = 12
 _OK = 200
 _NOT_STORED = 422
 
+_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_PATH = "/v1/traces"
+_SHORTEST_SECRET = 6
+
 
 class KalmiaBackend:
     """Takes samples and runs to Kalmia.
@@ -136,11 +140,6 @@ def create_kalmia(config: Config, env: Mapping[str, str]) -> KalmiaBackend:
     url = settings.url or env.get("KALMIA_BASE_URL") or _HOSTED
     client = AsyncKalmiaClient(key_from(env, settings.key_env), url, TIMEOUTS)
     return KalmiaBackend(client, settings.project or config.root.resolve().name or "pytest-kaizen")
-
-
-_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_PATH = "/v1/traces"
-_SHORTEST_SECRET = 6
 
 
 class _Body(RequestModel):

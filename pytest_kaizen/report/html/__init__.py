@@ -24,6 +24,10 @@ LONGEST_TEXT = 20_000
 _SHARE = re.compile(r"in ([\d.]+)% of samples$")
 _NUMBER = re.compile(r"^[<>]= ([\d.]+)$")
 
+#: In the order of the page. Charts: uPlot 1.6.32, MIT (vendor/uplot-LICENSE).
+STYLES = ("vendor/uplot-1.6.32.min.css", "report.css")
+SCRIPTS = ("vendor/uplot-1.6.32.min.js", "page.js", "charts.js", "trace.js", "cases.js", "report.js")
+
 
 def run_data(
     run: Run, cases: Sequence[Case], history: Mapping[str, Sequence[Run]], *, passed: bool, verdict: str
@@ -100,11 +104,6 @@ def _cut(value: Any) -> Any:
     if isinstance(value, dict):
         return {_cut(key): _cut(item) for key, item in value.items()}
     return [_cut(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-#: In the order of the page. Charts: uPlot 1.6.32, MIT (vendor/uplot-LICENSE).
-STYLES = ("vendor/uplot-1.6.32.min.css", "report.css")
-SCRIPTS = ("vendor/uplot-1.6.32.min.js", "page.js", "charts.js", "trace.js", "cases.js", "report.js")
 
 
 def run_html(

@@ -25,6 +25,17 @@ _SHOWN = 100
 _LOOK_S = 1.0
 _BEAT_LOOKS = 15
 
+_COLUMNS = (
+    Column("job", "Job", lambda job: job.id),
+    Column("kind", "Kind", lambda job: job.kind),
+    Column("for", "For", lambda job: job.task),
+    Column("status", "Status", lambda job: job.status.value),
+    Column("step", "Step", None),
+    Column("spent", "Spent", lambda job: job.spend.usd),
+    Column("began", "Began", lambda job: job.created_at),
+    Column("ended", "Ended", lambda job: job.finished_at),
+)
+
 
 def list_jobs(call: Call, query: Sorting) -> View:
     """List the newest jobs."""
@@ -111,16 +122,6 @@ def _job(store: Store, job_id: str) -> Job:
     return jobs.look_up(store, found.id)
 
 
-_COLUMNS = (
-    Column("job", "Job", lambda job: job.id),
-    Column("kind", "Kind", lambda job: job.kind),
-    Column("for", "For", lambda job: job.task),
-    Column("status", "Status", lambda job: job.status.value),
-    Column("step", "Step", None),
-    Column("spent", "Spent", lambda job: job.spend.usd),
-    Column("began", "Began", lambda job: job.created_at),
-    Column("ended", "Ended", lambda job: job.finished_at),
-)
 PAGES = (
     Page("GET", f"{ROOT}/jobs", Access.READ, list_jobs),
     Page("GET", f"{ROOT}/jobs/events", Access.READ, events, writes=("text/event-stream",)),

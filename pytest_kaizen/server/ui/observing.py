@@ -39,6 +39,13 @@ _AGENT_RUNS = 20
 #: The newest experiments, of which scores are drawn.
 _MOST_IN_TREND = 30
 
+_COLUMNS = (
+    Column("compare", "Compare", None),
+    Column("experiment", "Experiment", lambda one: one.name),
+    Column("made", "Made", lambda one: one.created_at),
+    Column("traces", "Correlation ids", lambda one: len(one.correlation_ids), is_number=True),
+)
+
 
 class Compared(BaseModel):
     """Which experiments are compared."""
@@ -238,12 +245,6 @@ def _figures(call: Call, experiment: Experiment) -> tuple[list[Trace], Experimen
     return traces, figures_of(traces)
 
 
-_COLUMNS = (
-    Column("compare", "Compare", None),
-    Column("experiment", "Experiment", lambda one: one.name),
-    Column("made", "Made", lambda one: one.created_at),
-    Column("traces", "Correlation ids", lambda one: len(one.correlation_ids), is_number=True),
-)
 PAGES = (
     Page("GET", f"{ROOT}/experiments", Access.READ, list_experiments),
     Page("POST", f"{ROOT}/experiments", Access.WRITE, create_experiment, errors=(404,)),

@@ -33,6 +33,32 @@ from .page import ROOT, Page, Redirect, View, url
 
 _INSIGHTS_SHOWN = 100
 
+_TASK_COLUMNS = (
+    Column("task", "Task", lambda row: row[0]),
+    Column("active", "Active", lambda row: row[2]),
+    Column("newest", "Newest", lambda row: row[1].version),
+    Column("versions", "Versions", lambda row: len(row[3]), is_number=True),
+    Column("score", "Score of the newest", lambda row: row[1].eval_score, is_number=True),
+)
+_VERSION_COLUMNS = (
+    Column("version", "Version", lambda entry: entry.version.version),
+    Column("status", "Status", lambda entry: entry.status),
+    Column("score", "Score", lambda entry: entry.version.eval_score, is_number=True),
+    Column("from", "From", lambda entry: entry.version.source),
+    Column("parent", "Parent", lambda entry: entry.version.parent),
+    Column("made", "Made", lambda entry: entry.version.created_at),
+    Column("note", "Note", lambda entry: entry.version.note),
+)
+_PROPOSAL_COLUMNS = (
+    Column("proposal", "Proposal", lambda one: one.id),
+    Column("task", "Task", lambda one: one.task),
+    Column("made", "Made", lambda one: one.created_at),
+    Column("decision", "Held-out cases say", lambda one: one.acceptance.decision.value),
+    Column("before", "Before", lambda one: one.acceptance.before, is_number=True),
+    Column("after", "After", lambda one: one.acceptance.after, is_number=True),
+    Column("status", "Status", lambda one: one.status.value),
+)
+
 
 class Against(BaseModel):
     """What a version is compared with: the number of another; its parent where none is given."""
@@ -253,31 +279,6 @@ def _write_prompt(task: str, store: Store) -> PromptVersion:
         raise Refusal(422, str(exc)) from None
 
 
-_TASK_COLUMNS = (
-    Column("task", "Task", lambda row: row[0]),
-    Column("active", "Active", lambda row: row[2]),
-    Column("newest", "Newest", lambda row: row[1].version),
-    Column("versions", "Versions", lambda row: len(row[3]), is_number=True),
-    Column("score", "Score of the newest", lambda row: row[1].eval_score, is_number=True),
-)
-_VERSION_COLUMNS = (
-    Column("version", "Version", lambda entry: entry.version.version),
-    Column("status", "Status", lambda entry: entry.status),
-    Column("score", "Score", lambda entry: entry.version.eval_score, is_number=True),
-    Column("from", "From", lambda entry: entry.version.source),
-    Column("parent", "Parent", lambda entry: entry.version.parent),
-    Column("made", "Made", lambda entry: entry.version.created_at),
-    Column("note", "Note", lambda entry: entry.version.note),
-)
-_PROPOSAL_COLUMNS = (
-    Column("proposal", "Proposal", lambda one: one.id),
-    Column("task", "Task", lambda one: one.task),
-    Column("made", "Made", lambda one: one.created_at),
-    Column("decision", "Held-out cases say", lambda one: one.acceptance.decision.value),
-    Column("before", "Before", lambda one: one.acceptance.before, is_number=True),
-    Column("after", "After", lambda one: one.acceptance.after, is_number=True),
-    Column("status", "Status", lambda one: one.status.value),
-)
 PAGES = (
     Page("GET", f"{ROOT}/prompts", Access.READ, list_prompts),
     Page("GET", f"{ROOT}/prompts/{{task}}", Access.READ, show_prompt, errors=(404,)),

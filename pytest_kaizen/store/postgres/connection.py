@@ -31,6 +31,22 @@ _TYPES = {
     "WITHOUT ROWID": "",
 }
 
+#: What PostgreSQL's texts cannot hold.
+_NUL = "\0"
+_REPLACEMENT = "\ufffd"
+_ONE_ROW = re.compile(r"\bVALUES (\((?:\?, )*\?\))$")
+#: What such a statement does, or returns, is the same whether rows that are put off are there or not.
+_ONE_MORE = re.compile(
+    r"INSERT INTO \w+ \([^()]*\) VALUES \((?:\?, )*\?\)( ON CONFLICT \(\w+\) DO NOTHING)?( RETURNING number)?"
+)
+#: Rows that one statement inserts at most; a statement takes 65,535 values.
+_ROWS = 64
+_AS_IT_IS = frozenset({int, bytes, type(None)})
+
+#: PostgreSQL 15.
+_OLDEST = 150_000
+_CONNECT_TIMEOUT_S = 10
+
 
 @functools.lru_cache(maxsize=1024)
 def translated(sql: str) -> str:
@@ -47,19 +63,6 @@ def translated(sql: str) -> str:
         return f"CAST(${number} AS TEXT){found[2]}" if found[2] else f"${number}"
 
     return _PLACEHOLDER.sub(placeholder, sql)
-
-
-#: What PostgreSQL's texts cannot hold.
-_NUL = "\0"
-_REPLACEMENT = "\ufffd"
-_ONE_ROW = re.compile(r"\bVALUES (\((?:\?, )*\?\))$")
-#: What such a statement does, or returns, is the same whether rows that are put off are there or not.
-_ONE_MORE = re.compile(
-    r"INSERT INTO \w+ \([^()]*\) VALUES \((?:\?, )*\?\)( ON CONFLICT \(\w+\) DO NOTHING)?( RETURNING number)?"
-)
-#: Rows that one statement inserts at most; a statement takes 65,535 values.
-_ROWS = 64
-_AS_IT_IS = frozenset({int, bytes, type(None)})
 
 
 class _NumberLoader(Loader):
@@ -138,11 +141,6 @@ def _value(value: Any) -> Any:
     if kind is float:
         return value if value == value else None
     return int(value) if kind is bool else value
-
-
-#: PostgreSQL 15.
-_OLDEST = 150_000
-_CONNECT_TIMEOUT_S = 10
 
 
 class PostgresPool:

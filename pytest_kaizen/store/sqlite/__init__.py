@@ -24,6 +24,12 @@ VERSION = sqlite3.sqlite_version
 #: From here on, several connections cannot corrupt a database in write-ahead-logging mode.
 SAFE_VERSION = "3.51.3"
 
+#: Pages (of 4 KiB) in the write-ahead log from which a commit also checkpoints.
+_CHECKPOINT_PAGES = 8000
+_WAL_KEPT_BYTES = 32 << 20
+_CACHE_KIB = 8192
+_READERS_KEPT = 8
+
 
 def is_safe() -> bool:
     """Whether this SQLite is ``SAFE_VERSION`` or newer."""
@@ -66,13 +72,6 @@ def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
         if connection.in_transaction:
             connection.rollback()
         raise
-
-
-#: Pages (of 4 KiB) in the write-ahead log from which a commit also checkpoints.
-_CHECKPOINT_PAGES = 8000
-_WAL_KEPT_BYTES = 32 << 20
-_CACHE_KIB = 8192
-_READERS_KEPT = 8
 
 
 class SQLiteDatabase:
