@@ -121,7 +121,7 @@ def detect(work: Assignment) -> None:
 
 
 def evaluate(work: Assignment) -> None:
-    """Evaluate a run of an agent; raises as ``evaluations.evaluate`` and ``jobs.claim``."""
+    """Evaluate a run of an agent; raises as ``observing.evaluate`` and ``jobs.claim``."""
     from ..pipeline import observing
 
     _ask(work, observing.evaluate)
