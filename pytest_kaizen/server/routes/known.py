@@ -52,7 +52,10 @@ def job_of(store: Store, given: str) -> Job:
     Raises:
         Refusal: There is none (404).
     """
-    found = store.jobs.find(given) or store.jobs.find(str(as_uuid(given)))
+    found = store.jobs.find(given)
+    if found is None and (uuid := as_uuid(given)) is not None:
+        # However it is written: in capitals, in braces, without hyphens.
+        found = store.jobs.find(str(uuid))
     if found is None:
         raise Refusal(404, f"there is no job {given!r}")
     return found

@@ -159,6 +159,7 @@ async def test_list_jobs(site: Site, book: Book, transport: httpx.AsyncBaseTrans
     assert [item["id"] for item in of_a] == [str(every[1].id)]
     assert [item["id"] for item in (await ask(site, "/api/v1/jobs?limit=1")).json()] == [str(every[0].id)]
     assert (await ask(site, f"/api/v1/jobs?task_id={NOBODY}")).status_code == 404
+    assert (await ask(site, f"/api/v1/jobs/{every[0].id.hex.upper()}")).json()["id"] == str(every[0].id)
     assert (await ask(site, f"/api/v1/jobs/{every[0].id}", "stranger")).status_code == 404
     assert (await ask(site, "/api/v1/jobs", "stranger")).json() == []
     insights = store.jobs.newest("a", kind="insights")[0]
